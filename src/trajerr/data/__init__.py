@@ -1,0 +1,1 @@
+"""Records of motion to features, files, splits and batches; knows no network."""

@@ -1,0 +1,31 @@
+"""One layer's motion in memory: what the `.mat` files, logs and splits hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """Commanded and actual motion of one layer in one variant, uniformly sampled; N rows."""
+
+    part: str  # what was printed: the file's stem or the embedded part's name
+    layer: int  # 1 is the first layer
+    variant: str  # one setting of acceleration and speed scale, e.g. "a2.0_v1.0"
+    sample_rate: float  # Hz
+    time: NDArray[np.float64]  # (N,) s
+    commanded: NDArray[np.float64]  # (N, 3) mm
+    actual: NDArray[np.float64]  # (N, 2) mm
+    extruding: NDArray[np.bool_]  # (N,)
+    travel: NDArray[np.bool_]  # (N,)
+    feature: NDArray[np.uint8]  # (N,) FeatureType
+    temperatures: NDArray[np.float64] | None  # (N, 3) T_nozzle T_interface T_surface, °C
+    adhesion: NDArray[np.float64] | None  # (N,) 0..1
+    params: Mapping[str, str | float]  # printer, seed, source file and sha256, versions
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """(N, 2) mm, actual − commanded at equal times."""
+        return self.actual - self.commanded[:, :2]

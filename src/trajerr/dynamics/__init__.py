@@ -1,0 +1,1 @@
+"""The printer: from commanded to actual motion, and its temperatures; knows no learning."""

@@ -1,0 +1,1 @@
+"""Metrics, closed-loop replay, plots and reports."""

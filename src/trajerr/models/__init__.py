@@ -1,0 +1,1 @@
+"""Networks, normaliser and losses, from raw features to millimetres; knows no files."""

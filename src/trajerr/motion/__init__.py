@@ -1,0 +1,1 @@
+"""Moves to a time-stamped commanded trajectory, as firmware plans it; knows no mechanics."""

@@ -1,0 +1,40 @@
+"""A commanded trajectory: where firmware asks the nozzle to be, sampled uniformly."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Commanded motion on the grid ``(first + k) / sample_rate``.
+
+    All arrays have N rows. Derivatives are not stored: features compute them from
+    ``position``, the same way for every origin.
+    """
+
+    sample_rate: float  # Hz
+    first: int  # index of the first sample on the grid of the whole print
+    position: NDArray[np.float64]  # (N, 3) mm
+    extrusion: NDArray[np.float64]  # (N,) mm of filament, cumulative
+    move: NDArray[np.int64]  # (N,) index of the move under way, into Program.moves
+    layer: NDArray[np.int32]  # (N,) 1 is the first layer
+    feature: NDArray[np.uint8]  # (N,) FeatureType
+    kind: NDArray[np.uint8]  # (N,) MoveKind
+    nozzle: NDArray[np.float64]  # (N,) °C set-point
+    bed: NDArray[np.float64]  # (N,) °C
+    fan: NDArray[np.float64]  # (N,) 0..1
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """(N,) s since the print's first move, computed as k / rate."""
+        return np.arange(self.first, self.first + len(self)) / self.sample_rate
+
+    def with_xy(self, xy: NDArray[np.float64]) -> Self:
+        """Return the same trajectory with other x and y; ``xy`` is (N, 2) mm."""
+        return replace(self, position=np.column_stack([xy, self.position[:, 2]]))
