@@ -1,0 +1,75 @@
+# trajerr: everything from a fresh machine. `make help` lists the targets.
+# Each command's target takes Hydra overrides: make train ARGS="model=large trainer.precision=16"
+
+PYTHON ?= python3
+VENV   ?= .venv
+RUN    ?= runs/$(shell date +%Y-%m-%d_%H-%M-%S)
+ARGS   ?=
+
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+COMMANDS  := collect prepare train evaluate export correct
+
+.DEFAULT_GOAL := help
+.PHONY: help install test test-slow check format format-check lint types imports \
+        pipeline $(COMMANDS) sweep tensorboard notebooks bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
+	  awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@echo "  collect prepare train evaluate export correct"
+	@echo "                 one stage each; overrides by ARGS=\"key=value ...\", --help by ARGS=--help"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+install: $(INSTALLED) ## create the virtual environment with the tested versions
+
+test: $(INSTALLED) ## run the tests (what CI runs)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED) ## run the tests that need minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: format-check lint types imports test ## everything that has to hold before a commit
+
+format: $(INSTALLED) ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix --quiet || true
+
+format-check: $(INSTALLED)
+	$(BIN)/ruff format --check --quiet
+
+lint: $(INSTALLED) ## lint with ruff
+	$(BIN)/ruff check
+
+types: $(INSTALLED) ## check types (mypy, strict)
+	$(BIN)/mypy
+
+imports: $(INSTALLED) ## check that imports go down only
+	$(BIN)/lint-imports
+
+$(COMMANDS): $(INSTALLED)
+	$(BIN)/python -m trajerr.$@ $(ARGS)
+
+pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run folder
+	$(BIN)/python scripts/run_pipeline.py $(RUN) $(ARGS)
+
+sweep: $(INSTALLED) ## search hyper-parameters with Optuna
+	$(BIN)/python -m trajerr.train -m hydra/sweeper=optuna $(ARGS)
+
+tensorboard: $(INSTALLED) ## show the training logs
+	$(BIN)/tensorboard --logdir outputs $(ARGS)
+
+notebooks: $(INSTALLED) ## execute the notebooks in place
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: $(INSTALLED) ## run the benchmarks, one after the other
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+clean: ## remove what the commands and tools wrote, keep data and runs
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,36 @@
+"""``trajerr COMMAND …``: the same as ``python -m trajerr.COMMAND …``."""
+
+import runpy
+import sys
+
+COMMANDS = {
+    "collect": "simulate G-code to commanded and actual motion",
+    "prepare": "turn collections, MATLAB files or logs into .pt splits",
+    "train": "train a model on prepared splits",
+    "evaluate": "measure a checkpoint on a split",
+    "export": "write a deployment bundle",
+    "correct": "write G-code that compensates for the predicted error",
+}
+
+
+def main() -> None:
+    """Run one command; without a known one, list them and exit with 2."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("-h", "--help"):
+        sys.stdout.write(_usage())
+        return
+    if name not in COMMANDS:
+        wrong = f"trajerr: unknown command {name!r}\n" if name else ""
+        sys.stderr.write(wrong + _usage())
+        sys.exit(2)
+    sys.argv = [f"trajerr {name}", *sys.argv[2:]]
+    runpy.run_module(f"trajerr.{name}", run_name="__main__")
+
+
+def _usage() -> str:
+    rows = [f"  {name:<9} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["usage: trajerr COMMAND [key=value ...] [--help]", "", *rows, ""])
+
+
+if __name__ == "__main__":
+    main()
