@@ -104,7 +104,7 @@ class Moves:
     @property
     def is_extruding(self) -> Bools:
         """(M,) whether the move lays material down while moving in the plane."""
-        return self.kind == MoveKind.PRINT
+        return np.equal(self.kind, MoveKind.PRINT)
 
     @property
     def is_wall(self) -> Bools:
