@@ -107,9 +107,9 @@ class FeatureStream:
         sample = np.asarray(xyz, dtype=np.float64).reshape(1, 3)
         if self._history is None:
             self._history = np.repeat(sample, HISTORY, axis=0)
-        features: NDArray[np.float64] = compute_features(sample, self._sample_rate, self._history)
+        features = compute_features(sample, self._sample_rate, self._history)
         self._history = np.concatenate([self._history[1:], sample])
-        return features[0]
+        return features.reshape(-1)
 
     def reset(self) -> None:
         """Forget the past: the next sample starts from rest."""

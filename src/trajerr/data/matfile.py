@@ -1,0 +1,113 @@
+"""MATLAB files as plain containers: version 5/7 by SciPy, 7.3 (HDF5) by h5py.
+
+Knows the containers, not what they mean. Numeric arrays, text and scalar structs come
+through; cells, objects and struct arrays are left out. Nothing here unpickles.
+"""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
+
+from trajerr.errors import DataError
+
+Value = NDArray[Any] | str | dict[str, "Value"]
+
+# What SciPy and h5py raise on damaged files, found by cutting and flipping bytes of real ones.
+UNREADABLE = (
+    MatReadError,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    MemoryError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_matfile(path: Path) -> dict[str, Value]:
+    """Read all variables of a MATLAB file of version 5, 7 or 7.3.
+
+    Returns
+    -------
+    dict
+        By variable name: arrays with at least two dimensions, as MATLAB shapes them; text
+        as ``str``; structs as dictionaries.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, or not MATLAB's.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        return _read_hdf5(path) if h5py.is_hdf5(path) else _read_version_5(path)
+    except UNREADABLE as error:
+        raise DataError(
+            f"{path}: not a readable MATLAB file of version 5, 7 or 7.3 "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _read_version_5(path: Path) -> dict[str, Value]:
+    content = scipy.io.loadmat(path, appendmat=False)
+    return _convert_all({k: v for k, v in content.items() if not k.startswith("__")})
+
+
+def _convert_all(items: Mapping[str, Any]) -> dict[str, Value]:
+    converted = {name: _convert(item) for name, item in items.items()}
+    return {name: value for name, value in converted.items() if value is not None}
+
+
+def _convert(item: Any) -> Value | None:  # noqa: ANN401 - whatever SciPy finds in the file
+    if not isinstance(item, np.ndarray):
+        return None
+    if item.dtype.names is not None:
+        if item.size != 1:
+            return None
+        record = item.reshape(-1)[0]
+        return _convert_all({name: record[name] for name in item.dtype.names})
+    if item.dtype.kind == "U":
+        return "\n".join(str(line) for line in item.reshape(-1))
+    return item if item.dtype.kind in "biuf" else None
+
+
+def _read_hdf5(path: Path) -> dict[str, Value]:
+    with h5py.File(path, "r") as file:
+        return _convert_group(file)
+
+
+def _convert_group(group: Any) -> dict[str, Value]:  # noqa: ANN401 - h5py has no types
+    items = {name: _convert_item(group[name]) for name in group if not name.startswith("#")}
+    return {name: value for name, value in items.items() if value is not None}
+
+
+def _convert_item(item: Any) -> Value | None:  # noqa: ANN401 - h5py has no types
+    if isinstance(item, h5py.Group):
+        return _convert_group(item)
+    kind = item.attrs.get("MATLAB_class", b"double")
+    if item.dtype.kind not in "biuf" or kind == b"cell":
+        return None
+    if item.attrs.get("MATLAB_empty", 0):
+        return "" if kind == b"char" else np.empty((0, 0))
+    # HDF5 lists dimensions slowest first and MATLAB fastest first.
+    values: NDArray[Any] = np.atleast_2d(item[()]).T
+    if kind == b"char":
+        return "\n".join("".join(map(chr, row)) for row in values)
+    return values
