@@ -114,7 +114,7 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path):
     target = tmp_path / "thesis"
     target.mkdir()
     (target / "chapter1.tex").write_text("…")
-    with pytest.raises(BundleError, match="is not a bundle, so it is not replaced"):
-        with replacing_folder(target):
-            pytest.fail("the block must not run")
+    refused = pytest.raises(BundleError, match="is not a bundle, so it is not replaced")
+    with refused, replacing_folder(target):
+        pytest.fail("the block must not run")
     assert (target / "chapter1.tex").exists()
