@@ -1,0 +1,202 @@
+"""How fast a corner may be taken: the rules of three firmwares.
+
+Each function looks at all S segments at once; row i is the junction from segment i − 1
+into segment i. Row 0 has no predecessor and is the caller's to set.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+
+from trajerr.gcode.program import Bools, Floats
+
+_Rows = TypeVar("_Rows", Floats, Bools)
+
+SHORT = 1.0  # mm; Marlin treats shorter segments at flat angles as pieces of an arc
+OCTAGON = -np.cos(np.radians(45.0))  # cos of the angle between segments, from 135°
+
+
+def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
+    """Return the speed at which a segment may start from rest or stop, classic jerk.
+
+    Parameters
+    ----------
+    axis_velocity
+        (S, 4) velocity of the axes at nominal speed, mm/s.
+    nominal
+        (S,) nominal speed, mm/s.
+    jerk
+        (S, 4) allowed jump of each axis, mm/s.
+
+    Returns
+    -------
+    Floats
+        (S,) mm/s.
+
+    References
+    ----------
+    Marlin 2.1 `planner.cpp`, `Planner::_populate_block`, "Classic Jerk Limiting".
+    """
+    return nominal * np.minimum(1.0, _smallest_ratio(jerk, np.abs(axis_velocity)))
+
+
+def classic_jerk(
+    axis_velocity: Floats, nominal: Floats, jerk: Floats, safe: Floats
+) -> tuple[Floats, Bools]:
+    """Return the shared speed of each junction, and where stopping is at least as fast.
+
+    The speed is the smaller nominal speed, scaled so that no axis jumps by more than its
+    jerk; an axis that reverses may jump by its jerk on either side of rest. Where both
+    segments could as well stop and start at their safe speeds the junction is a stop.
+
+    As in the firmware, the entering segment counts at its own nominal speed even where the
+    leaving one is slower, so speeding up along a straight line costs a slow-down.
+
+    Parameters
+    ----------
+    axis_velocity, nominal, jerk, safe
+        (S, 4), (S,), (S, 4), (S,) in mm/s, as for :func:`safe_speed`.
+
+    Returns
+    -------
+    tuple
+        (S,) junction speed, mm/s, and (S,) whether the junction is a stop.
+
+    References
+    ----------
+    Marlin 2.1 `planner.cpp`, `Planner::_populate_block`; PrusaSlicer `GCodeProcessor.cpp`,
+    `process_G1`, does the same for its estimates.
+    """
+    shared = np.minimum(nominal, _before(nominal))
+    leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
+    jump = axis_jump(leaving, axis_velocity)
+    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, jump))
+    threshold = 0.99 * shared
+    return shared, (_before(safe) > threshold) & (safe > threshold)
+
+
+def axis_jump(leaving: Floats, entering: Floats) -> Floats:
+    """Return the jump that counts against jerk: the change, or per side if it reverses."""
+    reverses = leaving * entering <= 0.0
+    sides = np.maximum(np.abs(leaving), np.abs(entering))
+    return np.where(reverses, sides, np.abs(entering - leaving))
+
+
+def junction_deviation(
+    direction: Floats,
+    distance: Floats,
+    nominal: Floats,
+    acceleration: Floats,
+    max_acceleration: Floats,
+    deviation: Floats,
+) -> Floats:
+    """Return the junction speed that Marlin's junction deviation allows.
+
+    A circle touches both segments and passes the corner at ``deviation``; its centripetal
+    acceleration is the segment's, limited by each axis. Angles flatter than 135° between
+    segments shorter than 1 mm are taken as pieces of a circle.
+
+    Parameters
+    ----------
+    direction
+        (S, 4) change of x y z e per mm of path.
+    distance, nominal, acceleration
+        (S,) mm, mm/s, mm/s² of each segment.
+    max_acceleration
+        (S, 4) mm/s².
+    deviation
+        (S,) mm.
+
+    Returns
+    -------
+    Floats
+        (S,) mm/s.
+
+    References
+    ----------
+    S. K. Jeon (2011), "Improving Grbl: cornering algorithm",
+    https://onehossshay.wordpress.com/2011/09/24/improving_grbl_cornering_algorithm/;
+    Marlin 2.1 `planner.cpp`, `HAS_JUNCTION_DEVIATION` and `JD_SMALL_SEGMENT_HANDLING`.
+    """
+    unit = _normalised(direction)
+    cosine = -np.einsum("ij,ij->i", unit, _before(unit))
+    bounded = np.maximum(cosine, -0.999999)
+    bend = _normalised(unit - _before(unit))
+    across = np.minimum(acceleration, _smallest_ratio(max_acceleration, np.abs(bend)))
+    half_sine = np.sqrt(0.5 * (1.0 - np.minimum(bounded, 1.0)))
+    squared = across * deviation * half_sine / (1.0 - half_sine)
+    as_arc = (distance < SHORT) & (bounded < OCTAGON)
+    turn = np.arccos(np.clip(-bounded, -1.0, 1.0))
+    squared = np.where(as_arc, np.minimum(squared, distance / turn * across), squared)
+    squared[cosine > 0.999999] = 0.0
+    speed: Floats = np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
+    return speed
+
+
+def square_corner(
+    direction: Floats,
+    distance: Floats,
+    nominal: Floats,
+    acceleration: Floats,
+    corner_radius: Floats,
+    extruder_corner: float,
+) -> Floats:
+    """Return the squared junction speed that Klipper's square corner velocity allows.
+
+    Parameters
+    ----------
+    direction
+        (S, 4) change of x y z e per mm of path.
+    distance, nominal, acceleration
+        (S,) mm, mm/s, mm/s² of each segment.
+    corner_radius
+        (S,) Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
+    extruder_corner
+        Allowed jump of the extruder, mm/s.
+
+    Returns
+    -------
+    Floats
+        (S,) mm²/s²; 0 where one side moves the extruder alone.
+
+    References
+    ----------
+    Klipper `klippy/toolhead.py`, `Move.calc_junction`, and
+    `klippy/kinematics/extruder.py`, `PrinterExtruder.calc_junction`.
+    """
+    moves_head = np.any(direction[:, :3] != 0.0, axis=1)
+    cosine = -np.einsum("ij,ij->i", direction[:, :3], _before(direction)[:, :3])
+    half_sine = np.sqrt(np.maximum(0.5 * (1.0 - cosine), 0.0))
+    half_cosine = np.sqrt(np.maximum(0.5 * (1.0 + cosine), 0.0))
+    bends = (half_sine < 1.0) & (half_cosine > 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        radius = half_sine / (1.0 - half_sine)
+        quarter_tangent = 0.25 * half_sine / half_cosine
+        by_deviation = radius * corner_radius * acceleration
+        before_deviation = radius * _before(corner_radius * acceleration)
+        reach = 2.0 * distance * acceleration * quarter_tangent
+        before_reach = 2.0 * _before(distance * acceleration) * quarter_tangent
+        step = np.abs(direction[:, 3] - _before(direction)[:, 3])
+        by_extruder = np.where(step > 0.0, (extruder_corner / step) ** 2, np.inf)
+    corner = np.minimum.reduce([by_deviation, before_deviation, reach, before_reach])
+    straight = np.minimum(nominal, _before(nominal)) ** 2
+    squared = np.minimum.reduce([np.where(bends, corner, np.inf), by_extruder, straight])
+    speed_squared: Floats = np.where(moves_head & _before(moves_head), squared, 0.0)
+    return speed_squared
+
+
+def _before(values: _Rows) -> _Rows:
+    """Return each row's predecessor; the first row precedes itself."""
+    return np.concatenate([values[:1], values[:-1]])
+
+
+def _normalised(vectors: Floats) -> Floats:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, where=length > 0.0, out=np.zeros_like(vectors))
+
+
+def _smallest_ratio(limit: Floats, value: Floats) -> Floats:
+    """Return (S,) the smallest limit/value over the axes; infinite where no axis moves."""
+    ratio = np.divide(limit, value, where=value > 0.0, out=np.full(value.shape, np.inf))
+    smallest: Floats = ratio.min(axis=1)
+    return smallest

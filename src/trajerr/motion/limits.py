@@ -1,0 +1,178 @@
+"""What a machine can do: limits of its axes and how its firmware corners.
+
+Knows how a printer's own limits combine with those a file sets. Does not know moves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal, Self, get_args
+
+import numpy as np
+
+from trajerr.errors import ConfigError
+from trajerr.gcode.program import Floats, LimitSettings
+
+Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
+FIRMWARES: tuple[str, ...] = get_args(Firmware)
+AXES = 4
+
+_PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s")
+_POSITIVE = ("print_acceleration_mm_s2", "travel_acceleration_mm_s2", "retract_acceleration_mm_s2")
+_NON_NEGATIVE = (
+    "min_print_velocity_mm_s",
+    "min_travel_velocity_mm_s",
+    "junction_deviation_mm",
+    "square_corner_velocity_mm_s",
+    "extruder_corner_velocity_mm_s",
+)
+# A file's limit (LimitSettings) and the field of the machine that it replaces.
+_OVERRIDES = {
+    "max_velocity": "max_velocity_mm_s",
+    "max_acceleration": "max_acceleration_mm_s2",
+    "jerk": "jerk_mm_s",
+    "print_acceleration": "print_acceleration_mm_s2",
+    "travel_acceleration": "travel_acceleration_mm_s2",
+    "retract_acceleration": "retract_acceleration_mm_s2",
+    "min_print_velocity": "min_print_velocity_mm_s",
+    "min_travel_velocity": "min_travel_velocity_mm_s",
+    "junction_deviation": "junction_deviation_mm",
+    "square_corner_velocity": "square_corner_velocity_mm_s",
+    "minimum_cruise_ratio": "minimum_cruise_ratio",
+    "velocity_limit": "path_velocity_mm_s",
+}
+
+
+@dataclass(frozen=True)
+class MachineLimits:
+    """Limits of a machine and the cornering rule of its firmware; four-tuples are x, y, z, e.
+
+    Raises
+    ------
+    ConfigError
+        If a limit is out of range; the message names the key.
+    """
+
+    max_velocity_mm_s: Sequence[float]
+    max_acceleration_mm_s2: Sequence[float]
+    jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # "marlin": allowed jumps in velocity
+    print_acceleration_mm_s2: float = 500.0
+    travel_acceleration_mm_s2: float = 500.0
+    retract_acceleration_mm_s2: float = 1000.0
+    min_print_velocity_mm_s: float = 0.0
+    min_travel_velocity_mm_s: float = 0.0
+    junction_deviation_mm: float = 0.013  # "marlin_junction_deviation"
+    square_corner_velocity_mm_s: float = 5.0  # "klipper"
+    minimum_cruise_ratio: float = 0.5  # "klipper"
+    extruder_corner_velocity_mm_s: float = 1.0  # "klipper": instantaneous_corner_velocity
+    path_velocity_mm_s: float | None = None  # limit along the path: Klipper's max_velocity
+    firmware: Firmware = "marlin"
+    lookahead_blocks: int | None = None  # moves known ahead; None is the whole file
+
+    def __post_init__(self) -> None:
+        for key in _PER_AXIS:
+            object.__setattr__(self, key, self._axes(key))
+        for key in _POSITIVE:
+            _check(key, getattr(self, key), 0.0 < getattr(self, key) < np.inf, "a positive number")
+        for key in _NON_NEGATIVE:
+            _check(key, getattr(self, key), 0.0 <= getattr(self, key) < np.inf, "0 or more")
+        ratio = self.minimum_cruise_ratio
+        _check("minimum_cruise_ratio", ratio, 0.0 <= ratio < 1.0, "0 or more and below 1")
+        path = self.path_velocity_mm_s
+        _check("path_velocity_mm_s", path, path is None or path > 0.0, "null or a positive number")
+        _check("firmware", self.firmware, self.firmware in FIRMWARES, " or ".join(FIRMWARES))
+        blocks = self.lookahead_blocks
+        whole = blocks is None or (isinstance(blocks, int) and blocks >= 1)
+        _check("lookahead_blocks", blocks, whole, "null or a whole number from 1")
+
+    def _axes(self, key: str) -> tuple[float, ...]:
+        given = getattr(self, key)
+        values = tuple(float(value) for value in given)
+        _check(key, list(given), len(values) == AXES, "four numbers: x, y, z, e")
+        low = 0.0 if key == "jerk_mm_s" else np.nextafter(0.0, 1.0)
+        wanted = "four finite numbers, 0 or more" if low == 0.0 else "four positive, finite numbers"
+        _check(key, list(given), all(low <= value < np.inf for value in values), wanted)
+        return values
+
+    def overridden(self, settings: LimitSettings) -> Self:
+        """Return these limits with those that a file sets in their place.
+
+        Parameters
+        ----------
+        settings
+            What the file sets; ``None`` leaves the machine's own limit.
+        """
+        changes: dict[str, object] = {}
+        for source, key in _OVERRIDES.items():
+            value = getattr(settings, source)
+            if key in _PER_AXIS:
+                own = getattr(self, key)
+                value = tuple(o if v is None else v for o, v in zip(own, value, strict=True))
+            if value is not None:
+                changes[key] = value
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _check(key: str, value: object, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"printer limit {key}: got {value}, expected {wanted}")
+
+
+@dataclass(frozen=True)
+class LimitTable:
+    """The limits in force for S states or moves, as arrays; a row for each."""
+
+    max_velocity: Floats  # (S, 4) mm/s
+    max_acceleration: Floats  # (S, 4) mm/s²
+    jerk: Floats  # (S, 4) mm/s
+    print_acceleration: Floats  # (S,) mm/s²
+    travel_acceleration: Floats  # (S,) mm/s²
+    retract_acceleration: Floats  # (S,) mm/s²
+    min_print_velocity: Floats  # (S,) mm/s
+    min_travel_velocity: Floats  # (S,) mm/s
+    junction_deviation: Floats  # (S,) mm
+    square_corner_velocity: Floats  # (S,) mm/s
+    minimum_cruise_ratio: Floats  # (S,) 0..1
+    path_velocity: Floats  # (S,) mm/s, infinite where unlimited
+
+    def rows(self, index: np.ndarray) -> Self:
+        """Return the chosen rows, every array indexed alike."""
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def tabulate(
+    limits: MachineLimits, settings: Sequence[LimitSettings], acceleration_scale: float = 1.0
+) -> LimitTable:
+    """Return the limits in force under each state of a file's settings.
+
+    Parameters
+    ----------
+    limits
+        The machine's own.
+    settings
+        (S) what the file sets; an empty sequence counts as one state that sets nothing.
+    acceleration_scale
+        Multiplies every acceleration, after the file's overrides. Jerk, junction deviation
+        and corner velocities stay: they are jumps that the machine takes, not rates.
+    """
+    resolved = [limits.overridden(state) for state in settings] or [limits]
+    column = {
+        f.name: np.array([_or_infinite(getattr(r, f.name)) for r in resolved])
+        for f in fields(MachineLimits)
+        if f.name not in ("firmware", "lookahead_blocks", "extruder_corner_velocity_mm_s")
+    }
+    scaled = {
+        key: values * acceleration_scale if key.endswith("_mm_s2") else values
+        for key, values in column.items()
+    }
+    return LimitTable(**{_without_unit(key): values for key, values in scaled.items()})
+
+
+def _or_infinite(value: float | Sequence[float] | None) -> float | Sequence[float]:
+    return np.inf if value is None else value
+
+
+def _without_unit(key: str) -> str:
+    for unit in ("_mm_s2", "_mm_s", "_mm"):
+        if key.endswith(unit):
+            return key.removesuffix(unit)
+    return key

@@ -1,0 +1,323 @@
+"""From moves to motion: each move becomes segments with an exact trapezoid of speed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from trajerr.errors import ConfigError, GcodeError
+from trajerr.gcode.program import Floats, Ints, MoveKind, Program
+from trajerr.motion import junction
+from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
+from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
+from trajerr.motion.profile import peak_speed, speed_at, trapezoid_time, travelled
+from trajerr.motion.segments import Segments, segment
+
+SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A program's motion over time: segments with constant acceleration phases; S rows.
+
+    A segment speeds up from ``entry`` to ``cruise`` and slows down to ``exit``, both at
+    ``acceleration``; a hold stays at rest for its ``duration``.
+    """
+
+    program: Program
+    limits: MachineLimits
+    segments: Segments
+    start_time: Floats  # (S,) s
+    duration: Floats  # (S,) s
+    entry: Floats  # (S,) mm/s
+    cruise: Floats  # (S,) mm/s
+    exit: Floats  # (S,) mm/s
+    acceleration: Floats  # (S,) mm/s²
+
+    def __len__(self) -> int:
+        return len(self.duration)
+
+    @property
+    def move(self) -> Ints:
+        """(S,) index of each segment's move, into ``program.moves``."""
+        return self.segments.move
+
+    @property
+    def print_time(self) -> float:
+        """When the last motion ends, s."""
+        return float(self.start_time[-1] + self.duration[-1])
+
+    @cached_property
+    def layer(self) -> np.ndarray:
+        """(S,) layer of each segment."""
+        return self.program.moves.layer[self.move]
+
+    @cached_property
+    def layers(self) -> Ints:
+        """(L,) sorted numbers of the layers in which something is printed."""
+        moves = self.program.moves
+        return np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)]).astype(np.int64)
+
+    def layer_span(self, layer: int) -> tuple[float, float]:
+        """Return when a layer's motion begins and ends, s.
+
+        It begins where the layer before it ends, so that a layer's samples start moving
+        as they do in the print.
+
+        Raises
+        ------
+        GcodeError
+            If the program has no motion in that layer.
+        """
+        rows = np.flatnonzero(self.layer == layer)
+        if not len(rows):
+            known = f"{self.layers[0]} to {self.layers[-1]}" if len(self.layers) else "none"
+            raise GcodeError(
+                f"{self.program.name}: layer {layer} does not exist, expected a layer that "
+                f"prints ({known})"
+            )
+        first, last = rows[0], rows[-1]
+        return float(self.start_time[first]), float(self.start_time[last] + self.duration[last])
+
+    def segment_at(self, time: Floats) -> Ints:
+        """Return (N,) which segment is under way; outside the print, the nearest."""
+        index = np.searchsorted(self.start_time, time, side="right") - 1
+        return np.clip(index, 0, len(self) - 1)
+
+    def position(self, time: Floats) -> Floats:
+        """Return (N, 4) x y z e in mm at the times (N,) in s."""
+        return self.position_in(self.segment_at(time), time)
+
+    def position_in(self, index: Ints, time: Floats) -> Floats:
+        """Return (N, 4) x y z e in mm at the times (N,) in s, known to lie in segments (N,)."""
+        along = travelled(
+            time - self.start_time[index],
+            self.segments.distance[index],
+            self.duration[index],
+            self.entry[index],
+            self.cruise[index],
+            self.exit[index],
+            self.acceleration[index],
+        )
+        return self.segments.start[index] + self.segments.direction[index] * along[:, None]
+
+    def velocity(self, time: Floats) -> Floats:
+        """Return (N, 4) velocity of x y z e in mm/s at the times (N,) in s."""
+        index = self.segment_at(time)
+        speed, _ = self._speed_at(time, index)
+        return self.segments.direction[index] * speed[:, None]
+
+    def acceleration_at(self, time: Floats) -> Floats:
+        """Return (N, 4) acceleration of x y z e in mm/s², without the jumps at junctions."""
+        index = self.segment_at(time)
+        _, rate = self._speed_at(time, index)
+        return self.segments.direction[index] * rate[:, None]
+
+    def _speed_at(self, time: Floats, index: Ints) -> tuple[Floats, Floats]:
+        return speed_at(
+            time - self.start_time[index],
+            self.duration[index],
+            self.entry[index],
+            self.cruise[index],
+            self.exit[index],
+            self.acceleration[index],
+        )
+
+
+def plan(
+    program: Program,
+    limits: MachineLimits,
+    *,
+    acceleration_scale: float = 1.0,
+    speed_scale: float = 1.0,
+) -> Plan:
+    """Plan a program's motion as the machine's firmware would.
+
+    Parameters
+    ----------
+    program
+        A G-code file's moves and the limits that it sets.
+    limits
+        The machine's own limits and firmware.
+    acceleration_scale
+        Multiplies all accelerations and their limits, after the file's overrides; jumps
+        in velocity (jerk, corner velocities) stay.
+    speed_scale
+        Multiplies all feedrates, as M220 does; the axes' maximal velocities stay.
+
+    Raises
+    ------
+    GcodeError
+        If the program has no motion or a move has no usable feedrate.
+    ConfigError
+        If a scale is not positive.
+    """
+    _check_scale("acceleration_scale", acceleration_scale)
+    _check_scale("speed_scale", speed_scale)
+    segments = segment(program.moves)
+    if not segments.is_motion.any():
+        raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
+    table = tabulate(limits, program.settings, acceleration_scale)
+    table = table.rows(program.moves.settings[segments.move])
+    nominal, acceleration = _within_axes(program, segments, table, speed_scale)
+    squares = _end_speeds(program, segments, table, nominal, acceleration, limits)
+    return _assemble(program, limits, segments, acceleration, nominal, squares)
+
+
+def _check_scale(key: str, value: float) -> None:
+    if not 0.0 < value < np.inf:
+        raise ConfigError(f"{key}: got {value}, expected a positive number")
+
+
+def _within_axes(
+    program: Program, segments: Segments, table: LimitTable, speed_scale: float
+) -> tuple[Floats, Floats]:
+    """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
+    share = np.abs(segments.direction)
+    moves_head = share[:, :3].any(axis=1)
+    extrudes = share[:, 3] > 0.0
+    feedrate = program.moves.feedrate[segments.move] * speed_scale
+    _check_feedrates(program, segments, feedrate)
+    slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
+    with np.errstate(divide="ignore"):
+        axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
+        axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
+    nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
+    nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
+    moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
+    wanted = np.where(moves_head, moving, table.retract_acceleration)
+    return nominal, np.minimum(wanted, axis_rate)
+
+
+def _check_feedrates(program: Program, segments: Segments, feedrate: Floats) -> None:
+    bad = np.flatnonzero(segments.is_motion & ~((feedrate > 0.0) & np.isfinite(feedrate)))
+    if len(bad):
+        line = int(program.moves.line[segments.move[bad[0]]]) + 1
+        raise GcodeError(
+            f"{program.name}:{line}: feedrate is {feedrate[bad[0]] * 60:g} mm/min, "
+            "expected a positive number"
+        )
+
+
+def _end_speeds(
+    program: Program,
+    segments: Segments,
+    table: LimitTable,
+    nominal: Floats,
+    acceleration: Floats,
+    limits: MachineLimits,
+) -> tuple[Floats, Floats, Floats]:
+    """Return squared entry, cruise and exit speeds of each segment, (S,) each."""
+    stops = _stops(program, segments)
+    change = 2.0 * acceleration * segments.distance
+    if limits.firmware == "klipper":
+        return _klipper(segments, table, nominal, acceleration, change, stops, limits)
+    if limits.firmware == "marlin":
+        caps = _classic(segments, table, nominal, stops)
+    else:
+        caps = _deviation(segments, table, nominal, acceleration, stops)
+    entry, exits = look_ahead(*caps, change, limits.lookahead_blocks)
+    return entry, peak_speed(entry, exits, change, nominal), exits
+
+
+def _stops(program: Program, segments: Segments) -> np.ndarray:
+    """Return (S,) whether the machine is at rest before the segment."""
+    moves = program.moves
+    asked = np.concatenate([[0], np.cumsum(moves.stop)])
+    # A stop of a move that vanished (no length, no time) still holds for its successor.
+    through = asked[segments.move + 1]
+    rest = np.concatenate([[True], through[1:] > through[:-1]])
+    still = ~segments.is_motion | (moves.kind[segments.move] == MoveKind.PAUSE)
+    rest |= still
+    rest[1:] |= still[:-1]
+    return rest
+
+
+def _classic(
+    segments: Segments, table: LimitTable, nominal: Floats, stops: np.ndarray
+) -> tuple[Floats, Floats, np.ndarray]:
+    axis_velocity = segments.direction * nominal[:, None]
+    safe = junction.safe_speed(axis_velocity, nominal, table.jerk)
+    safe = np.where(segments.is_motion, safe, 0.0)
+    shared, rests = junction.classic_jerk(axis_velocity, nominal, table.jerk, safe)
+    return _caps(shared**2, safe**2, stops | rests)
+
+
+def _deviation(
+    segments: Segments,
+    table: LimitTable,
+    nominal: Floats,
+    acceleration: Floats,
+    stops: np.ndarray,
+) -> tuple[Floats, Floats, np.ndarray]:
+    shared = junction.junction_deviation(
+        segments.direction,
+        segments.distance,
+        nominal,
+        acceleration,
+        table.max_acceleration,
+        table.junction_deviation,
+    )
+    return _caps(shared**2, np.zeros_like(shared), stops)
+
+
+def _caps(shared: Floats, safe: Floats, stops: np.ndarray) -> tuple[Floats, Floats, np.ndarray]:
+    """Return the squared limits at entry and exit, and whether each joins the next."""
+    entry_cap = np.where(stops, safe, shared)
+    coupled = np.append(~stops[1:], False)
+    exit_cap = np.where(coupled, np.append(shared[1:], 0.0), safe)
+    return entry_cap, exit_cap, coupled
+
+
+def _klipper(
+    segments: Segments,
+    table: LimitTable,
+    nominal: Floats,
+    acceleration: Floats,
+    change: Floats,
+    stops: np.ndarray,
+    limits: MachineLimits,
+) -> tuple[Floats, Floats, Floats]:
+    extrudes = segments.direction[:, 3] != 0.0
+    full = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
+    shared = junction.square_corner(
+        segments.direction,
+        segments.distance,
+        nominal,
+        acceleration,
+        table.square_corner_velocity**2 * SQUARE_CORNER / full,
+        limits.extruder_corner_velocity_mm_s,
+    )
+    shared[stops] = 0.0
+    entry_cap, exit_cap, coupled = _caps(shared, np.zeros_like(shared), stops)
+    if limits.lookahead_blocks is not None:
+        entry_cap, _ = look_ahead(entry_cap, exit_cap, coupled, change, limits.lookahead_blocks)
+    softer = np.minimum(change, 2.0 * full * (1.0 - table.minimum_cruise_ratio) * segments.distance)
+    return smoothed_look_ahead(entry_cap, nominal**2, change, softer)
+
+
+def _assemble(
+    program: Program,
+    limits: MachineLimits,
+    segments: Segments,
+    acceleration: Floats,
+    nominal: Floats,
+    squares: tuple[Floats, Floats, Floats],
+) -> Plan:
+    entry, cruise, exits = (np.sqrt(np.where(segments.is_motion, s, 0.0)) for s in squares)
+    duration = np.where(
+        segments.is_motion,
+        trapezoid_time(segments.distance, entry, cruise, exits, acceleration),
+        segments.hold,
+    )
+    return Plan(
+        program=program,
+        limits=limits,
+        segments=segments,
+        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
+        duration=duration,
+        entry=entry,
+        cruise=cruise,
+        exit=exits,
+        acceleration=np.where(segments.is_motion, acceleration, 0.0),
+    )
