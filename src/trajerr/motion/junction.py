@@ -129,8 +129,7 @@ def junction_deviation(
     turn = np.arccos(np.clip(-bounded, -1.0, 1.0))
     squared = np.where(as_arc, np.minimum(squared, distance / turn * across), squared)
     squared[cosine > 0.999999] = 0.0
-    speed: Floats = np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
-    return speed
+    return np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
 
 
 def square_corner(
@@ -181,8 +180,7 @@ def square_corner(
     corner = np.minimum.reduce([by_deviation, before_deviation, reach, before_reach])
     straight = np.minimum(nominal, _before(nominal)) ** 2
     squared = np.minimum.reduce([np.where(bends, corner, np.inf), by_extruder, straight])
-    speed_squared: Floats = np.where(moves_head & _before(moves_head), squared, 0.0)
-    return speed_squared
+    return np.where(moves_head & _before(moves_head), squared, 0.0)
 
 
 def _before(values: _Rows) -> _Rows:
@@ -192,7 +190,8 @@ def _before(values: _Rows) -> _Rows:
 
 def _normalised(vectors: Floats) -> Floats:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, where=length > 0.0, out=np.zeros_like(vectors))
+    unit: Floats = np.divide(vectors, length, where=length > 0.0, out=np.zeros_like(vectors))
+    return unit
 
 
 def _smallest_ratio(limit: Floats, value: Floats) -> Floats:

@@ -1,0 +1,46 @@
+"""What a plan amounts to: times, distances and filament."""
+
+import numpy as np
+
+from trajerr.gcode.program import FeatureType, MoveKind
+from trajerr.motion.planner import Plan
+
+Summary = dict[str, float | int | dict[str, float]]
+
+
+def summarise(plan: Plan) -> Summary:
+    """Return a plan's figures as a plain, JSON-ready mapping.
+
+    Parameters
+    ----------
+    plan
+        A program's motion.
+
+    Returns
+    -------
+    dict
+        ``print_time_s``, ``layers`` (that print), ``moves`` (of the file), ``segments``,
+        ``print_distance_mm``, ``travel_distance_mm``, ``extruded_mm`` (filament laid down),
+        ``time_by_kind_s`` and ``time_by_feature_s`` (of the moves that print).
+    """
+    moves = plan.program.moves
+    kind, feature = moves.kind[plan.move], moves.feature[plan.move]
+    distance, duration = plan.segments.distance, plan.duration
+    filament = plan.segments.direction[:, 3] * distance
+    prints = kind == MoveKind.PRINT
+    return {
+        "print_time_s": plan.print_time,
+        "layers": len(plan.layers),
+        "moves": len(moves),
+        "segments": len(plan),
+        "print_distance_mm": float(distance[prints].sum()),
+        "travel_distance_mm": float(distance[kind == MoveKind.TRAVEL].sum()),
+        "extruded_mm": float(filament[prints].sum()),
+        "time_by_kind_s": {
+            MoveKind(k).name.lower(): float(duration[kind == k].sum()) for k in np.unique(kind)
+        },
+        "time_by_feature_s": {
+            FeatureType(f).name.lower(): float(duration[prints & (feature == f)].sum())
+            for f in np.unique(feature[prints])
+        },
+    }
