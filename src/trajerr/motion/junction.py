@@ -129,7 +129,8 @@ def junction_deviation(
     turn = np.arccos(np.clip(-bounded, -1.0, 1.0))
     squared = np.where(as_arc, np.minimum(squared, distance / turn * across), squared)
     squared[cosine > 0.999999] = 0.0
-    return np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
+    speed: Floats = np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
+    return speed
 
 
 def square_corner(

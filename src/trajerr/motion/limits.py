@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, Self, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trajerr.errors import ConfigError, GcodeError
-from trajerr.gcode.program import Floats, Ints, LimitSettings, MoveKind, Program
+from trajerr.gcode.program import Floats, LimitSettings, MoveKind, Program
 from trajerr.motion.segments import segment
 
 Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
@@ -137,7 +138,7 @@ class LimitTable:
     minimum_cruise_ratio: Floats  # (S,) 0..1
     path_velocity: Floats  # (S,) mm/s, infinite where unlimited
 
-    def rows(self, index: Ints) -> Self:
+    def rows(self, index: NDArray[np.integer]) -> Self:
         """Return the chosen rows, every array indexed alike."""
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
