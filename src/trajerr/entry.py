@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,7 +34,16 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
-        run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)
+        @functools.wraps(task)
+        def job(cfg: DictConfig) -> object:
+            try:
+                return task(cfg)
+            except Exception as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise  # the sweeper has to know that this run failed
+                raise _Failed from error
+
+        run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)
 
         @functools.wraps(task)
         def main() -> None:
@@ -43,7 +54,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
             except KeyboardInterrupt:
                 sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
                 sys.exit(130)
-            except Exception as error:  # noqa: BLE001 - the one place where errors end
+            except (Exception, _Failed) as error:  # noqa: BLE001 - where all errors end
                 cause = _user_error(error)
                 if cause is None or wants_traceback:
                     traceback.print_exc()
@@ -54,6 +65,10 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
         return main
 
     return decorate
+
+
+class _Failed(BaseException):
+    """Carries a job's error past Hydra, which would print a line of its own about it."""
 
 
 def _user_error(error: BaseException) -> BaseException | None:

@@ -1,0 +1,117 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trajerr.entry import conf_dir
+
+SCRIPT = """
+from omegaconf import DictConfig
+from trajerr.entry import command
+from trajerr.errors import DataError
+
+@command("toy")
+def main(cfg: DictConfig) -> None:
+    if cfg.fail == "user":
+        raise DataError("layer1.mat: field x_act is missing,\\n expected (N, 1)")
+    if cfg.fail == "bug":
+        raise ZeroDivisionError("a bug")
+    if cfg.fail == "interrupt":
+        raise KeyboardInterrupt
+    if cfg.fail == "file":
+        open("nothing/here")
+    print("ran", cfg.number)
+
+main()
+"""
+CONFIG = """
+defaults: [hydra_settings, _self_]
+number: 1
+fail: nothing
+missing: ???
+help_text: A toy that fails on request.
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path):
+    (tmp_path / "toy.py").write_text(SCRIPT)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "toy.yaml").write_text(CONFIG)
+
+    def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "toy.py", "--config-dir", "more", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **env}
+        )
+
+    return run
+
+
+def test_conf_dir_holds_the_shared_settings():
+    assert (conf_dir() / "hydra_settings.yaml").is_file()
+
+
+def test_a_command_runs_and_keeps_its_config(toy, tmp_path):
+    done = toy("number=3")
+    assert (done.returncode, done.stdout) == (0, "ran 3\n")
+    assert len(list(tmp_path.glob("outputs/toy/*/.hydra/config.yaml"))) == 1
+
+
+def test_a_users_mistake_ends_in_one_line(toy):
+    done = toy("fail=user")
+    assert done.returncode == 1
+    assert done.stderr == "toy: layer1.mat: field x_act is missing, expected (N, 1)\n"
+
+
+@pytest.mark.parametrize(
+    "mistake", ["nmber=3", "number=[", "fail=file", "+printer=none", "--config-name=other"]
+)
+def test_a_mistake_in_an_override_ends_in_one_line(toy, mistake):
+    done = toy(mistake)
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_full_errors_on_request(toy):
+    done = toy("fail=user", HYDRA_FULL_ERROR="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_bug_keeps_its_traceback(toy):
+    done = toy("fail=bug")
+    assert done.returncode == 1
+    assert "ZeroDivisionError: a bug" in done.stderr
+
+
+def test_an_interrupt_exits_as_shells_expect(toy):
+    done = toy("fail=interrupt")
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_explains(toy):
+    done = toy("--help")
+    assert done.returncode == 0
+    assert done.stdout.lstrip().startswith("A toy that fails on request.")
+    assert "number: 1" in done.stdout
+
+
+def test_multirun_gives_each_run_its_folder(toy, tmp_path):
+    done = toy("-m", "number=1,2")
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("multirun/toy/*/[01]/.hydra/config.yaml"))) == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--help"]])
+def test_the_script_lists_the_commands(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "trajerr", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == (0 if arguments == ["--help"] else 2)
+    for name in ("collect", "prepare", "train", "evaluate", "export", "correct"):
+        assert name in done.stdout + done.stderr
