@@ -50,7 +50,9 @@ def classic_jerk(
     segments could as well stop and start at their safe speeds the junction is a stop.
 
     As in the firmware, the entering segment counts at its own nominal speed even where the
-    leaving one is slower, so speeding up along a straight line costs a slow-down.
+    leaving one is slower, so speeding up along a straight line costs a slow-down. Where
+    that hides a jump (an extruder that slows down while the head speeds up), the jump at
+    the shared speed counts as well, so that none exceeds its jerk.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def classic_jerk(
     """
     shared = np.minimum(nominal, _before(nominal))
     leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
-    jump = axis_jump(leaving, axis_velocity)
+    entering = axis_velocity * (shared / nominal)[:, None]
+    jump = np.maximum(axis_jump(leaving, axis_velocity), axis_jump(leaving, entering))
     shared = shared * np.minimum(1.0, _smallest_ratio(jerk, jump))
     threshold = 0.99 * shared
     return shared, (_before(safe) > threshold) & (safe > threshold)

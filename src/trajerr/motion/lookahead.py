@@ -39,7 +39,7 @@ def look_ahead(
     if blocks is None:
         allowed = _backward(entry_cap, exit_cap, coupled, change)
     else:
-        allowed = _backward_window(entry_cap, exit_cap, coupled, change, blocks - 1)
+        allowed = _backward_window(entry_cap, exit_cap, coupled, change, blocks)
     return _forward(allowed, exit_cap, coupled, change)
 
 
@@ -56,16 +56,23 @@ def _backward(entry_cap: Floats, exit_cap: Floats, coupled: Bools, change: Float
 
 
 def _backward_window(
-    entry_cap: Floats, exit_cap: Floats, coupled: Bools, change: Floats, known: int
+    entry_cap: Floats, exit_cap: Floats, coupled: Bools, change: Floats, blocks: int
 ) -> Floats:
-    """Return the entry speeds from which ``known`` segments suffice to stop."""
-    # With no segment known ahead, the machine must stop at each vertex.
+    """Return the entry speeds from which the segments known suffice to stop.
+
+    A segment that starts from rest counts among its window; one that is entered at speed
+    was planned while its predecessor ran, so one segment less was known of it.
+    """
+
+    def braking(following: Floats) -> Floats:
+        after = np.append(following[1:], 0.0)
+        return np.minimum(entry_cap, np.where(coupled, after, exit_cap) + change)
+
     enters = np.concatenate([[False], coupled[:-1]])
-    allowed = np.where(enters, 0.0, entry_cap)
-    for _ in range(known):
-        following = np.concatenate([allowed[1:], [0.0]])
-        allowed = np.minimum(entry_cap, np.where(coupled, following, exit_cap) + change)
-    return allowed
+    allowed = np.zeros_like(entry_cap)
+    for _ in range(blocks - 1):
+        allowed = braking(allowed)
+    return np.where(enters, allowed, braking(allowed))
 
 
 def _forward(
