@@ -29,6 +29,7 @@ _NON_NEGATIVE = (
     "square_corner_velocity_mm_s",
     "extruder_corner_velocity_mm_s",
 )
+_ABOVE_ZERO = (*_POSITIVE, "max_velocity_mm_s", "max_acceleration_mm_s2", "path_velocity_mm_s")
 # A file's limit (LimitSettings) and the field of the machine that it replaces.
 _OVERRIDES = {
     "max_velocity": "max_velocity_mm_s",
@@ -100,6 +101,9 @@ class MachineLimits:
     def overridden(self, settings: LimitSettings) -> Self:
         """Return these limits with those that a file sets in their place.
 
+        A velocity or acceleration of zero means "no value" in slicers and is passed over;
+        a jerk of zero is one.
+
         Parameters
         ----------
         settings
@@ -110,10 +114,16 @@ class MachineLimits:
             value = getattr(settings, source)
             if key in _PER_AXIS:
                 own = getattr(self, key)
-                value = tuple(o if v is None else v for o, v in zip(own, value, strict=True))
-            if value is not None:
-                changes[key] = value
+                changes[key] = tuple(map(_or_own, value, own, [key] * AXES))
+            elif value is not None:
+                changes[key] = _or_own(value, getattr(self, key), key)
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _or_own(value: float | None, own: float, key: str) -> float:
+    if value is None or (value == 0.0 and key in _ABOVE_ZERO):
+        return own
+    return value
 
 
 def _check(key: str, value: object, holds: bool, wanted: str) -> None:
@@ -221,7 +231,7 @@ def check_inside(
         line = int(moves.line[chosen[pieces.move[bad[0]]]]) + 1
         raise GcodeError(
             f"{program.name}:{line}: the move leaves the bed at "
-            f"{AXIS_NAMES}{reached[bad[0], axis]:.6g} mm, expected {low[axis]:g} to "
+            f"{AXIS_NAMES[axis]}{reached[bad[0], axis]:.6g} mm, expected {low[axis]:g} to "
             f"{high[axis]:g} mm (margin {margin:g} mm)"
         )
 
@@ -232,5 +242,5 @@ def _corners(bed: Sequence[float], origin: str) -> tuple[Floats, Floats]:
         raise ConfigError(f"printer bed: got {list(bed)}, expected three positive sizes in mm")
     if origin not in ("corner", "center"):
         raise ConfigError(f"printer bed origin: got {origin}, expected corner or center")
-    shift = 0.5 * size * [1.0, 1.0, 0.0] if origin == "center" else np.zeros(3)
-    return -shift, size - shift
+    low = size * [-0.5, -0.5, 0.0] if origin == "center" else np.zeros(3)
+    return low, size + low

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from trajerr.errors import ConfigError, GcodeError
+from trajerr.gcode.program import LimitSettings
+from trajerr.motion.limits import MachineLimits, check_inside, tabulate
+
+GOOD = {"max_velocity_mm_s": [200, 200, 12, 50], "max_acceleration_mm_s2": [1e3, 1e3, 200, 5e3]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_velocity_mm_s", [200, 200, 12]),
+        ("max_velocity_mm_s", [200, 0, 12, 50]),
+        ("max_acceleration_mm_s2", [1e3, float("inf"), 200, 5e3]),
+        ("jerk_mm_s", [-1, 8, 0.4, 5]),
+        ("print_acceleration_mm_s2", 0),
+        ("travel_acceleration_mm_s2", float("nan")),
+        ("junction_deviation_mm", -0.01),
+        ("minimum_cruise_ratio", 1.0),
+        ("path_velocity_mm_s", 0),
+        ("firmware", "grbl"),
+        ("lookahead_blocks", 0),
+        ("lookahead_blocks", 2.5),
+    ],
+)
+def test_a_bad_limit_is_named(key, value):
+    with pytest.raises(ConfigError, match=key):
+        MachineLimits(**(GOOD | {key: value}))
+
+
+def test_limits_are_hashable_and_comparable():
+    assert MachineLimits(**GOOD) == MachineLimits(**GOOD)
+    assert hash(MachineLimits(**GOOD)) == hash(MachineLimits(**GOOD))
+
+
+def test_a_file_overrides_single_axes_and_keeps_the_rest():
+    settings = LimitSettings(
+        max_velocity=(None, 90.0, None, None), jerk=(10.0, None, 0.0, None), velocity_limit=150.0
+    )
+    limits = MachineLimits(**GOOD).overridden(settings)
+    assert limits.max_velocity_mm_s == (200.0, 90.0, 12.0, 50.0)
+    assert limits.jerk_mm_s == (10.0, 8.0, 0.0, 5.0)
+    assert limits.path_velocity_mm_s == 150.0
+    assert limits.print_acceleration_mm_s2 == 500.0
+
+
+def test_zero_acceleration_in_a_file_is_no_value():
+    limits = MachineLimits(**GOOD).overridden(LimitSettings(print_acceleration=0.0))
+    assert limits.print_acceleration_mm_s2 == 500.0
+
+
+def test_table_scales_accelerations_only():
+    states = [LimitSettings(), LimitSettings(print_acceleration=100.0, junction_deviation=0.02)]
+    table = tabulate(MachineLimits(**GOOD), states, acceleration_scale=2.0)
+    assert table.print_acceleration.tolist() == [1000.0, 200.0]
+    assert table.max_acceleration[1].tolist() == [2e3, 2e3, 400, 1e4]
+    assert table.junction_deviation.tolist() == [0.013, 0.02]
+    assert table.jerk[0].tolist() == [8.0, 8.0, 0.4, 5.0]
+    assert np.all(np.isinf(table.path_velocity))
+
+
+def square(build, corner, **columns):
+    points = [[10, 10, 0.2, 0], [corner, 10, 0.2, 1], [10, 10, 0.2, 2]]
+    return build(points, 50.0, line=[6, 7], **columns)
+
+
+def test_a_move_off_the_bed_is_named_with_its_line(build):
+    check_inside(square(build, 220.0), (220, 220, 250))
+    with pytest.raises(GcodeError, match=r"built\.gcode:7: .*X226 mm, expected 0 to 220"):
+        check_inside(square(build, 226.0), (220, 220, 250))
+    with pytest.raises(GcodeError, match=r"built\.gcode:7: .*X120 mm, expected -110 to 110"):
+        check_inside(square(build, 120.0), (220, 220, 250), origin="center")
+
+
+def test_moves_before_the_first_layer_may_leave_the_bed(build):
+    check_inside(square(build, 500.0, layer=[0, 0]), (220, 220, 250))
+
+
+def test_an_arc_may_leave_the_bed_between_its_ends(build):
+    program = build(
+        [[210, 10, 0.2, 0], [210, 50, 0.2, 1]], 50.0, center=[[210.0, 30.0]], sweep=[np.pi]
+    )
+    with pytest.raises(GcodeError, match="X22"):
+        check_inside(program, (220, 220, 250))
+
+
+def test_a_bad_bed_is_named(build):
+    with pytest.raises(ConfigError, match="bed"):
+        check_inside(square(build, 20.0), (220, 220))
+    with pytest.raises(ConfigError, match="origin"):
+        check_inside(square(build, 20.0), (220, 220, 250), origin="left")

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trajerr.errors import ConfigError
+from trajerr.motion import sampling
+from trajerr.motion.limits import MachineLimits
+from trajerr.motion.path import nominal_path
+from trajerr.motion.planner import plan
+from trajerr.motion.sampling import sample, sample_layers
+from trajerr.motion.summary import summarise
+
+LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+
+
+@pytest.fixture(scope="module")
+def planned(build):
+    rng = np.random.default_rng(3)
+    points = np.cumsum(rng.normal(0, 3, (60, 4)) * [1, 1, 0, 0], axis=0)
+    points[:, 3] = np.cumsum(rng.choice([0.0, 0.1], 60))
+    points[30:, 2] = 0.2
+    layer = np.repeat([1, 2], [29, 30])
+    program = build(points, 40.0, layer=layer, nozzle=200.0 + np.arange(59))
+    return plan(program, LIMITS)
+
+
+@given(rate=st.floats(3.0, 3000.0), span=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+@settings(deadline=None)
+def test_samples_lie_on_the_grid_of_the_print(planned, rate, span):
+    start, stop = sorted(part * planned.print_time for part in span)
+    if np.floor(stop * rate) <= np.ceil(start * rate):
+        return
+    trajectory = sample(planned, rate, start, stop)
+    k = np.arange(trajectory.first, trajectory.first + len(trajectory))
+    assert np.all(trajectory.time == k / rate)
+    assert (k[0] - 1) / rate < start <= trajectory.time[0]
+    assert trajectory.time[-1] <= stop < (k[-1] + 1) / rate
+    assert np.array_equal(trajectory.position, planned.position(trajectory.time)[:, :3])
+
+
+def test_blocks_do_not_show(planned, monkeypatch):
+    whole = sample(planned, 1000.0)
+    monkeypatch.setattr(sampling, "BLOCK", 17)
+    pieces = sample(planned, 1000.0)
+    assert np.array_equal(whole.position, pieces.position)
+    assert np.array_equal(whole.move, pieces.move)
+
+
+def test_layers_move_as_they_do_in_the_print(planned):
+    whole = sample(planned, 500.0)
+    for layer, part in sample_layers(planned, 500.0):
+        rows = slice(part.first, part.first + len(part))
+        assert np.array_equal(part.position, whole.position[rows])
+        assert np.all(part.layer[1:-1] == layer)
+    assert part.first + len(part) == len(whole)
+    # The second layer does not begin at rest.
+    assert np.linalg.norm(part.position[1] - part.position[0]) * 500.0 > 1.0
+
+
+def test_columns_follow_the_move(planned):
+    trajectory = sample(planned, 250.0)
+    assert np.array_equal(trajectory.nozzle, 200.0 + trajectory.move)
+    assert np.all(np.diff(trajectory.move) >= 0)
+    assert np.all(np.diff(trajectory.extrusion) >= 0.0)
+
+
+def test_bad_rates_and_empty_spans_are_named(planned):
+    with pytest.raises(ConfigError, match="sample_rate_hz"):
+        sample(planned, 0.0)
+    with pytest.raises(ConfigError, match="holds no sample"):
+        sample(planned, 10.0, 0.01, 0.02)
+
+
+def test_nominal_path_of_a_layer(build):
+    points = [
+        [0, 0, 0.2, 0],
+        [10, 0, 0.2, 1],
+        [10, 0, 0.2, 0.5],
+        [20, 0, 0.2, 0.5],
+        [20, 20, 0.2, 1.5],
+    ]
+    program = build(
+        points,
+        40.0,
+        center=[[np.nan] * 2] * 3 + [[20, 10]],
+        sweep=[0, 0, 0, np.pi],
+        feature=[1, 1, 1, 4],
+    )
+    path = nominal_path(plan(program, LIMITS), 1)
+    assert len(path.points) == len(path.move) + 1
+    assert path.points[:3].tolist() == [[0, 0], [10, 0], [20, 0]]
+    assert path.is_wall.tolist()[:3] == [True, False, False]
+    assert path.is_extruding.tolist()[:3] == [True, False, True]
+    assert set(path.move.tolist()) == {0, 2, 3}
+    middle = 0.5 * (path.points[2:-1] + path.points[3:])
+    assert np.all(10.0 - np.hypot(*(middle - [20, 10]).T) <= 0.001 + 1e-9)
+
+
+def test_summary_adds_up(planned):
+    figures = summarise(planned)
+    assert figures["print_time_s"] == pytest.approx(sum(figures["time_by_kind_s"].values()))
+    assert figures["layers"] == 2
+    assert figures["moves"] == 59
+    change = np.diff(
+        np.vstack([planned.program.moves.start, planned.program.moves.end[-1:]]), axis=0
+    )
+    total = figures["print_distance_mm"] + figures["travel_distance_mm"]
+    assert total == pytest.approx(np.linalg.norm(change[:, :3], axis=1).sum())
+    assert figures["extruded_mm"] == pytest.approx(change[:, 3].sum())
+    assert sum(figures["time_by_feature_s"].values()) == pytest.approx(
+        figures["time_by_kind_s"]["print"]
+    )
