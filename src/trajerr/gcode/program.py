@@ -1,7 +1,7 @@
 """The values that reading a G-code file yields: its text, its moves, its settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Self
 
@@ -77,7 +77,8 @@ class Moves:
 
     start: Floats  # (M, 4) x y z e
     end: Floats  # (M, 4)
-    center: Floats  # (M, 2) arc centre x y; NaN where straight
+    center: Floats  # (M, 2) arc centre x y; NaN where straight. Start and end are equally far
+    #   from it but for arcs that nearly close: there let the radius run from one to the other.
     sweep: Floats  # (M,) signed arc angle, rad, counter-clockwise positive; 0 where straight
     feedrate: Floats  # (M,) mm/s, as commanded
     kind: NDArray[np.uint8]  # (M,) MoveKind
@@ -125,6 +126,7 @@ class Program:
     generator: str  # "PrusaSlicer 2.9.2", "Simplify3D 4.0.0", … or ""
     layer_z: Floats  # (layers+1,) mm, by layer number; index 0 is NaN
     sha256: str
+    unknown_commands: Mapping[str, int] = field(default_factory=dict)  # ignored, counted
 
     @property
     def n_lines(self) -> int:

@@ -1,0 +1,127 @@
+"""Arc words to centre and swept angle."""
+
+import numpy as np
+
+from trajerr.errors import GcodeError
+from trajerr.gcode.program import Bools, Floats, Ints
+
+CLOSED = 1e-9  # mm between start and end of a full circle
+
+
+def resolve_arcs(
+    start: Floats,
+    end: Floats,
+    words: Floats,
+    clockwise: Bools,
+    absolute_centre: Bools,
+    origin: Floats,
+) -> tuple[Floats, Floats]:
+    """Return centre and sweep of arcs.
+
+    Parameters
+    ----------
+    start, end : (n, 2) float
+        Machine coordinates, mm.
+    words : (n, 4) float
+        I, J, R in mm and P, the count of extra full turns; NaN where absent.
+    clockwise : (n,) bool
+    absolute_centre : (n,) bool
+        Whether I and J are coordinates (G90.1) and not offsets from the start.
+    origin : (n, 2) float
+        Machine coordinate of the file's zero, mm.
+
+    Returns
+    -------
+    centre : (n, 2) float
+        mm; NaN where no arc exists, which :func:`first_fault` explains.
+    sweep : (n,) float
+        rad, counter-clockwise positive.
+
+    Notes
+    -----
+    Centres given by I and J are rounded by slicers, so start and end lie on circles of
+    slightly different radius. The centre moves along the chord until both agree; only an
+    arc that nearly closes keeps its centre. P turns are added to the arc as Marlin adds
+    them (``ARC_P_CIRCLES``).
+    """
+    by_radius = np.isfinite(words[:, 2])
+    offset = np.nan_to_num(words[:, :2])
+    base = np.where(absolute_centre[:, None], origin, start)
+    given = np.where(absolute_centre[:, None] & np.isnan(words[:, :2]), start, base + offset)
+    centre = np.where(
+        by_radius[:, None],
+        _centre_from_radius(start, end, words[:, 2], clockwise),
+        _equidistant(start, end, given),
+    )
+    return centre, _sweep(start, end, centre, clockwise, np.nan_to_num(words[:, 3]))
+
+
+def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: Bools) -> Floats:
+    """Return the centre left of the chord for a minor counter-clockwise arc.
+
+    Where the ends are further apart than the diameter, the half circle over the chord is
+    taken, as Marlin's ``G2_G3`` does: cutting-table files hold such arcs.
+    """
+    chord = end - start
+    length = np.hypot(*chord.T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        height = np.sqrt(np.maximum(radius**2 - length**2 / 4, 0.0)) / length
+    height = np.where(clockwise == (radius > 0), -height, height)
+    normal = np.column_stack([-chord[:, 1], chord[:, 0]])
+    return (start + end) / 2 + height[:, None] * normal
+
+
+def _equidistant(start: Floats, end: Floats, centre: Floats) -> Floats:
+    """Move centres along the chord to equal distance from start and end."""
+    chord = end - start
+    square = np.einsum("ij,ij->i", chord, chord)
+    along = np.einsum("ij,ij->i", (start + end) / 2 - centre, chord)
+    share = np.divide(along, square, out=np.zeros_like(along), where=square > 0)
+    shift = share[:, None] * chord
+    radius = np.hypot(*(start - centre).T)
+    near = np.hypot(*shift.T) <= 0.05 * radius
+    return np.where(near[:, None], centre + shift, centre)
+
+
+def _sweep(start: Floats, end: Floats, centre: Floats, clockwise: Bools, turns: Floats) -> Floats:
+    a, b = start - centre, end - centre
+    cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    angle = np.arctan2(cross, np.einsum("ij,ij->i", a, b))
+    direction = np.where(clockwise, -1.0, 1.0)
+    closed = np.hypot(*(end - start).T) < CLOSED
+    forward = np.where(closed, 2 * np.pi, np.mod(direction * angle, 2 * np.pi))
+    return np.asarray(direction * (forward + 2 * np.pi * np.floor(turns)))
+
+
+def first_fault(
+    start: Floats, end: Floats, words: Floats, centre: Floats
+) -> tuple[int, str] | None:
+    """Return index and explanation of the first impossible arc."""
+    length = np.hypot(*(end - start).T)
+    radius = words[:, 2]
+    faults: list[tuple[Bools, str]] = [
+        (np.isnan(words[:, :3]).all(axis=1), "an arc without I, J or R"),
+        (np.isfinite(radius) & (length < CLOSED), "an arc by R that ends where it starts"),
+        (length > 4 * np.abs(radius), "an arc by R whose ends are more than 4 R apart"),
+        (
+            _radius_mismatch(start, end, centre),
+            "an arc whose ends differ in distance to its centre",
+        ),
+        (np.hypot(*(start - centre).T) < CLOSED, "an arc of radius zero"),
+        (np.abs(np.nan_to_num(words[:, 3])) > 1000, "an arc of more than 1000 turns"),
+    ]
+    found = [(int(np.argmax(mask)), message) for mask, message in faults if mask.any()]
+    return min(found, key=lambda f: f[0]) if found else None
+
+
+def _radius_mismatch(start: Floats, end: Floats, centre: Floats) -> Bools:
+    a, b = np.hypot(*(start - centre).T), np.hypot(*(end - centre).T)
+    return np.abs(a - b) > np.maximum(0.1, 0.02 * a)
+
+
+def raise_for_fault(fault: tuple[int, str] | None, lines: Ints, where: str) -> None:
+    """Raise the error of an impossible arc."""
+    if fault:
+        raise GcodeError(
+            f"{where}:{lines[fault[0]] + 1}: {fault[1]}, expected one circle through both ends"
+        )

@@ -1,0 +1,95 @@
+"""Files before any G-code is understood: reading, lines, and what is no G-code at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from trajerr.errors import GcodeError
+from trajerr.gcode.program import Ints
+
+_SAMPLE_BYTES = 1 << 16
+_FOREIGN_SHARE = 0.1  # of control bytes, beyond which a file is no text
+_MAGIC = {
+    b"GCDE": "binary G-code (.bgcode), expected text: switch binary G-code off in the slicer",
+    b"PK\x03\x04": "a zip archive (.3mf?), expected the G-code text inside it",
+    b"\x1f\x8b": "a gzip archive, expected the G-code text inside it",
+    b"\xff\xfe": "UTF-16 text, expected ASCII or UTF-8",
+    b"\xfe\xff": "UTF-16 text, expected ASCII or UTF-8",
+    b"solid ": "an STL model, expected the G-code that a slicer makes of it",
+}
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content.
+
+    Raises
+    ------
+    GcodeError
+        When there is no readable file.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise GcodeError(f"{path}: no such file, expected a G-code file") from None
+    except IsADirectoryError:
+        raise GcodeError(f"{path}: is a folder, expected a G-code file") from None
+    except OSError as error:
+        raise GcodeError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def check_content(text: bytes, where: str) -> None:
+    """Refuse what is empty or no text.
+
+    Raises
+    ------
+    GcodeError
+        With the line of the first offending byte.
+    """
+    if not text.strip():
+        raise GcodeError(f"{where}:1: the file is empty, expected G-code")
+    for magic, message in _MAGIC.items():
+        if text.startswith(magic):
+            raise GcodeError(f"{where}:1: {message}")
+    zero = text.find(b"\0")
+    if zero >= 0:
+        line = text.count(b"\n", 0, zero) + 1
+        raise GcodeError(f"{where}:{line}: binary data (a zero byte), expected text")
+    sample = np.frombuffer(text[:_SAMPLE_BYTES], dtype=np.uint8)
+    control = (sample < 32) & ~np.isin(sample, (9, 10, 12, 13))
+    if control.mean() > _FOREIGN_SHARE:
+        line = text.count(b"\n", 0, int(np.argmax(control))) + 1
+        raise GcodeError(f"{where}:{line}: binary data, expected text")
+
+
+def find_lines(text: bytes) -> Ints:
+    """Return the byte offset of each line and of the end, shape (L+1,)."""
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")) + 1
+    if not len(ends) or ends[-1] != len(text):
+        ends = np.append(ends, len(text))
+    return np.concatenate([[0], ends]).astype(np.int64)
+
+
+def check_complete(
+    text: bytes, generator: str, slicer: Mapping[str, str], where: str, n_lines: int
+) -> None:
+    """Refuse a file that breaks off before what its slicer always writes at the end.
+
+    Raises
+    ------
+    GcodeError
+        Only where the last line is unterminated and the slicer's ending is missing.
+    """
+    if text.endswith((b"\n", b"\r")) or not generator:
+        return
+    endings = {
+        "PrusaSlicer": b"prusaslicer_config = end",
+        "Simplify3D": b"; layer end",
+        "OrcaSlicer": b"EXECUTABLE_BLOCK_END",
+        "BambuStudio": b"EXECUTABLE_BLOCK_END",
+    }
+    ending = endings.get(generator.split()[0])
+    if ending and ending not in text:
+        raise GcodeError(
+            f"{where}:{n_lines}: the file is truncated, expected {ending.decode()!r} of {generator}"
+        )

@@ -1,0 +1,112 @@
+"""Layer numbers: 1 is the first layer, what comes before it is 0."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.gcode.program import Bools, Floats, Ints
+
+SAME_HEIGHT = 1e-4  # mm; slicers print heights to 1 µm
+
+
+def number_layers(
+    line: Ints, prints: Bools, start: Floats, end: Floats, sweep: Floats, marks: Sequence[int]
+) -> NDArray[np.int32]:
+    """Number the layers of a program's moves.
+
+    Parameters
+    ----------
+    line : (M,) int
+        Source lines of the moves.
+    prints : (M,) bool
+        Which moves lay material down.
+    start, end : (M, 4) float
+        Ends of the moves, mm.
+    sweep : (M,) float
+        Angle of arcs, rad.
+    marks : sequence of int
+        Lines at which the slicer says that a layer begins; empty where it says nothing.
+
+    Returns
+    -------
+    (M,) int32
+
+    Notes
+    -----
+    With marks, a layer is a stretch between marks in which something is printed; stretches
+    without printing belong to the layer before them. Numbers therefore run from 1 without
+    gaps, over rafts (Cura's negative layers) and over objects printed one after the other.
+    Without marks, a layer begins at the first printing move in a plane of another height,
+    so hops never count; where material is laid down while rising (spiral vases), at each
+    full turn of the direction of travel, since any simple closed loop turns it by 2π.
+    """
+    if not prints.any():
+        return np.zeros(len(line), dtype=np.int32)
+    printing = np.flatnonzero(prints)
+    if marks:
+        begins = _by_marks(line[printing], np.asarray(marks))
+    else:
+        begins = _by_height(start[printing], end[printing], sweep[printing])
+    first = np.zeros(len(line), dtype=np.int32)
+    if marks:
+        # A layer holds the moves from its mark on, the way to its first line included.
+        opened = _mark_of(line[printing[begins]], np.asarray(marks))
+        np.add.at(first, np.searchsorted(line, opened), 1)
+    else:
+        first[printing[begins]] = 1
+    return np.cumsum(first, dtype=np.int32)
+
+
+def _mark_of(lines: Ints, marks: Ints) -> Ints:
+    return np.asarray(marks[np.searchsorted(marks, lines, side="right") - 1])
+
+
+def _by_marks(lines: Ints, marks: Ints) -> Bools:
+    """Return which printing moves are the first after a mark."""
+    stretch = np.searchsorted(marks, lines, side="right")
+    return np.diff(stretch, prepend=0) > 0
+
+
+def _by_height(start: Floats, end: Floats, sweep: Floats) -> Bools:
+    """Return which printing moves begin a layer, from their geometry alone."""
+    z = end[:, 2]
+    rising = np.abs(z - start[:, 2]) > SAME_HEIGHT / 10
+    flat = np.flatnonzero(~rising)
+    begins = np.zeros(len(z), dtype=bool)
+    if not len(flat):
+        begins[0] = True
+    else:
+        before = np.concatenate([[np.inf], z[flat][:-1]])
+        begins[flat] = np.abs(z[flat] - before) > SAME_HEIGHT
+    return begins | _full_turns(start, end, sweep, rising)
+
+
+def _full_turns(start: Floats, end: Floats, sweep: Floats, rising: Bools) -> Bools:
+    """Return at which rising moves the direction of travel completes another turn."""
+    begins = np.zeros(len(rising), dtype=bool)
+    spiral = np.flatnonzero(rising)
+    if not len(spiral):
+        return begins
+    step = end[spiral, :2] - start[spiral, :2]
+    heading = np.arctan2(step[:, 1], step[:, 0])
+    turn = np.diff(heading, prepend=heading[0])
+    turn = np.where(np.diff(spiral, prepend=spiral[0]) > 1, 0.0, turn)
+    turn = (turn + np.pi) % (2 * np.pi) - np.pi
+    total = np.cumsum(turn)
+    furthest = np.maximum.accumulate(np.abs(total))
+    begins[spiral] = np.diff(np.floor((furthest + 1e-6) / (2 * np.pi)), prepend=0.0) > 0
+    return begins
+
+
+def layer_heights(layer: NDArray[np.int32], prints: Bools, z: Floats) -> Floats:
+    """Return z by layer number, shape (layers+1,) mm: the median of what is printed in it."""
+    heights = np.full(int(layer.max(initial=0)) + 1, np.nan)
+    chosen = prints & (layer > 0)
+    order = np.argsort(layer[chosen], kind="stable")
+    number, height = layer[chosen][order], z[chosen][order]
+    bounds = np.searchsorted(number, np.arange(len(heights) + 1))
+    for index in range(1, len(heights)):
+        if bounds[index + 1] > bounds[index]:
+            heights[index] = np.median(height[bounds[index] : bounds[index + 1]])
+    return heights

@@ -1,0 +1,171 @@
+"""The limits that a file sets: its slicer's machine limits, M201 to M205 and Klipper's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from trajerr.gcode import words as text
+from trajerr.gcode.program import LimitSettings
+
+AXES = "XYZE"
+# Flavours whose M203 and M566 are in mm/min (PrusaSlicer's GCodeProcessor treats them so).
+_PER_MINUTE = frozenset({"reprap", "reprapfirmware", "repetier", "sprinter", "rrf"})
+Words = Mapping[str, float | None]
+
+
+@dataclass
+class LimitLog:
+    """Every state of the limits, in the order in which a file reaches them."""
+
+    flavor: str
+    states: list[LimitSettings]
+    lines: list[int] = field(default_factory=list)
+    index: list[int] = field(default_factory=list)  # into states, from each line on
+    _known: dict[LimitSettings, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known = {state: i for i, state in enumerate(self.states)}
+
+    @property
+    def current(self) -> LimitSettings:
+        """The limits in force after all lines so far."""
+        return self.states[self.index[-1] if self.index else 0]
+
+    def read(self, line: int, name: str, body: str, unit: float) -> None:
+        """Read one command that sets limits; ``unit`` is mm per unit of the file."""
+        if name == "SET_VELOCITY_LIMIT":
+            state = klipper_limits(self.current, text.parameters(body))
+        else:
+            words = text.loose_words(body)
+            state = _READERS[name](self.current, words, unit, self.flavor)
+        if state == self.current:
+            return
+        if state not in self._known:
+            self._known[state] = len(self.states)
+            self.states.append(state)
+        self.lines.append(line)
+        self.index.append(self._known[state])
+
+
+def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSettings:
+    """Apply SET_VELOCITY_LIMIT (Klipper ``toolhead.py``, ``cmd_SET_VELOCITY_LIMIT``)."""
+    velocity = text.number(named.get("VELOCITY"))
+    acceleration = text.number(named.get("ACCEL"))
+    corner = text.number(named.get("SQUARE_CORNER_VELOCITY"))
+    ratio = text.number(named.get("MINIMUM_CRUISE_RATIO"))
+    to_deceleration = text.number(named.get("ACCEL_TO_DECEL"))
+    in_force = acceleration or state.print_acceleration
+    if ratio is None and to_deceleration is not None and in_force:
+        ratio = 1.0 - min(1.0, to_deceleration / in_force)
+    changes = {
+        "velocity_limit": velocity,
+        "print_acceleration": acceleration,
+        "travel_acceleration": acceleration,
+        "square_corner_velocity": corner,
+        "minimum_cruise_ratio": ratio,
+    }
+    return replace(state, **{k: v for k, v in changes.items() if v is not None and v >= 0})
+
+
+def _per_axis(
+    before: tuple[float | None, ...], words: Words, scale: float
+) -> tuple[float | None, ...]:
+    given = [words.get(axis) for axis in AXES]
+    return tuple(
+        old if new is None or new < 0 else new * scale
+        for old, new in zip(before, given, strict=True)
+    )
+
+
+def _accelerations(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
+    return replace(state, max_acceleration=_per_axis(state.max_acceleration, words, unit))
+
+
+def _velocities(state: LimitSettings, words: Words, unit: float, flavor: str) -> LimitSettings:
+    scale = unit / 60.0 if flavor in _PER_MINUTE else unit
+    return replace(state, max_velocity=_per_axis(state.max_velocity, words, scale))
+
+
+def _jerks_per_minute(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
+    return replace(state, jerk=_per_axis(state.jerk, words, unit / 60.0))
+
+
+def _move_accelerations(
+    state: LimitSettings, words: Words, unit: float, flavor: str
+) -> LimitSettings:
+    """Apply M204: beside S, a T means retraction, as Marlin 1 and PrusaSlicer have it."""
+    given = {k: v * unit for k, v in words.items() if v is not None and v > 0}
+    if flavor == "klipper":
+        return _klipper_acceleration(state, given)
+    if "S" in given:
+        pairs = {
+            "print_acceleration": given["S"],
+            "travel_acceleration": given["S"],
+            "retract_acceleration": given.get("T"),
+        }
+    else:
+        pairs = {
+            "print_acceleration": given.get("P"),
+            "travel_acceleration": given.get("T"),
+            "retract_acceleration": given.get("R"),
+        }
+    return replace(state, **{k: v for k, v in pairs.items() if v is not None})
+
+
+def _klipper_acceleration(state: LimitSettings, given: Mapping[str, float]) -> LimitSettings:
+    """Apply M204 as Klipper does: one acceleration, from S or the lesser of P and T."""
+    value = given.get("S")
+    if value is None and "P" in given and "T" in given:
+        value = min(given["P"], given["T"])
+    if value is None:
+        return state
+    return replace(state, print_acceleration=value, travel_acceleration=value)
+
+
+def _advanced(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
+    """Apply M205: jerks, junction deviation, least feed rates."""
+    scaled = {k: v * unit for k, v in words.items() if v is not None and v >= 0}
+    changes = {
+        "min_print_velocity": scaled.get("S"),
+        "min_travel_velocity": scaled.get("T"),
+        "junction_deviation": scaled.get("J"),
+    }
+    state = replace(state, jerk=_per_axis(state.jerk, words, unit))
+    return replace(state, **{k: v for k, v in changes.items() if v is not None})
+
+
+_READERS = {
+    "M201": _accelerations,
+    "M203": _velocities,
+    "M204": _move_accelerations,
+    "M205": _advanced,
+    "M566": _jerks_per_minute,
+}
+
+
+def initial_limits(slicer: Mapping[str, str]) -> LimitSettings:
+    """Return the machine limits of a slicer's configuration, where it has them.
+
+    PrusaSlicer, SuperSlicer, OrcaSlicer, Bambu Studio and Creality Print share these keys;
+    of a comma list the first value is that of the normal mode.
+    """
+    if slicer.get("machine_limits_usage") == "ignore":
+        return LimitSettings()
+
+    def first(key: str) -> float | None:
+        value = text.number(slicer.get(f"machine_{key}", "").split(",")[0].strip())
+        return value if value and value > 0 else None
+
+    def axes(quantity: str) -> tuple[float | None, ...]:
+        return tuple(first(f"max_{quantity}_{axis.lower()}") for axis in AXES)
+
+    return LimitSettings(
+        max_velocity=axes("feedrate"),
+        max_acceleration=axes("acceleration"),
+        jerk=axes("jerk"),
+        print_acceleration=first("max_acceleration_extruding"),
+        travel_acceleration=first("max_acceleration_travel"),
+        retract_acceleration=first("max_acceleration_retracting"),
+        min_print_velocity=first("min_extruding_rate"),
+        min_travel_velocity=first("min_travel_rate"),
+        junction_deviation=first("max_junction_deviation"),
+    )

@@ -1,0 +1,135 @@
+"""Rows to moves: which of them move, what kind of move they are, and all that is modal."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from trajerr.errors import GcodeError
+from trajerr.gcode import arcs
+from trajerr.gcode.commands import HOME, PAUSE, Interpreter
+from trajerr.gcode.dialects import CommentReader
+from trajerr.gcode.layers import number_layers
+from trajerr.gcode.modal import STILL, Rows
+from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
+
+MAX_COORDINATE = 1e6  # mm; no printer is a kilometre long
+_XY_WORDS = [0, 1, 5, 6, 7]  # X Y I J R
+
+
+def build_moves(
+    rows: Rows,
+    interpreter: Interpreter,
+    comments: CommentReader,
+    slicer: Mapping[str, str],
+    where: str,
+) -> Moves:
+    """Return the moves of a file.
+
+    Raises
+    ------
+    GcodeError
+        For coordinates that no machine has, and for arcs that no circle describes.
+    """
+    _check_rows(rows, where)
+    is_arc = np.isin(rows.code, (2, 3)) & np.isfinite(rows.words[:, _XY_WORDS]).any(axis=1)
+    center, sweep = _arcs(rows, interpreter, is_arc, where)
+    start, end = rows.position[:-1], rows.position[1:]
+    kind, kept = _kinds(rows, is_arc)
+    line = rows.line[kept]
+    prints = kind[kept] == MoveKind.PRINT
+    return Moves(
+        start=start[kept],
+        end=end[kept],
+        center=center[kept],
+        sweep=sweep[kept],
+        feedrate=rows.feedrate[kept],
+        kind=kind[kept],
+        feature=comments.feature.at(line).astype(np.uint8),
+        layer=number_layers(
+            line, prints, start[kept], end[kept], sweep[kept], comments.layer_marks
+        ),
+        line=line,
+        settings=_settings(interpreter, line),
+        pause=rows.seconds[kept],
+        stop=_stops(interpreter.stops, line, kind[kept]),
+        origin=rows.origin[kept],
+        absolute=~rows.relative[kept],
+        unit=rows.unit[kept],
+        nozzle=_temperature(interpreter.nozzle.at(line), slicer, _NOZZLE_KEYS),
+        bed=_temperature(interpreter.bed.at(line), slicer, _BED_KEYS),
+        fan=np.asarray(interpreter.fan.at(line), dtype=np.float64),
+    )
+
+
+def _check_rows(rows: Rows, where: str) -> None:
+    lost = (rows.code == -1) & np.isfinite(rows.words[:, [0, 1, 2, 3]]).any(axis=1)
+    if lost.any():
+        line = rows.line[int(np.argmax(lost))] + 1
+        raise GcodeError(f"{where}:{line}: coordinates without a command, expected G0 to G3 before")
+    far = ~(np.abs(rows.position[1:, :3]) <= MAX_COORDINATE)
+    if far.any():
+        row, axis = (int(i[0]) for i in np.nonzero(far))
+        raise GcodeError(
+            f"{where}:{rows.line[row] + 1}: {'XYZ'[axis]} reaches {rows.position[row + 1, axis]:g} "
+            f"mm, expected at most {MAX_COORDINATE:g} mm"
+        )
+
+
+def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tuple[Floats, Floats]:
+    center, sweep = np.full((len(rows.line), 2), np.nan), np.zeros(len(rows.line))
+    chosen = np.flatnonzero(is_arc)
+    if not len(chosen):
+        return center, sweep
+    start, end = rows.position[chosen, :2], rows.position[chosen + 1, :2]
+    words, line = rows.words[chosen][:, 5:9], rows.line[chosen]
+    absolute = np.asarray(interpreter.centre_absolute.at(line), dtype=bool)
+    center[chosen], sweep[chosen] = arcs.resolve_arcs(
+        start, end, words, rows.code[chosen] == 2, absolute, rows.origin[chosen, :2]
+    )
+    arcs.raise_for_fault(arcs.first_fault(start, end, words, center[chosen]), line, where)
+    return center, sweep
+
+
+def _kinds(rows: Rows, is_arc: Bools) -> tuple[np.ndarray, Ints]:
+    """Return the kind of each row, and which rows are moves at all."""
+    step = np.abs(np.diff(rows.position, axis=0)) > STILL
+    pushes = np.diff(rows.position[:, 3]) > STILL
+    in_plane = step[:, 0] | step[:, 1] | is_arc
+    kind = np.full(len(rows.line), MoveKind.EXTRUDER, dtype=np.uint8)
+    kind[in_plane | step[:, 2]] = MoveKind.TRAVEL
+    kind[in_plane & pushes] = MoveKind.PRINT
+    pauses = (rows.code == PAUSE) | (rows.code == HOME)
+    kind[pauses] = MoveKind.PAUSE
+    motion = (rows.code >= 0) & (rows.code <= 3)
+    return kind, np.flatnonzero(pauses | (motion & (in_plane | step.any(axis=1))))
+
+
+def _settings(interpreter: Interpreter, line: Ints) -> np.ndarray:
+    log = interpreter.limits
+    index = np.searchsorted(np.array(log.lines, dtype=np.int64), line, side="right")
+    return np.array([0, *log.index], dtype=np.int32)[index]
+
+
+def _stops(stops: list[int], line: Ints, kind: np.ndarray) -> Bools:
+    stop = kind == MoveKind.PAUSE
+    following = np.searchsorted(line, np.array(stops, dtype=np.int64))
+    stop[following[following < len(line)]] = True
+    return np.asarray(stop)
+
+
+_NOZZLE_KEYS = ("nozzle_temperature", "temperature", "material_print_temperature")
+_BED_KEYS = ("bed_temperature", "hot_plate_temp", "material_bed_temperature")
+
+
+def _temperature(
+    set_points: np.ndarray, slicer: Mapping[str, str], keys: tuple[str, ...]
+) -> Floats:
+    """Take the slicer's set-point where macros heat and the file itself is silent."""
+    values = np.asarray(set_points, dtype=np.float64)
+    if values.any():
+        return values
+    for key in keys:
+        first = slicer.get(key, "").split(",")[0].split(";")[0].strip()
+        if first.replace(".", "", 1).isdigit():
+            return np.full(len(values), float(first))
+    return values

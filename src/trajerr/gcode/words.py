@@ -1,0 +1,147 @@
+"""One line of G-code to words: comments, line numbers, checksums, commands, values."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trajerr.errors import GcodeError
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_WORD = re.compile(rf"\s*([A-Za-z])\s*({_NUMBER})?(?![\d.])")
+_COMMAND = re.compile(r"([GMT])\s*(\d+)(?:\.(\d+))?(?![\d.])", re.IGNORECASE)
+_NEXT_COMMAND = re.compile(r"(?<![A-Za-z])[GM]\s*\d", re.IGNORECASE)
+_EXTENDED = re.compile(r"[A-Za-z_][A-Za-z_]\w*")
+_PARAMETER = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s;]+)")
+_PARENTHESES = re.compile(r"\([^)]*\)?")
+_QUOTED = re.compile(r'"[^"]*"?')
+_LINE_NUMBER = re.compile(r"N\s*(\d+)\s*", re.IGNORECASE)
+_CHECKSUM = re.compile(rb"\*\s*(\d{1,3})\s*$")
+
+# What follows these is free text, never words.
+TEXT_COMMANDS = frozenset({"M16", "M23", "M28", "M30", "M32", "M36", "M98", "M117", "M118", "M486"})
+MAX_VALUE = 1e15  # beyond this a value is a slip of the keyboard in any unit
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a line: its name, its letter words, its NAME=VALUE parameters."""
+
+    name: str  # "G1", "M862.3", "T0", "SET_VELOCITY_LIMIT"; "" for bare words
+    body: str  # what follows the name, without comments
+
+
+def strip_comment(raw: bytes) -> tuple[bytes, bytes | None]:
+    """Split a line at its first semicolon into code and comment."""
+    code, found, comment = raw.partition(b";")
+    return code, comment if found else None
+
+
+def verify_checksum(code: bytes) -> bytes:
+    """Return a line's code without line number and checksum.
+
+    The checksum is the exclusive or of all bytes before the asterisk, as RepRap firmware
+    computes it (https://reprap.org/wiki/G-code#.2A:_Checksum).
+
+    Raises
+    ------
+    GcodeError
+        When the checksum is not that of the line.
+    """
+    numbered = _LINE_NUMBER.match(code.decode("latin-1").lstrip("\ufeff \t"))
+    if numbered is None and b"*" not in code:
+        return code
+    found = _CHECKSUM.search(code)
+    if found and _is_checked(code, numbered is not None):
+        expected = 0
+        for byte in code[: found.start()].lstrip():
+            expected ^= byte
+        if int(found[1]) != expected:
+            raise GcodeError(f"checksum is {int(found[1])}, expected {expected} for this line")
+        code = code[: found.start()]
+    return code.lstrip()[numbered.end() :] if numbered else code
+
+
+def _is_checked(code: bytes, numbered: bool) -> bool:
+    """Return whether an asterisk is a checksum: free text may hold one, too."""
+    return numbered or split_name(code.decode("latin-1").strip())[0] not in TEXT_COMMANDS
+
+
+def split_name(code: str) -> tuple[str, int]:
+    """Return the command's name in upper case and where its body begins."""
+    classic = _COMMAND.match(code)
+    if classic:
+        minor = f".{classic[3]}" if classic[3] and int(classic[3]) else ""
+        return f"{classic[1].upper()}{int(classic[2])}{minor}", classic.end()
+    extended = _EXTENDED.match(code)
+    return (extended[0].upper(), extended.end()) if extended else ("", 0)
+
+
+def commands(code: str) -> Iterator[Command]:
+    """Yield the commands of one line: mostly one, on a machine tool several."""
+    code = code.strip()
+    if split_name(code)[0] not in TEXT_COMMANDS:
+        code = _PARENTHESES.sub(" ", code).strip()
+    while code:
+        name, begin = split_name(code)
+        is_classic = name[1:2].isdigit() or not name
+        end = len(code)
+        if is_classic and name not in TEXT_COMMANDS:
+            following = _NEXT_COMMAND.search(_QUOTED.sub(_blank, code), begin)
+            end = following.start() if following else end
+        yield Command(name, code[begin:end])
+        code = code[end:].strip()
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
+
+
+def words(body: str) -> dict[str, float | None]:
+    """Read the letter words of a command; ``None`` for a letter without a number.
+
+    Raises
+    ------
+    GcodeError
+        When something in the body is not a word.
+    """
+    result: dict[str, float | None] = {}
+    position = 0
+    while position < len(body):
+        found = _WORD.match(body, position)
+        if not found:
+            if not body[position:].strip():
+                break
+            raise GcodeError(f"{_token(body, position)!r} is not a word, expected e.g. 'X12.5'")
+        value = float(found[2]) if found[2] else None
+        if value is not None and abs(value) > MAX_VALUE:
+            raise GcodeError(f"{found[0].strip()!r} is absurd, expected at most 15 digits")
+        result[found[1].upper()] = value
+        position = found.end()
+    return result
+
+
+def loose_words(body: str) -> dict[str, float | None]:
+    """Read what words there are, skipping text and quoted strings."""
+    text = _QUOTED.sub(" ", body)
+    found = re.finditer(rf"(?<![A-Za-z])([A-Za-z])\s*({_NUMBER})?(?![A-Za-z\d.])", text)
+    pairs = ((w[1].upper(), float(w[2]) if w[2] else None) for w in found)
+    return {k: v for k, v in pairs if v is None or abs(v) <= MAX_VALUE}
+
+
+def parameters(body: str) -> dict[str, str]:
+    """Read Klipper's NAME=VALUE parameters, names in upper case."""
+    return {m[1].upper(): m[2].strip("\"'") for m in _PARAMETER.finditer(body)}
+
+
+def number(text: str | None) -> float | None:
+    """Read a parameter's number; ``None`` where it is absent or something else."""
+    if text is None or not re.fullmatch(_NUMBER, text.strip()):
+        return None
+    value = float(text)
+    return value if abs(value) <= MAX_VALUE else None
+
+
+def _token(body: str, position: int) -> str:
+    """Return the whole blank-separated token around a position, for a message."""
+    begin = body.rfind(" ", 0, position + 1) + 1
+    return body[begin:].strip().split()[0][:40]
