@@ -1,0 +1,303 @@
+"""One axis as a mass on a belt: its equation, and the exact discretisation of its linear part.
+
+Knows the parameters of an axis and everything that is linear. Does not know friction's
+integration (:mod:`trajerr.dynamics.plant`) nor a whole printer.
+
+The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`` reads
+``m ë + c ė + k e = −m r̈``.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import expm
+
+from trajerr.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+MM_PER_M = 1000.0
+
+
+@dataclass(frozen=True)
+class AxisParameters:
+    """What one axis is made of.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    mass_kg: float
+    stiffness_n_per_m: float  # at the middle of the belt's span
+    damping_n_s_per_m: float
+    coulomb_n: float = 0.0  # Coulomb friction
+    friction_velocity_mm_s: float = 0.001  # v_s of the smooth sign tanh(v / v_s)
+    belt_start_mm: float = -60.0  # coordinate of one pulley
+    belt_end_mm: float = 290.0  # coordinate of the other
+    belt_strength: float = 0.0  # share of the belt in the compliance: 0 constant, 1 belt alone
+    ripple_amplitudes_mm: Sequence[float] = ()
+    ripple_periods_mm: Sequence[float] = ()
+    microstep_mm: float = 0.0125  # 80 steps/mm
+    jitter_s: float = 0.0  # RMS timing error that each microstep adds
+    jitter_memory_s: float = 0.02  # time in which firmware makes up for timing errors
+
+    def __post_init__(self) -> None:
+        for key in ("ripple_amplitudes_mm", "ripple_periods_mm"):
+            object.__setattr__(self, key, tuple(float(v) for v in getattr(self, key)))
+        positive = (
+            "mass_kg",
+            "stiffness_n_per_m",
+            "friction_velocity_mm_s",
+            "microstep_mm",
+            "jitter_memory_s",
+        )
+        for key in positive:
+            _check(key, getattr(self, key), 0.0 < getattr(self, key) < math.inf, "above 0")
+        for key in ("damping_n_s_per_m", "coulomb_n", "jitter_s"):
+            _check(key, getattr(self, key), 0.0 <= getattr(self, key) < math.inf, "0 or more")
+        wanted = f"below critical damping, {self.critical_damping:.4g} N·s/m"
+        _check("damping_n_s_per_m", self.damping_n_s_per_m, self.damping_ratio < 1.0, wanted)
+        _check("belt_strength", self.belt_strength, 0.0 <= self.belt_strength <= 1.0, "0 to 1")
+        _check(
+            "belt_end_mm",
+            self.belt_end_mm,
+            self.belt_start_mm < self.belt_end_mm,
+            f"more than belt_start_mm, {self.belt_start_mm:g}",
+        )
+        self._check_ripple()
+
+    def _check_ripple(self) -> None:
+        amplitudes, periods = self.ripple_amplitudes_mm, self.ripple_periods_mm
+        same = len(amplitudes) == len(periods)
+        _check("ripple_periods_mm", list(periods), same, "one for each of ripple_amplitudes_mm")
+        good = all(0.0 <= a < 1.0 for a in amplitudes)
+        _check("ripple_amplitudes_mm", list(amplitudes), good, "0 or more and below 1 mm each")
+        good = all(0.0 < p < math.inf for p in periods)
+        _check("ripple_periods_mm", list(periods), good, "above 0 each")
+
+    @property
+    def natural_frequency(self) -> float:
+        """Undamped natural frequency ω_n = √(k/m), rad/s."""
+        return math.sqrt(self.stiffness_n_per_m / self.mass_kg)
+
+    @property
+    def natural_freq_hz(self) -> float:
+        """Undamped natural frequency, Hz."""
+        return self.natural_frequency / (2.0 * math.pi)
+
+    @property
+    def critical_damping(self) -> float:
+        """Damping 2√(k m) above which the axis no longer rings, N·s/m."""
+        return 2.0 * math.sqrt(self.stiffness_n_per_m * self.mass_kg)
+
+    @property
+    def damping_ratio(self) -> float:
+        """Damping ratio ζ = c / (2√(k m))."""
+        return self.damping_n_s_per_m / self.critical_damping
+
+    @property
+    def settling_time(self) -> float:
+        """Time in which ringing decays to 2 %, 4/(ζ ω_n), s; infinite without damping."""
+        decay = self.damping_ratio * self.natural_frequency
+        return 4.0 / decay if decay > 0.0 else math.inf
+
+    @property
+    def friction_offset(self) -> float:
+        """How far friction holds the carriage back, F_c/k, mm."""
+        return self.coulomb_n / self.stiffness_n_per_m * MM_PER_M
+
+    def stiffness_at(self, position: Floats) -> Floats:
+        """Return the stiffness where the carriage stands.
+
+        The belt's two free spans act in parallel, ``k ∝ 1/L1 + 1/L2`` (Wang et al.,
+        Robotics 7:75, 2018); ``belt_strength`` blends that with a constant.
+
+        Parameters
+        ----------
+        position
+            (N,) mm.
+
+        Returns
+        -------
+        Floats
+            (N,) N/m.
+        """
+        share = (position - self.belt_start_mm) / (self.belt_end_mm - self.belt_start_mm)
+        share = np.clip(share, 0.02, 0.98)
+        rise = 0.25 / (share * (1.0 - share)) - 1.0
+        return self.stiffness_n_per_m * (1.0 + self.belt_strength * rise)
+
+    def scaled(self, stiffness: float) -> Self:
+        """Return the axis with its stiffness multiplied; damping in N·s/m stays."""
+        values = {**vars(self), "stiffness_n_per_m": self.stiffness_n_per_m * stiffness}
+        return type(self)(**values)
+
+
+def _check(key: str, value: object, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"printer axis {key}: got {value}, expected {wanted}")
+
+
+@dataclass(frozen=True)
+class Discretisation:
+    """Exact solution of the linear axis over one step of length ``step``.
+
+    Over a step the command runs linearly from r0 to r1 (mm) while a further force f (mN) holds:
+    ``(x, ẋ)1 = transition (x, ẋ)0 + start r0 + end r1 + force f``.
+    """
+
+    step: float  # s
+    transition: Floats  # (2, 2)
+    start: Floats  # (2,)
+    end: Floats  # (2,)
+    force: Floats  # (2,) per mN
+
+
+def discretise(axis: AxisParameters, step: float) -> Discretisation:
+    """Solve the linear axis exactly over one step (Van Loan, IEEE TAC 23:395, 1978).
+
+    Parameters
+    ----------
+    axis
+        Parameters at the middle of the belt.
+    step
+        s.
+    """
+    spring = axis.stiffness_n_per_m / axis.mass_kg
+    damper = axis.damping_n_s_per_m / axis.mass_kg
+    # Columns: x, ẋ, and as inputs the command r, its slope ṙ, a force f.
+    system = np.zeros((5, 5))
+    system[0, 1] = 1.0
+    system[1] = [-spring, -damper, spring, damper, 1.0 / axis.mass_kg]
+    system[2, 3] = 1.0
+    flow = expm(system * step)
+    return Discretisation(
+        step=step,
+        transition=flow[:2, :2],
+        start=flow[:2, 2] - flow[:2, 3] / step,
+        end=flow[:2, 3] / step,
+        force=flow[:2, 4],
+    )
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Exact recurrence of the sampled linear axis, driven by commanded position.
+
+    ``e[k+1] + a1 e[k] + a2 e[k−1] = b (r[k+1] − 2 r[k] + r[k−1])``. With backward
+    differences ``v[k] = (r[k] − r[k−1]) f_s`` the right side is ``b (v[k+1] − v[k]) / f_s``.
+    """
+
+    sample_rate: float  # Hz
+    a1: float
+    a2: float
+    b: float
+
+    def residual(self, error: Floats, commanded: Floats) -> Floats:
+        """Return how far samples are from obeying the axis.
+
+        Parameters
+        ----------
+        error, commanded
+            (N,) mm.
+
+        Returns
+        -------
+        Floats
+            (N−2,) mm.
+        """
+        drive = commanded[2:] - 2.0 * commanded[1:-1] + commanded[:-2]
+        return error[2:] + self.a1 * error[1:-1] + self.a2 * error[:-2] - self.b * drive
+
+
+def recurrence(
+    axis: AxisParameters, sample_rate: float, *, hold: str = "acceleration"
+) -> Recurrence:
+    """Return the three-term recurrence of the axis at a data rate.
+
+    Over two samples ``e[k+1] + a1 e[k] + a2 e[k−1] = −∫ K(s) r̈(t_k + s) ds``, where K is the
+    exponential B-spline of the poles and the second difference of r is
+    ``∫ (h − |s|) r̈(t_k + s) ds``. The coefficient b makes both agree for the chosen command.
+
+    Parameters
+    ----------
+    axis
+        Its linear parameters.
+    sample_rate
+        Hz.
+    hold
+        "acceleration": exact where r̈ is constant (∫K), the default, unbiased for a jump in
+        velocity at a random instant; "linear": exact where r runs straight between samples,
+        so that r̈ is impulses at samples (K(0)).
+
+    Raises
+    ------
+    ValueError
+        If ``hold`` is neither.
+    """
+    step = 1.0 / sample_rate
+    transition = discretise(axis, step).transition
+    a1 = -float(np.trace(transition))
+    a2 = float(np.linalg.det(transition))
+    if hold == "acceleration":
+        b = -(1.0 + a1 + a2) / (axis.natural_frequency * step) ** 2
+    elif hold == "linear":
+        b = -float(transition[0, 1]) / step
+    else:
+        raise ValueError(f"hold: got {hold!r}, expected 'acceleration' or 'linear'")
+    return Recurrence(sample_rate=sample_rate, a1=a1, a2=a2, b=b)
+
+
+def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.complex128]:
+    """Return actual over commanded, ``(c s + k) / (m s² + c s + k)`` at s = 2πjf.
+
+    Parameters
+    ----------
+    frequency
+        (N,) Hz.
+    """
+    s = 2j * np.pi * frequency
+    spring = axis.damping_n_s_per_m * s + axis.stiffness_n_per_m
+    return spring / (axis.mass_kg * s**2 + spring)
+
+
+def invert(
+    axis: AxisParameters, error: Floats, sample_rate: float, *, cutoff: float = 2.5
+) -> Floats:
+    """Return the command change whose effect at the nozzle is ``error``: G⁻¹, regularised.
+
+    Zero-phase, in the frequency domain. Above ``cutoff`` natural frequencies, where the
+    carriage no longer follows and 1/G would only amplify noise, it fades out as a Butterworth
+    magnitude of order 4. The ends are continued smoothly over two settling times.
+
+    Parameters
+    ----------
+    axis
+        Its linear parameters.
+    error
+        (N,) mm at the nozzle.
+    sample_rate
+        Hz.
+    cutoff
+        In multiples of the natural frequency.
+
+    Returns
+    -------
+    Floats
+        (N,) mm; subtract it from the command to remove ``error``.
+    """
+    padding = math.ceil(min(2.0 * axis.settling_time, 2.0) * sample_rate)
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * padding) + 0.5) / (2 * padding))
+    bridge = error[-1] + (error[0] - error[-1]) * ramp
+    closed = np.concatenate([error, bridge])
+    frequency = np.fft.rfftfreq(len(closed), 1.0 / sample_rate).astype(np.float64)
+    fade = 1.0 / (1.0 + (frequency / (cutoff * axis.natural_freq_hz)) ** 8)
+    gain = fade / frequency_response(axis, frequency)
+    change: Floats = np.fft.irfft(np.fft.rfft(closed) * gain, len(closed))[: len(error)]
+    return change

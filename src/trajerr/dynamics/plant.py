@@ -1,0 +1,237 @@
+"""The simulated machine: commanded motion in, the nozzle's actual motion out.
+
+Knows the whole equation of motion and its state. Each step solves the linear part exactly
+(:func:`trajerr.dynamics.axis.discretise`) and friction implicitly
+(:mod:`trajerr.dynamics.kernel`).
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+from scipy.special import ndtri
+
+from trajerr.dynamics import kernel
+from trajerr.dynamics.axis import AxisParameters, discretise
+from trajerr.dynamics.printer import Printer
+from trajerr.motion.trajectory import Trajectory
+
+Floats = NDArray[np.float64]
+
+SIMULATION_RATE_HZ = 5000.0  # halving this step changes the default's result by < 0.1 µm
+JITTER_RATE_HZ = 1000.0  # timing errors are drawn on this grid, whatever the simulation's rate
+
+
+@dataclass(frozen=True)
+class PlantState:
+    """Where the carriage is and how it moves: carried from layer to layer."""
+
+    index: int  # of the sample at which it holds, on the grid of the whole print
+    command: Floats  # (2,) mm, commanded there
+    axes: Floats  # (2, 2) x mm and ẋ mm/s, of x and y
+    jitter: Floats  # (2,) normalised timing error of each motor at `jitter_index`
+    jitter_index: int  # on the grid k / JITTER_RATE_HZ
+
+
+@dataclass(frozen=True)
+class ActualMotion:
+    """What the nozzle does on the grid of the trajectory that caused it."""
+
+    xy: Floats  # (N, 2) mm
+    state: PlantState | None  # after the last sample
+
+
+def simulate(
+    printer: Printer, trajectory: Trajectory, *, seed: int, state: PlantState | None = None
+) -> ActualMotion:
+    """Return where the nozzle goes.
+
+    Parameters
+    ----------
+    printer
+        Its enabled effects act.
+    trajectory
+        Sampled at :data:`SIMULATION_RATE_HZ` or any rate fast against the mechanics; the
+        command runs straight between samples.
+    seed
+        Of the timing jitter, the only random effect. Drawn by grid index: a print simulated
+        in pieces sees the same jitter as in one.
+    state
+        End of the piece before, which this one follows: its last sample is this one's first,
+        or comes right before it. None starts at rest at the first commanded position.
+
+    Raises
+    ------
+    ValueError
+        If the trajectory does not follow on the state.
+    """
+    first, command = _command(trajectory, state)
+    step = 1.0 / trajectory.sample_rate
+    axes = _state_at_rest(command[0]) if state is None else state.axes.copy()
+    timing, jitter, jitter_index = _timing_errors(
+        printer, first, len(command), trajectory.sample_rate, seed, state
+    )
+    actual = np.empty_like(command)
+    pair = (printer.x, printer.y)
+    kernel.run(
+        command,
+        timing,
+        np.array([_linear_row(axis, step) for axis in pair]),
+        _axis_rows(printer, step),
+        _ripples(printer),
+        np.array([axis.microstep_mm * printer.has("quantisation") for axis in pair]),
+        step,
+        printer.kinematics == "corexy",
+        axes,
+        actual,
+    )
+    last = first + len(command) - 1
+    after = PlantState(last, command[-1].copy(), axes, jitter, jitter_index)
+    return ActualMotion(actual[trajectory.first - first :], after)
+
+
+def decimate(
+    trajectory: Trajectory, motion: ActualMotion, sample_rate: float
+) -> tuple[Trajectory, ActualMotion]:
+    """Return both at a data rate: every M-th sample of the whole print's grid.
+
+    Parameters
+    ----------
+    sample_rate
+        Hz; a whole fraction of the trajectory's.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    every = round(trajectory.sample_rate / sample_rate)
+    if every < 1 or abs(every * sample_rate - trajectory.sample_rate) > 1e-6:
+        raise ValueError(
+            f"sample_rate: got {sample_rate:g} Hz, expected a whole fraction of "
+            f"{trajectory.sample_rate:g} Hz"
+        )
+    skip = -trajectory.first % every
+    kept = slice(skip, None, every)
+    arrays = {
+        f.name: getattr(trajectory, f.name)[kept]
+        for f in fields(trajectory)
+        if f.name not in ("sample_rate", "first")
+    }
+    first = (trajectory.first + skip) // every
+    coarse = replace(trajectory, sample_rate=sample_rate, first=first, **arrays)
+    return coarse, ActualMotion(motion.xy[kept], motion.state)
+
+
+def noise_floor(printer: Printer, trajectory: Trajectory, *, seed: int = 0) -> float:
+    """Return the RMS over both axes of what jitter adds, mm: no model can predict below it.
+
+    From two simulations that differ in nothing else.
+    """
+    noisy = simulate(printer, trajectory, seed=seed).xy
+    clean = simulate(printer.without("jitter"), trajectory, seed=seed).xy
+    return float(np.sqrt(np.mean((noisy - clean) ** 2)))
+
+
+def _command(trajectory: Trajectory, state: PlantState | None) -> tuple[int, Floats]:
+    """Return the first index and the (N, 2) command, from the state's sample on."""
+    command = np.ascontiguousarray(trajectory.position[:, :2])
+    if state is None or trajectory.first == state.index:
+        return trajectory.first, command
+    if trajectory.first != state.index + 1:
+        raise ValueError(
+            f"state: got one at sample {state.index}, expected one at sample "
+            f"{trajectory.first} or {trajectory.first - 1}"
+        )
+    return state.index, np.vstack([state.command, command])
+
+
+def _state_at_rest(position: Floats) -> Floats:
+    return np.column_stack([position, np.zeros(2)])
+
+
+def _linear_row(axis: AxisParameters, step: float) -> Floats:
+    solved = discretise(axis, step)
+    parts = (solved.transition, solved.start, solved.end, solved.force)
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _axis_rows(printer: Printer, step: float) -> Floats:
+    """Return (2, 8): k, F_c in mN, v_s, end weight, belt start, end, strength, imbalance."""
+    friction, belt = printer.has("friction"), printer.has("belt")
+    uneven = printer.belt_imbalance * (belt and printer.kinematics == "corexy")
+    return np.array(
+        [
+            [
+                axis.stiffness_n_per_m,
+                axis.coulomb_n * 1000.0 * friction,
+                axis.friction_velocity_mm_s,
+                _end_weight(axis, step),
+                axis.belt_start_mm,
+                axis.belt_end_mm,
+                axis.belt_strength * belt,
+                sign * uneven,
+            ]
+            for axis, sign in ((printer.x, 1.0), (printer.y, -1.0))
+        ]
+    )
+
+
+def _end_weight(axis: AxisParameters, step: float) -> float:
+    """Return the share of a step's end in friction's mean, exact for linear decay.
+
+    ½ where friction is smooth over a step (second order), 1 where it is stiff (L-stable);
+    the exponentially fitted θ-method (Liniger and Willoughby, SIAM J. Numer. Anal. 7:47, 1970).
+    """
+    decay = axis.coulomb_n * 1000.0 / (axis.mass_kg * axis.friction_velocity_mm_s) * step
+    if decay < 1e-3:
+        return 0.5 + decay / 12.0
+    return float(-1.0 / np.expm1(-decay) - 1.0 / decay)
+
+
+def _ripples(printer: Printer) -> Floats:
+    count = max(len(axis.ripple_periods_mm) for axis in (printer.x, printer.y))
+    table = np.zeros((2, count, 2))
+    for motor, axis in enumerate((printer.x, printer.y)):
+        if printer.has("ripple"):
+            pairs = list(zip(axis.ripple_amplitudes_mm, axis.ripple_periods_mm, strict=True))
+            table[motor, : len(pairs)] = np.array(pairs).reshape(-1, 2)
+    return table
+
+
+def _timing_errors(
+    printer: Printer, first: int, count: int, rate: float, seed: int, state: PlantState | None
+) -> tuple[Floats, Floats, int]:
+    """Return (N, 2) timing errors over √speed, s/√(mm/s), and where their filter stands.
+
+    Each microstep adds an independent error; firmware's clock makes up for them within
+    ``jitter_memory_s``: an Ornstein-Uhlenbeck process of variance σ² (step rate) memory / 2.
+    """
+    begin = int(np.floor(first * JITTER_RATE_HZ / rate))
+    last = int(np.floor((first + count - 1) * JITTER_RATE_HZ / rate))
+    end = np.zeros(2)
+    timing = np.zeros((count, 2))
+    if not printer.has("jitter"):
+        return timing, end, last
+    start = state.jitter if state is not None and state.jitter_index == begin else None
+    nodes = np.arange(begin, last + 2)
+    place = np.arange(first, first + count) * (JITTER_RATE_HZ / rate)
+    normal = _normals(seed, begin, len(nodes))
+    for motor, axis in enumerate((printer.x, printer.y)):
+        keep = np.exp(-1.0 / (axis.jitter_memory_s * JITTER_RATE_HZ))
+        draws = normal[:, motor] * np.sqrt(1.0 - keep**2)
+        draws[0] = normal[0, motor] if start is None else start[motor]
+        process = lfilter([1.0], [1.0, -keep], draws)
+        per_root_speed = axis.jitter_s * np.sqrt(0.5 * axis.jitter_memory_s / axis.microstep_mm)
+        timing[:, motor] = per_root_speed * np.interp(place, nodes, process)
+        end[motor] = process[last - begin]
+    return timing, end, last
+
+
+def _normals(seed: int, first: int, count: int) -> Floats:
+    """Return (count, 2) standard normal numbers that depend on seed and grid index alone."""
+    source = np.random.Philox(key=seed)
+    source.advance(max(first, 0))
+    raw = source.random_raw(4 * count).reshape(count, 4)[:, :2]
+    return np.asarray(ndtri(((raw >> np.uint64(11)) + 0.5) / 2.0**53), dtype=np.float64)
