@@ -6,8 +6,10 @@ from pathlib import Path
 from trajerr.errors import DataError
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
     """Write a file by way of a temporary one beside it, flushed to disk, then renamed.
+
+    Without ``flush`` it is whole after any end of the program, but not after a power cut.
 
     Raises
     ------
@@ -23,8 +25,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

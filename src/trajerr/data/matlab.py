@@ -104,6 +104,7 @@ def read_layer(path: Path) -> LayerRecord:
         temperatures=_stack(temperatures),
         adhesion=columns.optional("adhesion_ratio"),
         params=params,
+        stated_speed=columns.optional("v_mag_ref"),
     )
 
 

@@ -1,7 +1,8 @@
 """One layer's motion in memory: what the `.mat` files, logs and splits hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,17 @@ class LayerRecord:
     temperatures: NDArray[np.float64] | None  # (N, 3) T_nozzle T_interface T_surface, °C
     adhesion: NDArray[np.float64] | None  # (N,) 0..1
     params: Mapping[str, str | float]  # printer, seed, source file and sha256, versions
+    stated_speed: NDArray[np.float64] | None = None  # (N,) mm/s, v_mag_ref of a file that has it
 
     @property
     def error(self) -> NDArray[np.float64]:
         """(N, 2) mm, actual − commanded at equal times."""
         return self.actual - self.commanded[:, :2]
+
+    def select(self, rows: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Self:
+        """Return the chosen rows of every column."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {
+            name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)
+        }
+        return replace(self, **chosen)

@@ -1,0 +1,170 @@
+"""Faults in usable records: found, counted, and cut out or refused.
+
+Knows one record at a time. A cut splits a record into pieces that are each sampled
+uniformly and without a jump, so that no window and no derivative reaches across it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.data.features import HISTORY
+from trajerr.data.record import LayerRecord
+from trajerr.data.resample import resample, snapped_to_grid
+from trajerr.errors import ConfigError, DataError
+
+CHOICES = ("cut", "refuse", "keep")
+FAULTS = ("not_finite", "duplicate_times", "gaps", "jumps", "stated_speed", "non_uniform", "short")
+UNIFORM = 0.01  # of a step; how far a sample may be from the grid to count as on it
+GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
+STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
+
+
+@dataclass(frozen=True)
+class FaultSettings:
+    """What to do with each fault: ``cut`` it out, ``refuse`` the file, or ``keep`` it."""
+
+    not_finite: str = "cut"  # NaN or infinite time or position; cannot be kept
+    duplicate_times: str = "cut"  # time that does not increase; cannot be kept
+    gaps: str = "cut"  # time that leaps forward; kept ones are interpolated
+    jumps: str = "cut"  # steps beyond max_speed_mm_s
+    stated_speed: str = "keep"  # steps beyond the file's own v_mag_ref, times the factor
+    max_speed_mm_s: float = 500.0
+    stated_speed_factor: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("not_finite", "duplicate_times", "gaps", "jumps", "stated_speed"):
+            allowed = CHOICES[:2] if name in ("not_finite", "duplicate_times") else CHOICES
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"faults.{name} is {getattr(self, name)!r}, expected {' or '.join(allowed)}"
+                )
+        for name in ("max_speed_mm_s", "stated_speed_factor"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"faults.{name} is {getattr(self, name)}, expected above 0")
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """The usable pieces of one record and what was wrong with it."""
+
+    pieces: tuple[LayerRecord, ...]
+    faults: Counter[str]  # by name of :data:`FAULTS`
+
+
+def repair(
+    record: LayerRecord,
+    settings: FaultSettings,
+    *,
+    min_samples: int = HISTORY + 1,
+    sample_rate: float | None = None,
+    where: str = "",
+) -> Repaired:
+    """Cut a record into uniformly sampled pieces without faults.
+
+    Parameters
+    ----------
+    record
+        As read from a file.
+    settings
+        What to do with each fault.
+    min_samples
+        Shorter pieces are dropped, and counted as ``short``.
+    sample_rate
+        Hz to resample to, see :func:`trajerr.data.resample.resample`; the record's own by
+        default, and then only where its times are off the grid.
+    where
+        The file, for messages.
+
+    Raises
+    ------
+    DataError
+        A fault is to be refused, and the record has it.
+    """
+    faults: Counter[str] = Counter()
+    usable = _drop_rows(record, settings, faults, where)
+    cuts = _find_cuts(usable, settings, faults, where)
+    pieces = []
+    for start, stop in zip([0, *cuts], [*cuts, len(usable.time)], strict=True):
+        piece = _on_grid(usable.select(slice(start, stop)), sample_rate, faults)
+        if len(piece.time) >= min_samples:
+            pieces.append(piece)
+        else:
+            faults["short"] += 1
+    return Repaired(tuple(pieces), +faults)
+
+
+def _drop_rows(
+    record: LayerRecord, settings: FaultSettings, faults: Counter[str], where: str
+) -> LayerRecord:
+    """Remove rows that are not finite, then rows whose time does not increase."""
+    columns = [record.time[:, None], record.commanded, record.actual]
+    if record.temperatures is not None:
+        columns.append(record.temperatures)
+    finite = np.logical_and.reduce(np.isfinite(np.hstack(columns)), axis=1)
+    _count(faults, "not_finite", ~finite, settings.not_finite, where)
+    record = record if finite.all() else record.select(finite)
+    latest = np.maximum.accumulate(record.time) if len(record.time) else record.time
+    later = np.concatenate([[True], record.time[1:] > latest[:-1]])[: len(record.time)]
+    _count(faults, "duplicate_times", ~later, settings.duplicate_times, where)
+    return record if later.all() else record.select(later)
+
+
+def _find_cuts(
+    record: LayerRecord, settings: FaultSettings, faults: Counter[str], where: str
+) -> list[int]:
+    """Return the rows at which a new piece begins."""
+    step = np.diff(record.time)
+    distance = np.linalg.norm(np.diff(record.commanded, axis=0), axis=1)
+    # A step of the path is judged over the time that the grid gives it, at least.
+    speed = distance / np.maximum(step, 1.0 / record.sample_rate)
+    found = {
+        "gaps": step * record.sample_rate > GAP_STEPS,
+        "jumps": speed > settings.max_speed_mm_s,
+        "stated_speed": _beyond_stated(record, speed, settings.stated_speed_factor),
+    }
+    cut = np.zeros(len(step), np.bool_)
+    for name, mask in found.items():
+        choice = getattr(settings, name)
+        _count(faults, name, mask, choice, where)
+        if choice == "cut":
+            cut |= mask
+    return [int(row) + 1 for row in np.flatnonzero(cut)]
+
+
+def _beyond_stated(
+    record: LayerRecord, speed: NDArray[np.float64], factor: float
+) -> NDArray[np.bool_]:
+    if record.stated_speed is None:
+        return np.zeros(len(speed), np.bool_)
+    stated = np.maximum(record.stated_speed[1:], record.stated_speed[:-1])
+    beyond: NDArray[np.bool_] = speed > factor * stated + STATED_TOLERANCE
+    return beyond
+
+
+def _count(
+    faults: Counter[str], name: str, mask: NDArray[np.bool_], choice: str, where: str
+) -> None:
+    found = int(mask.sum())
+    if found and choice == "refuse":
+        raise DataError(
+            f"{where}: {found} faults of kind {name}, the first after row "
+            f"{int(np.argmax(mask))}; faults.{name}=cut would cut them out"
+        )
+    faults[name] += found
+
+
+def _on_grid(piece: LayerRecord, sample_rate: float | None, faults: Counter[str]) -> LayerRecord:
+    """Return the piece on the grid k/rate, resampled only where it must be."""
+    if len(piece.time) < 2:
+        return piece
+    elapsed = (piece.time - piece.time[0]) * piece.sample_rate
+    uniform = bool(np.max(np.abs(elapsed - np.arange(len(elapsed)))) < UNIFORM)
+    faults["non_uniform"] += 0 if uniform else 1
+    target = sample_rate or piece.sample_rate
+    if uniform and abs(target - piece.sample_rate) <= 1e-9 * target:
+        return piece
+    source = snapped_to_grid(piece) if uniform else piece
+    return replace(resample(source, target), stated_speed=None)

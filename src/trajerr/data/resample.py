@@ -1,0 +1,68 @@
+"""Bringing a record to another or to a uniform sample rate, by a stated method.
+
+Positions and temperatures by piecewise cubic Hermite interpolation without overshoot
+(Fritsch and Carlson, SIAM J. Numer. Anal. 17:238, 1980), as a path has corners at which a
+spline would ring; what a sample *is* (feature type, extruding, travel) from the nearest one.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from trajerr.data.record import LayerRecord
+
+METHOD = "pchip"
+
+
+def resample(record: LayerRecord, sample_rate: float) -> LayerRecord:
+    """Return the record on the grid k/``sample_rate`` inside its own time span.
+
+    Parameters
+    ----------
+    record
+        Strictly increasing times; at least two samples.
+    sample_rate
+        Hz.
+    """
+    first = int(np.ceil(record.time[0] * sample_rate - 1e-6))
+    last = int(np.floor(record.time[-1] * sample_rate + 1e-6))
+    time = np.arange(first, last + 1) / sample_rate
+    nearest = _nearest(record.time, time)
+    temperatures, adhesion = record.temperatures, record.adhesion
+    return replace(
+        record,
+        sample_rate=sample_rate,
+        time=time,
+        commanded=_interpolate(record.time, record.commanded, time),
+        actual=_interpolate(record.time, record.actual, time),
+        extruding=record.extruding[nearest],
+        travel=record.travel[nearest],
+        feature=record.feature[nearest],
+        temperatures=temperatures
+        if temperatures is None
+        else _interpolate(record.time, temperatures, time),
+        adhesion=adhesion if adhesion is None else _interpolate(record.time, adhesion, time),
+        stated_speed=None,
+    )
+
+
+def snapped_to_grid(record: LayerRecord) -> LayerRecord:
+    """Return the record with times exactly k/rate after its first."""
+    steps = np.arange(len(record.time)) / record.sample_rate
+    return replace(record, time=record.time[0] + steps)
+
+
+def _interpolate(
+    known: NDArray[np.float64], values: NDArray[np.float64], wanted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    inside = np.clip(wanted, known[0], known[-1])
+    result: NDArray[np.float64] = PchipInterpolator(known, values, axis=0)(inside)
+    return result
+
+
+def _nearest(known: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    after = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
+    is_before = wanted - known[after - 1] <= known[after] - wanted
+    return after - is_before

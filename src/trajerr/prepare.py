@@ -1,0 +1,50 @@
+"""Prepare training data: ``python -m trajerr.prepare``."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from trajerr.data.preparation import PrepareSettings, prepare
+from trajerr.data.stats import Stats
+from trajerr.entry import command
+
+
+@command("prepare")
+def main(cfg: DictConfig) -> None:
+    """Read the data, prepare it under a progress bar, and print what the splits hold."""
+    settings: PrepareSettings = instantiate(cfg.settings, _convert_="all")
+    console = Console()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        stats = prepare(settings, Path(cfg.output_dir), show)
+    console.print(split_table(stats))
+    found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
+    console.print(f"faults found: {found or 'none'}")
+    console.print(f"{cfg.output_dir}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
+
+
+def split_table(stats: Stats) -> Table:
+    """Return what each split holds, for the console."""
+    table = Table(title="Splits")
+    for name in ("split", "layers", "sequences", "points", "windows", "error RMS µm"):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for split, held in stats.splits.items():
+        counts = [held.layers, held.sequences, held.points, held.windows]
+        error = f"{1e3 * held.error_rms_mm:.1f}"
+        table.add_row(split, *(f"{count:,}" for count in counts), error)
+    return table
+
+
+if __name__ == "__main__":
+    main()
