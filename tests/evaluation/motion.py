@@ -35,7 +35,7 @@ def _outline(rng, turns):
 def _travelled(corners, kinds, rate):
     """Trapezoids that slow to 10 mm/s at each vertex, at 60 mm/s and 1000 mm/s²."""
     xy, kind = [corners[:1]], [kinds[:1]]
-    for a, b, k in zip(corners[:-1], corners[1:], kinds[1:], strict=True):
+    for a, b, k in zip(corners[:-1], corners[1:], kinds, strict=True):
         length = np.linalg.norm(b - a)
         if length < 1e-9:
             continue

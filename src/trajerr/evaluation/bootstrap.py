@@ -8,7 +8,7 @@ Application, 1997, §3.8). The interval is the percentile interval.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from trajerr.evaluation.metrics import mean_r_squared, residual
 
@@ -38,7 +38,9 @@ class ClusterSums:
         }
 
 
-def cluster_sums(prediction: Floats, target: Floats, cluster: NDArray[np.int64]) -> ClusterSums:
+def cluster_sums(
+    prediction: ArrayLike, target: ArrayLike, cluster: NDArray[np.int64]
+) -> ClusterSums:
     """Sum up each cluster.
 
     Parameters
@@ -50,7 +52,8 @@ def cluster_sums(prediction: Floats, target: Floats, cluster: NDArray[np.int64])
     """
     wrong = residual(prediction, target)
     # Sums of squares about a common centre keep their digits; R² does not depend on it.
-    centred = np.asarray(target, dtype=np.float64) - np.mean(target, axis=0, dtype=np.float64)
+    truth = np.asarray(target, dtype=np.float64)
+    centred = truth - truth.mean(axis=0)
     total = int(cluster.max()) + 1
 
     def per_cluster(values: Floats) -> Floats:

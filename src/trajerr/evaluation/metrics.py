@@ -1,8 +1,8 @@
 """How wrong a prediction is, in mm: pure functions of arrays.
 
-Predictions come before targets. Arrays are (N,) for one axis or (..., 2) for x and y; every
-leading index is a sample. Everything is computed in float64, whatever comes in. This module
-knows nothing of files, networks or layers.
+Predictions come before targets. Arrays are (N,) for one axis or (..., A) for A axes, 2 for x
+and y; every leading index is a sample. Everything is computed in float64, whatever comes in.
+This module knows nothing of files, networks or layers.
 """
 
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ def axis_summary(prediction: ArrayLike, target: ArrayLike) -> dict[str, Summary]
         (..., 2), mm.
     """
     got, wanted = np.asarray(prediction), np.asarray(target)
-    each = {axis: summary(got[..., i], wanted[..., i]) for i, axis in enumerate(AXES)}
+    each = {axis: summary(got[..., [i]], wanted[..., [i]]) for i, axis in enumerate(AXES)}
     return {"overall": summary(got, wanted)} | each
 
 

@@ -123,8 +123,8 @@ def _draw_map(axes: Axes, xy: Floats, value: Floats, label: str, printing: Bools
     segments = np.stack([xy[:-1], xy[1:]], axis=1)[both]
     top = float(np.percentile(value[printing], 99)) if np.any(printing) else 1.0
     lines = LineCollection(
-        list(segments), array=value[1:][both], norm=Normalize(0, top or 1.0), lw=1.1, capstyle="butt",
-        cmap=style.PATH_COLOURS, rasterized=True,
+        list(segments), array=value[1:][both], norm=Normalize(0, top or 1.0), lw=1.1,
+        capstyle="butt", cmap=style.PATH_COLOURS, rasterized=True,
     )  # fmt: skip
     axes.add_collection(lines)
     axes.autoscale_view()

@@ -57,7 +57,7 @@ def spectrum(signals: Sequence[Floats], sample_rate: float, segment: int = SEGME
     power = np.abs(np.fft.rfft(pieces * window, axis=-1)) ** 2
     density = power.mean(axis=0) / (sample_rate * np.sum(window**2))
     density[..., 1 : (length + 1) // 2] *= 2  # the negative frequencies, but for 0 and Nyquist
-    frequency = np.arange(length // 2 + 1) * (sample_rate / length)
+    frequency = np.arange(length // 2 + 1, dtype=np.float64) * (sample_rate / length)
     return Spectrum(frequency, np.asarray(density.T, dtype=np.float64))
 
 

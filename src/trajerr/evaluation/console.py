@@ -1,0 +1,137 @@
+"""The report that a person reads in the terminal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RULE = "=" * 60
+NAMES = {
+    "mae_mm": "MAE",
+    "rmse_mm": "RMSE",
+    "r2": "R²",
+    "p50_mm": "50th percentile",
+    "p90_mm": "90th percentile",
+    "p95_mm": "95th percentile",
+    "p99_mm": "99th percentile",
+    "max_mm": "Max",
+    "inference_ms": "Inference",
+}
+
+
+def print_report(console: Console, scores: Mapping[str, Any]) -> None:
+    """Print one evaluation.
+
+    Parameters
+    ----------
+    scores
+        What ``metrics.json`` holds.
+    """
+    say = _plain(console)
+    say(f"{RULE}\nTrajectory Error Model Evaluation\n{RULE}")
+    layers = scores["trajectory"]["n_layers"]
+    say(f"Model:   {scores['model']['name']} ({scores['model']['parameters']:,} parameters)")
+    say(f"Dataset: {scores['split'].capitalize()} ({scores['n_windows']} samples)")
+    say(f"         windows of {layers} layers, {scores['n_points']:,} points")
+    if scores["overlap"]:
+        console.print(f"[bold red]{overlap_warning(scores['overlap'])}[/]", highlight=False)
+    say("\nOverall Metrics:")
+    say(_block(scores["overall"], "  "))
+    say("\nPer-Axis Metrics:")
+    for axis in ("x", "y"):
+        say(f"  {axis.upper()}-Axis:\n{_block(scores[axis], '    ')}")
+    say("\nPercentile Errors:")
+    cuts = scores["percentiles_mm"]
+    say(f"  50th (Median): {cuts['p50']:.4f} mm")
+    say("\n".join(f"  {rank}th:          {cuts[f'p{rank}']:.4f} mm" for rank in (90, 95, 99)))
+    say(f"  Max:           {scores['max_mm']:.4f} mm")
+    _print_conditions(console, scores)
+    _print_methods(console, scores)
+    _print_inference(console, scores["inference"])
+    _print_verdict(console, scores["targets"])
+    say(RULE)
+
+
+def overlap_warning(shared: list[str]) -> str:
+    """Return the sentence that says these figures are not of unseen data."""
+    return (
+        f"Not unseen data: {len(shared)} layers of this split are in the training data "
+        f"({', '.join(shared[:4])}{', …' if len(shared) > 4 else ''})."
+    )
+
+
+def _plain(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _block(figures: Mapping[str, float], indent: str) -> str:
+    return (
+        f"{indent}MAE:  {figures['mae_mm']:.4f} mm\n"
+        f"{indent}RMSE: {figures['rmse_mm']:.4f} mm\n"
+        f"{indent}R²:   {figures['r2']:.4f}"
+    )
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    mae, rmse = (f"{1000 * figures[key]:.2f}" for key in ("mae_mm", "rmse_mm"))
+    return name, mae, rmse, f"{figures['r2']:.4f}"
+
+
+def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
+    table = _table("  Conditions", "MAE µm", "RMSE µm", "R²")
+    table.add_row(*_row("  windows, as trained", scores["overall"]))
+    settled = f"  windows after {scores['burn_in']} samples"
+    table.add_row(*_row(settled, scores["settled"]["overall"]))
+    streamed = scores["trajectory"]
+    table.add_row(*_row("  whole layers, streamed", streamed["overall"]))
+    spans = streamed["interval_95"]
+    table.add_row(
+        "    95 % over layers",
+        *(f"{1000 * spans[k][0]:.2f}–{1000 * spans[k][1]:.2f}" for k in ("mae_mm", "rmse_mm")),
+        f"{spans['r2'][0]:.4f}–{spans['r2'][1]:.4f}",
+    )
+    console.print()
+    console.print(table)
+
+
+def _print_methods(console: Console, scores: Mapping[str, Any]) -> None:
+    table = _table("  Baselines (same windows)", "MAE µm", "RMSE µm", "R²")
+    table.add_row(*_row(f"  {scores['model']['name']} (this model)", scores["overall"]))
+    for name, baseline in scores["baselines"].items():
+        table.add_row(*_row(f"  {name}", baseline["overall"]))
+    if scores["noise_floor_mm"] is not None:
+        table.add_row("  noise floor", "", f"{1000 * scores['noise_floor_mm']:.2f}", "")
+    console.print()
+    console.print(table)
+
+
+def _print_inference(console: Console, inference: Mapping[str, Any]) -> None:
+    table = _table("  Inference", "threads", "p50 ms", "p99 ms")
+    for row in inference["windows"]:
+        name = f"  {row['batch']} window{'s' if row['batch'] > 1 else ''}"
+        table.add_row(name, str(row["threads"]), f"{row['p50_ms']:.3f}", f"{row['p99_ms']:.3f}")
+    table.add_row("  1 sample, streamed", "1", f"{inference['step_us_p50'] / 1000:.3f}", "")
+    console.print()
+    console.print(table)
+
+
+def _print_verdict(console: Console, targets: Mapping[str, Mapping[str, Any]]) -> None:
+    missed = {name: target for name, target in targets.items() if not target["met"]}
+    console.print()
+    if not missed:
+        console.print("[bold green]✓ Model meets performance targets![/]")
+        return
+    console.print(f"[bold red]✗ Model misses {len(missed)} of {len(targets)} targets:[/]")
+    for name, target in missed.items():
+        unit = {"r2": "", "inference_ms": " ms"}.get(name, " mm")
+        limit = f"{'above' if name == 'r2' else 'below'} {target['limit']:g}{unit}"
+        value = f"{target['value']:.4f}{unit}"
+        console.print(f"  {NAMES[name]}: {value}, expected {limit}", highlight=False)

@@ -1,0 +1,50 @@
+"""Whether a checkpoint has already seen what it is to be judged on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trajerr.data.stats import Source, Stats
+from trajerr.errors import DataError
+
+
+def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[str]:
+    """Return the layers of ``judged`` that the training split held, sorted, as "part layer".
+
+    A layer counts as seen if the same file was trained on, or the same layer of the same
+    part, in whatever variant and data set: its geometry is then known.
+
+    Parameters
+    ----------
+    trained
+        The checkpoint's ``Stats`` as plain containers.
+    judged
+        Sources of the split to evaluate.
+    """
+    seen = [s for s in trained.get("sources", ()) if s["split"] == "train"]
+    files = {s["sha256"] for s in seen}
+    layers = {(s["part"], s["layer"]) for s in seen}
+    return sorted(
+        {f"{s.part} {s.layer}" for s in judged if s.sha256 in files or (s.part, s.layer) in layers},
+        key=lambda name: (name.rsplit(" ", 1)[0], int(name.rsplit(" ", 1)[1])),
+    )
+
+
+def refuse_overlap(
+    trained: Mapping[str, Any], stats: Stats, split: str, *, allow: bool
+) -> list[str]:
+    """Return the shared layers if they are allowed, none if there are none.
+
+    Raises
+    ------
+    DataError
+        Layers are shared and ``allow`` is false.
+    """
+    shared = shared_layers(trained, [s for s in stats.sources if s.split == split])
+    if shared and not allow:
+        shown = ", ".join(shared[:4]) + (", …" if len(shared) > 4 else "")
+        raise DataError(
+            f"split {split} shares {len(shared)} layers with the checkpoint's training data "
+            f"({shown}); expected unseen layers. Choose another split or data.root, or say "
+            "allow_overlap=true, which the report will state"
+        )
+    return shared

@@ -1,0 +1,162 @@
+"""What ``metrics.json`` holds: every figure of an evaluation, from the arrays it was made of.
+
+Nothing here runs a network or reads a file, so the figures can be computed again from
+``predictions.npz`` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.errors import ConfigError
+from trajerr.evaluation import bootstrap, strata
+from trajerr.evaluation.metrics import axis_summary, grouped_summary, summary, tail_summary
+from trajerr.evaluation.predict import Layers, Prediction, Windows
+from trajerr.evaluation.spectra import Spectrum, spectrum
+
+Scores = dict[str, Any]
+
+SCHEMA_VERSION = 1
+BANDS_HZ = (0.0, 5.0, 15.0, 35.0, 70.0)  # below, around and above the carriages' resonances
+AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Lower edges of the groups by commanded motion; the last group has no upper edge."""
+
+    speed_mm_s: Sequence[float] = (0, 20, 50, 100, 150)
+    turning_deg: Sequence[float] = (0, 5, 30, 75, 120)
+
+
+def score(
+    prediction: Prediction, layers: Layers, windows: Windows, *, burn_in: int, bins: Bins
+) -> Scores:
+    """Return everything that depends on the predictions alone.
+
+    Parameters
+    ----------
+    burn_in
+        Samples at the head of a window that ``settled`` leaves out.
+    """
+    target = windows.cut(layers.target)
+    scores: Scores = {"n_windows": len(target), "n_points": len(layers), "burn_in": burn_in}
+    scores |= axis_summary(prediction.windows, target)
+    scores |= tail_summary(prediction.windows, target)
+    scores["settled"] = _settled(prediction.windows, target, burn_in)
+    scores["trajectory"] = _streamed(prediction, layers)
+    scores["strata"] = stratify(prediction, layers, bins)
+    scores["spectrum"] = band_table(prediction, layers)
+    return scores
+
+
+def baseline_scores(prediction: Prediction, layers: Layers, windows: Windows) -> Scores:
+    """Return the figures of a baseline on the same windows and layers."""
+    overall = summary(prediction.windows, windows.cut(layers.target))
+    return {"overall": overall, "trajectory": axis_summary(prediction.layers, layers.target)}
+
+
+def check_targets(scores: Scores, limits: Mapping[str, float | None]) -> Scores:
+    """Compare figures with their limits: below it, but for R², which has to exceed it.
+
+    Parameters
+    ----------
+    scores
+        :func:`score`'s, with ``inference``.
+    limits
+        ``mae_mm rmse_mm r2 p50_mm p90_mm p95_mm p99_mm max_mm inference_ms`` → limit, or
+        ``None`` for no target.
+
+    Raises
+    ------
+    ConfigError
+        A target has an unknown name.
+    """
+    measured = scores["overall"] | {
+        f"{rank}_mm": value for rank, value in scores["percentiles_mm"].items()
+    }
+    measured["max_mm"] = scores["max_mm"]
+    measured["inference_ms"] = scores["inference"]["window_ms_p50"]
+    unknown = sorted(set(limits) - set(measured))
+    if unknown:
+        raise ConfigError(f"targets.{unknown[0]}: unknown, expected one of {', '.join(measured)}")
+    return {
+        name: {
+            "value": measured[name],
+            "limit": limit,
+            "met": measured[name] > limit if name in AT_LEAST else measured[name] < limit,
+        }
+        for name, limit in limits.items()
+        if limit is not None
+    }
+
+
+def group_samples(layers: Layers, bins: Bins) -> dict[str, strata.Groups]:
+    """Return every way to group the samples of whole layers: by what → group → membership."""
+    velocity = layers.velocity.astype(np.float64)
+    turning = np.concatenate(
+        [strata.turning_angle(velocity[s], layers.sample_rate) for s in layers.spans]
+    )
+    speed = np.linalg.norm(velocity, axis=1)
+    return {
+        "part": strata.by_label(layers.part[layers.sequence]),
+        "kind": strata.by_label(layers.kind[layers.sequence]),
+        "feature_type": strata.by_feature_type(layers.feature, layers.extruding, layers.travel),
+        "speed": strata.by_bins(speed, bins.speed_mm_s, "mm/s"),
+        "turning": strata.by_bins(turning, bins.turning_deg, "°"),
+    }
+
+
+def stratify(prediction: Prediction, layers: Layers, bins: Bins) -> Scores:
+    """Return the figures of each group of samples of whole layers, streamed."""
+    return {
+        by: grouped_summary(prediction.layers, layers.target, groups)
+        for by, groups in group_samples(layers, bins).items()
+    }
+
+
+def spectra_of(values: NDArray[np.float32], layers: Layers) -> Spectrum:
+    """Return the spectrum of (P, 2) values in mm along whole layers."""
+    return spectrum([values[s].astype(np.float64) for s in layers.spans], layers.sample_rate)
+
+
+def band_table(prediction: Prediction, layers: Layers) -> list[Scores]:
+    """Return the RMS of error and residual in each band up to half the sample rate."""
+    error = spectra_of(layers.target, layers)
+    wrong = spectra_of(prediction.layers - layers.target, layers)
+    top = layers.sample_rate / 2
+    lows = [low for low in BANDS_HZ if low < top]
+    # The last band takes in the Nyquist frequency itself.
+    highs = [*lows[1:], np.nextafter(top, np.inf)]
+    return [
+        {
+            "from_hz": low,
+            "to_hz": min(high, top),
+            "error_rms_mm": error.band_rms(low, high),
+            "residual_rms_mm": wrong.band_rms(low, high),
+        }
+        for low, high in zip(lows, highs, strict=True)
+    ]
+
+
+def _settled(prediction: NDArray[np.float32], target: NDArray[np.float32], burn_in: int) -> Scores:
+    if not 0 <= burn_in < target.shape[1]:
+        raise ConfigError(
+            f"burn_in is {burn_in} samples, expected 0 to {target.shape[1] - 1}, "
+            "less than a window has"
+        )
+    late, wanted = prediction[:, burn_in:], target[:, burn_in:]
+    return axis_summary(late, wanted) | tail_summary(late, wanted)
+
+
+def _streamed(prediction: Prediction, layers: Layers) -> Scores:
+    """Score whole layers, with 95 % intervals over layers."""
+    scores: Scores = dict(axis_summary(prediction.layers, layers.target))
+    scores |= tail_summary(prediction.layers, layers.target)
+    sums = bootstrap.cluster_sums(prediction.layers, layers.target, layers.cluster)
+    scores["n_layers"] = len(sums.count)
+    scores["interval_95"] = {k: list(v) for k, v in bootstrap.intervals(sums).items()}
+    return scores
