@@ -41,8 +41,9 @@ def resolve_arcs(
     -----
     Centres given by I and J are rounded by slicers, so start and end lie on circles of
     slightly different radius. The centre moves along the chord until both agree; only an
-    arc that nearly closes keeps its centre. P turns are added to the arc as Marlin adds
-    them (``ARC_P_CIRCLES``).
+    arc that nearly closes keeps its centre. P counts full circles: they come before an arc
+    that goes elsewhere, as in Marlin (``ARC_P_CIRCLES``); of an arc that ends where it
+    starts they are the whole, as in LinuxCNC and in Bambu's spiral lifts (``P1``).
     """
     by_radius = np.isfinite(words[:, 2])
     offset = np.nan_to_num(words[:, :2])
@@ -68,7 +69,7 @@ def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: B
         height = np.sqrt(np.maximum(radius**2 - length**2 / 4, 0.0)) / length
     height = np.where(clockwise == (radius > 0), -height, height)
     normal = np.column_stack([-chord[:, 1], chord[:, 0]])
-    return (start + end) / 2 + height[:, None] * normal
+    return np.asarray((start + end) / 2 + height[:, None] * normal)
 
 
 def _equidistant(start: Floats, end: Floats, centre: Floats) -> Floats:
@@ -80,7 +81,7 @@ def _equidistant(start: Floats, end: Floats, centre: Floats) -> Floats:
     shift = share[:, None] * chord
     radius = np.hypot(*(start - centre).T)
     near = np.hypot(*shift.T) <= 0.05 * radius
-    return np.where(near[:, None], centre + shift, centre)
+    return np.asarray(np.where(near[:, None], centre + shift, centre))
 
 
 def _sweep(start: Floats, end: Floats, centre: Floats, clockwise: Bools, turns: Floats) -> Floats:
@@ -89,8 +90,9 @@ def _sweep(start: Floats, end: Floats, centre: Floats, clockwise: Bools, turns: 
     angle = np.arctan2(cross, np.einsum("ij,ij->i", a, b))
     direction = np.where(clockwise, -1.0, 1.0)
     closed = np.hypot(*(end - start).T) < CLOSED
-    forward = np.where(closed, 2 * np.pi, np.mod(direction * angle, 2 * np.pi))
-    return np.asarray(direction * (forward + 2 * np.pi * np.floor(turns)))
+    circles = np.maximum(np.floor(turns), closed)
+    forward = np.where(closed, 0.0, np.mod(direction * angle, 2 * np.pi))
+    return np.asarray(direction * (forward + 2 * np.pi * circles))
 
 
 def first_fault(
@@ -100,7 +102,7 @@ def first_fault(
     length = np.hypot(*(end - start).T)
     radius = words[:, 2]
     faults: list[tuple[Bools, str]] = [
-        (np.isnan(words[:, :3]).all(axis=1), "an arc without I, J or R"),
+        (np.asarray(np.isnan(words[:, :3]).all(axis=1)), "an arc without I, J or R"),
         (np.isfinite(radius) & (length < CLOSED), "an arc by R that ends where it starts"),
         (length > 4 * np.abs(radius), "an arc by R whose ends are more than 4 R apart"),
         (
@@ -116,7 +118,7 @@ def first_fault(
 
 def _radius_mismatch(start: Floats, end: Floats, centre: Floats) -> Bools:
     a, b = np.hypot(*(start - centre).T), np.hypot(*(end - centre).T)
-    return np.abs(a - b) > np.maximum(0.1, 0.02 * a)
+    return np.asarray(np.abs(a - b) > np.maximum(0.1, 0.02 * a))
 
 
 def raise_for_fault(fault: tuple[int, str] | None, lines: Ints, where: str) -> None:

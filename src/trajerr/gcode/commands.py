@@ -24,10 +24,15 @@ MM_PER_INCH = 25.4
 _UNSUPPORTED = {
     "G5": "a spline",
     "G6": "a direct stepper move",
+    "G16": "polar coordinates",
     "G18": "the ZX plane",
     "G19": "the YZ plane",
     "G41": "cutter compensation",
     "G42": "cutter compensation",
+    "G51": "scaled coordinates",
+    "G68": "rotated coordinates",
+    "G70": "units of older controls (G20 is inch)",
+    "G71": "units of older controls (G21 is mm)",
     "G93": "inverse-time feed",
     "G95": "feed per revolution",
 }
@@ -97,7 +102,7 @@ class Interpreter:
         self.rows.append(Row(self._line, code, values, seconds))  # type: ignore[arg-type]
 
     def _motion(self, code: int, body: str) -> None:
-        if code == INHERIT and not body.strip()[:1].upper() in set("XYZEFIJRS"):
+        if code == INHERIT and body.strip()[:1].upper() not in set("XYZEFIJRS"):
             self.unknown[body.split()[0][:20] if body.split() else ""] += 1
             return
         words = text.words(body)

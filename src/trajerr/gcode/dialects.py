@@ -25,7 +25,10 @@ _FEATURES: dict[F, tuple[str, ...]] = {
         "external perimeter", "outer wall", "wall outer", "outer perimeter", "thin wall",
         "external single extrusion", "perimeter path",
     ),
-    F.INNER_WALL: ("perimeter", "internal perimeter", "inner wall", "wall inner", "inner perimeter", "loop path"),
+    F.INNER_WALL: (
+        "perimeter", "internal perimeter", "inner wall", "wall inner", "inner perimeter",
+        "loop path",
+    ),
     F.OVERHANG_WALL: ("overhang perimeter", "overhang wall", "floating vertical shell"),
     F.INFILL: ("internal infill", "sparse infill", "fill", "infill", "sparse infill path"),
     F.SOLID_INFILL: (
@@ -35,7 +38,9 @@ _FEATURES: dict[F, tuple[str, ...]] = {
     F.TOP_SURFACE: ("top solid infill", "top surface", "skin", "top", "top surface skin"),
     F.BRIDGE: ("bridge infill", "internal bridge infill", "bridge", "internal bridge"),
     F.GAP_FILL: ("gap fill", "gap infill", "internal single extrusion", "single extrusion"),
-    F.SKIRT: ("skirt", "skirt/brim", "brim", "ooze shield", "draft shield", "skirt path", "dense skirt"),
+    F.SKIRT: (
+        "skirt", "skirt/brim", "brim", "ooze shield", "draft shield", "skirt path",
+    ),
     F.SUPPORT: ("support material", "support", "support transition", "raft", "support base"),
     F.SUPPORT_INTERFACE: ("support material interface", "support interface", "dense support"),
     F.PRIME_TOWER: ("wipe tower", "prime tower", "prime pillar", "flush", "wipe and prime tower"),
@@ -46,6 +51,7 @@ FEATURE_NAMES = {name: feature for feature, names in _FEATURES.items() for name 
 
 # Kinds of layer marks, the most trustworthy first; a file's best kind is the only one used.
 MARK_KINDS = ("change", "number", "object", "height")
+_PHRASE_BEGINS = frozenset(" LBCf0123456789")
 _LAYER_NUMBER = re.compile(r"layer:? (-?\d+)(?:, ?z ?=.*)?$")
 
 
@@ -79,7 +85,7 @@ class CommentReader:
         key, found, value = comment.partition(":")
         if found:
             self._read_pair(line, key.strip().upper(), value)
-        elif comment[:1] in " LBf":
+        elif comment[:1] in _PHRASE_BEGINS:
             self._read_phrase(line, comment.strip())
 
     def _read_pair(self, line: int, key: str, value: str) -> None:
@@ -97,6 +103,9 @@ class CommentReader:
             self._mark("object", line)
         elif phrase.startswith("feature "):
             self._set_feature(line, phrase[8:])
+        elif phrase[:1].isdigit():
+            if _is_number(phrase):
+                self._mark("height", line)
         elif _LAYER_NUMBER.match(phrase.lower()):
             self._mark("number", line)
         elif self.is_simplify3d and feature_type(phrase) is not None:

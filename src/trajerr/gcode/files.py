@@ -1,6 +1,6 @@
 """Files before any G-code is understood: reading, lines, and what is no G-code at all."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,18 @@ _MAGIC = {
     b"\xfe\xff": "UTF-16 text, expected ASCII or UTF-8",
     b"solid ": "an STL model, expected the G-code that a slicer makes of it",
 }
+_SETTINGS = (b"\n; prusaslicer_config = end", b"_config = end", b"\n; layer_height = ")
+_ENDINGS = {
+    "PrusaSlicer": _SETTINGS,
+    "SuperSlicer": _SETTINGS,
+    "Slic3r": (b"\n; filament used", b"\n; layer_height = "),
+    "Simplify3D": (b"\n; layer end", b"\n; Build Summary"),
+}
+_BLOCKS = (
+    (b"; EXECUTABLE_BLOCK_START", b"; EXECUTABLE_BLOCK_END"),
+    (b"; CONFIG_BLOCK_START", b"; CONFIG_BLOCK_END"),
+    (b"; prusaslicer_config = begin", b"; prusaslicer_config = end"),
+)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -70,26 +82,33 @@ def find_lines(text: bytes) -> Ints:
     return np.concatenate([[0], ends]).astype(np.int64)
 
 
-def check_complete(
-    text: bytes, generator: str, slicer: Mapping[str, str], where: str, n_lines: int
-) -> None:
+def check_complete(text: bytes, generator: str, where: str, n_lines: int) -> None:
     """Refuse a file that breaks off before what its slicer always writes at the end.
+
+    A merely unterminated last line is no fault, and neither is a cut between two lines:
+    both must come together, and the slicer's ending be missing.
 
     Raises
     ------
     GcodeError
-        Only where the last line is unterminated and the slicer's ending is missing.
+        With the last line's number.
     """
-    if text.endswith((b"\n", b"\r")) or not generator:
+    if text.endswith((b"\n", b"\r")):
         return
-    endings = {
-        "PrusaSlicer": b"prusaslicer_config = end",
-        "Simplify3D": b"; layer end",
-        "OrcaSlicer": b"EXECUTABLE_BLOCK_END",
-        "BambuStudio": b"EXECUTABLE_BLOCK_END",
-    }
-    ending = endings.get(generator.split()[0])
-    if ending and ending not in text:
-        raise GcodeError(
-            f"{where}:{n_lines}: the file is truncated, expected {ending.decode()!r} of {generator}"
-        )
+    missing = _missing_ending(text, generator.partition(" ")[0])
+    if missing:
+        raise GcodeError(f"{where}:{n_lines}: the file breaks off here, expected {missing}")
+
+
+def _missing_ending(text: bytes, slicer: str) -> str:
+    for begin, end in _BLOCKS:
+        if begin in text and end not in text:
+            return f"{end.decode()!r} after {begin.decode()!r}"
+    promised = re.search(rb"^;LAYER_COUNT:(\d+)", text, re.MULTILINE)
+    found = len(re.findall(rb"^;LAYER:", text, re.MULTILINE)) if promised else 0
+    if promised and found < int(promised[1]):
+        return f"{int(promised[1])} layers as announced, found {found}"
+    endings = _ENDINGS.get(slicer, ())
+    if endings and not any(ending in text for ending in endings):
+        return f"{endings[0].decode().strip()!r} as {slicer} ends its files"
+    return ""

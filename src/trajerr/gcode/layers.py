@@ -13,7 +13,7 @@ SAME_HEIGHT = 1e-4  # mm; slicers print heights to 1 µm
 def number_layers(
     line: Ints, prints: Bools, start: Floats, end: Floats, sweep: Floats, marks: Sequence[int]
 ) -> NDArray[np.int32]:
-    """Number the layers of a program's moves.
+    """Give each move of a program the number of its layer.
 
     Parameters
     ----------
@@ -74,12 +74,11 @@ def _by_height(start: Floats, end: Floats, sweep: Floats) -> Bools:
     rising = np.abs(z - start[:, 2]) > SAME_HEIGHT / 10
     flat = np.flatnonzero(~rising)
     begins = np.zeros(len(z), dtype=bool)
-    if not len(flat):
-        begins[0] = True
-    else:
-        before = np.concatenate([[np.inf], z[flat][:-1]])
-        begins[flat] = np.abs(z[flat] - before) > SAME_HEIGHT
-    return begins | _full_turns(start, end, sweep, rising)
+    before = np.concatenate([[np.nan], z[flat]])[:-1]
+    begins[flat] = np.abs(z[flat] - before) > SAME_HEIGHT
+    begins |= _full_turns(start, end, sweep, rising)
+    begins[0] = True
+    return begins
 
 
 def _full_turns(start: Floats, end: Floats, sweep: Floats, rising: Bools) -> Bools:
@@ -90,10 +89,10 @@ def _full_turns(start: Floats, end: Floats, sweep: Floats, rising: Bools) -> Boo
         return begins
     step = end[spiral, :2] - start[spiral, :2]
     heading = np.arctan2(step[:, 1], step[:, 0])
-    turn = np.diff(heading, prepend=heading[0])
-    turn = np.where(np.diff(spiral, prepend=spiral[0]) > 1, 0.0, turn)
-    turn = (turn + np.pi) % (2 * np.pi) - np.pi
-    total = np.cumsum(turn)
+    arriving, leaving = heading - sweep[spiral] / 2, heading + sweep[spiral] / 2
+    corner = np.append(0.0, arriving[1:] - leaving[:-1])
+    corner = np.where(np.diff(spiral, prepend=spiral[0]) > 1, 0.0, corner)
+    total = np.cumsum((corner + np.pi) % (2 * np.pi) - np.pi + sweep[spiral])
     furthest = np.maximum.accumulate(np.abs(total))
     begins[spiral] = np.diff(np.floor((furthest + 1e-6) / (2 * np.pi)), prepend=0.0) > 0
     return begins

@@ -56,24 +56,27 @@ def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSetti
     in_force = acceleration or state.print_acceleration
     if ratio is None and to_deceleration is not None and in_force:
         ratio = 1.0 - min(1.0, to_deceleration / in_force)
-    changes = {
-        "velocity_limit": velocity,
-        "print_acceleration": acceleration,
-        "travel_acceleration": acceleration,
-        "square_corner_velocity": corner,
-        "minimum_cruise_ratio": ratio,
-    }
-    return replace(state, **{k: v for k, v in changes.items() if v is not None and v >= 0})
+    return replace(
+        state,
+        velocity_limit=_newer(velocity, state.velocity_limit),
+        print_acceleration=_newer(acceleration, state.print_acceleration),
+        travel_acceleration=_newer(acceleration, state.travel_acceleration),
+        square_corner_velocity=_newer(corner, state.square_corner_velocity, least=0.0),
+        minimum_cruise_ratio=_newer(ratio, state.minimum_cruise_ratio, least=0.0),
+    )
+
+
+def _newer(new: float | None, old: float | None, least: float = 1e-9) -> float | None:
+    """Return the new value if there is a usable one, else what was in force."""
+    return old if new is None or new < least else new
 
 
 def _per_axis(
-    before: tuple[float | None, ...], words: Words, scale: float
+    before: tuple[float | None, ...], words: Words, scale: float, least: float = 1e-9
 ) -> tuple[float | None, ...]:
     given = [words.get(axis) for axis in AXES]
-    return tuple(
-        old if new is None or new < 0 else new * scale
-        for old, new in zip(before, given, strict=True)
-    )
+    scaled = [None if value is None else value * scale for value in given]
+    return tuple(_newer(new, old, least) for old, new in zip(before, scaled, strict=True))
 
 
 def _accelerations(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
@@ -86,7 +89,7 @@ def _velocities(state: LimitSettings, words: Words, unit: float, flavor: str) ->
 
 
 def _jerks_per_minute(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
-    return replace(state, jerk=_per_axis(state.jerk, words, unit / 60.0))
+    return replace(state, jerk=_per_axis(state.jerk, words, unit / 60.0, least=0.0))
 
 
 def _move_accelerations(
@@ -96,19 +99,16 @@ def _move_accelerations(
     given = {k: v * unit for k, v in words.items() if v is not None and v > 0}
     if flavor == "klipper":
         return _klipper_acceleration(state, given)
-    if "S" in given:
-        pairs = {
-            "print_acceleration": given["S"],
-            "travel_acceleration": given["S"],
-            "retract_acceleration": given.get("T"),
-        }
-    else:
-        pairs = {
-            "print_acceleration": given.get("P"),
-            "travel_acceleration": given.get("T"),
-            "retract_acceleration": given.get("R"),
-        }
-    return replace(state, **{k: v for k, v in pairs.items() if v is not None})
+    both = given.get("S")
+    printing, travel, retract = (
+        (both, both, given.get("T")) if both else (given.get("P"), given.get("T"), given.get("R"))
+    )
+    return replace(
+        state,
+        print_acceleration=_newer(printing, state.print_acceleration),
+        travel_acceleration=_newer(travel, state.travel_acceleration),
+        retract_acceleration=_newer(retract, state.retract_acceleration),
+    )
 
 
 def _klipper_acceleration(state: LimitSettings, given: Mapping[str, float]) -> LimitSettings:
@@ -123,14 +123,14 @@ def _klipper_acceleration(state: LimitSettings, given: Mapping[str, float]) -> L
 
 def _advanced(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:
     """Apply M205: jerks, junction deviation, least feed rates."""
-    scaled = {k: v * unit for k, v in words.items() if v is not None and v >= 0}
-    changes = {
-        "min_print_velocity": scaled.get("S"),
-        "min_travel_velocity": scaled.get("T"),
-        "junction_deviation": scaled.get("J"),
-    }
-    state = replace(state, jerk=_per_axis(state.jerk, words, unit))
-    return replace(state, **{k: v for k, v in changes.items() if v is not None})
+    scaled = {k: v * unit for k, v in words.items() if v is not None}
+    return replace(
+        state,
+        jerk=_per_axis(state.jerk, words, unit, least=0.0),
+        min_print_velocity=_newer(scaled.get("S"), state.min_print_velocity, least=0.0),
+        min_travel_velocity=_newer(scaled.get("T"), state.min_travel_velocity, least=0.0),
+        junction_deviation=_newer(scaled.get("J"), state.junction_deviation, least=0.0),
+    )
 
 
 _READERS = {

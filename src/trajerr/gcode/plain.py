@@ -97,7 +97,7 @@ def _code_ends(data: Bytes, bounds: Ints) -> Ints:
     """Return where the code of each line ends: at its comment or at its last byte."""
     semicolons = np.append(np.flatnonzero(data == ord(";")), len(data))
     following = semicolons[np.searchsorted(semicolons, bounds[:-1])]
-    return np.minimum(following, bounds[1:])
+    return np.asarray(np.minimum(following, bounds[1:]))
 
 
 def _plain_lines(data: Bytes, starts: Ints, ends: Ints) -> Bools:
@@ -108,7 +108,8 @@ def _plain_lines(data: Bytes, starts: Ints, ends: Ints) -> Bools:
     odd[0] = _FOREIGN[data[0]]
     odd[1:] = _FOREIGN[here] | (_BLANK[before] & _NUMBER[here]) | (_SIGN[here] & ~_LETTER[before])
     positions = np.flatnonzero(odd)
-    return plain & (np.searchsorted(positions, starts) == np.searchsorted(positions, ends))
+    clean = np.searchsorted(positions, starts) == np.searchsorted(positions, ends)
+    return np.asarray(plain & clean)
 
 
 def _word_positions(data: Bytes, bounds: Ints, ends: Ints, plain: Bools) -> tuple[Ints, Ints]:

@@ -69,7 +69,7 @@ def _parse(text: bytes, name: str, where: str) -> Program:
     rest = np.setdiff1d(np.arange(len(line_starts) - 1), plain.line, assume_unique=True)
     made_by = generator(text)
     slicer = read_settings(_comments(text, line_starts, rest))
-    files.check_complete(text, made_by, slicer, where, len(line_starts) - 1)
+    files.check_complete(text, made_by, where, len(line_starts) - 1)
     lines = _read_rest(text, line_starts, rest, made_by, slicer, where)
     rows = resolve(plain, lines.interpreter)
     moves = build_moves(rows, lines.interpreter, lines.comments, slicer, where)
