@@ -40,7 +40,7 @@ def test_junction_deviation_is_the_circle_that_misses_the_corner():
 
 
 def test_junction_deviation_of_a_reversal_is_a_stop_and_of_a_line_is_free():
-    assert deviation(turn(180.0)) == 0.0
+    assert deviation(turn(180.0)) == pytest.approx(0.0, abs=1e-6)
     assert deviation(turn(0.0)) == 100.0
 
 
@@ -56,6 +56,11 @@ def test_junction_acceleration_is_limited_by_each_axis():
     # The bend of a 90° corner points along the diagonal: each axis takes 1/√2 of it.
     slow = deviation(SQUARE, axis=100.0)
     assert slow**2 / deviation(SQUARE) ** 2 == pytest.approx(100.0 * np.sqrt(2.0) / 500.0)
+
+
+def test_corner_velocity_zero_stops_at_corners_but_not_on_lines():
+    assert corner(SQUARE, scv=0.0) == 0.0
+    assert corner(turn(0.0), scv=0.0) == 300.0
 
 
 def classic(direction, nominal, jerk):
@@ -91,6 +96,11 @@ def test_classic_jerk_limits_the_extruder():
     direction = np.array([[1.0, 0, 0, 0.05], [1.0, 0, 0, 0.25]])
     _, shared, _ = classic(direction, [60, 60], [8, 8, 0.4, 5])
     assert shared == pytest.approx(60.0 * 5.0 / (0.2 * 60.0))
+
+
+def test_classic_jerk_lets_a_straight_line_speed_up():
+    _, shared, _ = classic(turn(0.0), [20, 60], [8, 8, 0.4, 5])
+    assert shared == pytest.approx(20.0)
 
 
 def test_safe_speed_scales_all_axes_together():

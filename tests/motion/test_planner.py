@@ -219,7 +219,8 @@ def test_scales_apply_after_the_files_limits(build):
 def test_stops_and_pauses(build):
     points = [[0, 0, 0, 0], [20, 0, 0, 1], [20, 0, 0, 1], [40, 0, 0, 2], [60, 0, 0, 3]]
     kind = [MoveKind.PRINT, MoveKind.PAUSE, MoveKind.PRINT, MoveKind.PRINT]
-    program = build(points, 50.0, kind=kind, pause=[0, 1.5, 0, 0], stop=[False, True, True, False])
+    pause, stop = [0, 1.5, 0, 0], [False, True, True, False]
+    program = build(points, [50.0, 0.0, 50.0, 50.0], kind=kind, pause=pause, stop=stop)
     planned = plan(program, LIMITS)
     assert planned.duration[1] == 1.5
     assert planned.exit[0] == planned.entry[2] == pytest.approx(8.0)  # rest, by the jerk
@@ -227,6 +228,25 @@ def test_stops_and_pauses(build):
     waiting = planned.start_time[1] + np.array([0.1, 1.4])
     assert np.all(planned.velocity(waiting) == 0.0)
     assert np.all(planned.position(waiting) == [20, 0, 0, 1])
+
+
+def test_time_begins_with_the_first_motion(build):
+    points = [[0, 0, 0, 0], [0, 0, 0, 0], [20, 0, 0, 1]]
+    kind = [MoveKind.PAUSE, MoveKind.PRINT]
+    planned = plan(build(points, 50.0, kind=kind, pause=[30.0, 0.0]), LIMITS)
+    assert planned.move.tolist() == [1]
+    assert planned.print_time < 1.0
+
+
+@pytest.mark.parametrize("firmware", FIRMWARES)
+def test_a_pause_is_rest_under_every_firmware(build, firmware):
+    points = [[0, 0, 0, 0], [20, 0, 0, 1], [20, 0, 0, 1], [40, 0, 0, 2]]
+    kind = [MoveKind.PRINT, MoveKind.PAUSE, MoveKind.PRINT]
+    program = build(points, [50.0, np.nan, 50.0], kind=kind, pause=[0, 2.0, 0])
+    planned = plan(program, replace(LIMITS, firmware=firmware))
+    assert planned.duration[1] == 2.0
+    assert np.all(planned.velocity(planned.start_time[[1]] + 1.0) == 0.0)
+    assert planned.exit[0] == planned.entry[2] <= 8.0
 
 
 def test_a_stop_without_time_or_length_still_stops(build):

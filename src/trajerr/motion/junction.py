@@ -13,7 +13,7 @@ from trajerr.gcode.program import Bools, Floats
 _Rows = TypeVar("_Rows", Floats, Bools)
 
 SHORT = 1.0  # mm; Marlin treats shorter segments at flat angles as pieces of an arc
-OCTAGON = -np.cos(np.radians(45.0))  # cos of the angle between segments, from 135°
+OCTAGON = np.radians(45.0)  # change of heading
 
 
 def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
@@ -49,10 +49,10 @@ def classic_jerk(
     jerk; an axis that reverses may jump by its jerk on either side of rest. Where both
     segments could as well stop and start at their safe speeds the junction is a stop.
 
-    As in the firmware, the entering segment counts at its own nominal speed even where the
-    leaving one is slower, so speeding up along a straight line costs a slow-down. Where
-    that hides a jump (an extruder that slows down while the head speeds up), the jump at
-    the shared speed counts as well, so that none exceeds its jerk.
+    Two slips of the firmware are left out, because they break its own limits or cost time
+    without need: it counts the entering segment at its nominal speed even where the shared
+    one is lower, and lets a segment end at the safe speed of the next (a z-hop at 8 mm/s
+    where z may jump by 0.4).
 
     Parameters
     ----------
@@ -72,8 +72,7 @@ def classic_jerk(
     shared = np.minimum(nominal, _before(nominal))
     leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
     entering = axis_velocity * (shared / nominal)[:, None]
-    jump = np.maximum(axis_jump(leaving, axis_velocity), axis_jump(leaving, entering))
-    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, jump))
+    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, axis_jump(leaving, entering)))
     threshold = 0.99 * shared
     return shared, (_before(safe) > threshold) & (safe > threshold)
 
@@ -122,16 +121,14 @@ def junction_deviation(
     Marlin 2.1 `planner.cpp`, `HAS_JUNCTION_DEVIATION` and `JD_SMALL_SEGMENT_HANDLING`.
     """
     unit = _normalised(direction)
-    cosine = -np.einsum("ij,ij->i", unit, _before(unit))
-    bounded = np.maximum(cosine, -0.999999)
-    bend = _normalised(unit - _before(unit))
-    across = np.minimum(acceleration, _smallest_ratio(max_acceleration, np.abs(bend)))
-    half_sine = np.sqrt(0.5 * (1.0 - np.minimum(bounded, 1.0)))
-    squared = across * deviation * half_sine / (1.0 - half_sine)
-    as_arc = (distance < SHORT) & (bounded < OCTAGON)
-    turn = np.arccos(np.clip(-bounded, -1.0, 1.0))
-    squared = np.where(as_arc, np.minimum(squared, distance / turn * across), squared)
-    squared[cosine > 0.999999] = 0.0
+    half_sine, half_cosine = _half_angle(unit)
+    bend = np.abs(_normalised(unit - _before(unit)))
+    across = np.minimum(acceleration, _smallest_ratio(max_acceleration, bend))
+    squared = _across_corner(across * deviation, half_sine, half_cosine)
+    heading = 2.0 * np.arctan2(half_cosine, half_sine)
+    as_arc = (distance < SHORT) & (heading < OCTAGON) & (heading > 0.0)
+    by_arc = np.divide(distance, heading, where=as_arc, out=np.full(len(distance), np.inf))
+    squared = np.minimum(squared, by_arc * across)
     speed: Floats = np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
     return speed
 
@@ -168,23 +165,46 @@ def square_corner(
     `klippy/kinematics/extruder.py`, `PrinterExtruder.calc_junction`.
     """
     moves_head = np.any(direction[:, :3] != 0.0, axis=1)
-    cosine = -np.einsum("ij,ij->i", direction[:, :3], _before(direction)[:, :3])
-    half_sine = np.sqrt(np.maximum(0.5 * (1.0 - cosine), 0.0))
-    half_cosine = np.sqrt(np.maximum(0.5 * (1.0 + cosine), 0.0))
-    bends = (half_sine < 1.0) & (half_cosine > 0.0)
+    half_sine, half_cosine = _half_angle(direction[:, :3])
+    reach, room = corner_radius * acceleration, 0.5 * distance * acceleration
+    step = np.abs(direction[:, 3] - _before(direction)[:, 3])
     with np.errstate(divide="ignore", invalid="ignore"):
-        radius = half_sine / (1.0 - half_sine)
-        quarter_tangent = 0.25 * half_sine / half_cosine
-        by_deviation = radius * corner_radius * acceleration
-        before_deviation = radius * _before(corner_radius * acceleration)
-        reach = 2.0 * distance * acceleration * quarter_tangent
-        before_reach = 2.0 * _before(distance * acceleration) * quarter_tangent
-        step = np.abs(direction[:, 3] - _before(direction)[:, 3])
+        tangent = half_sine / half_cosine
+        within_moves = np.minimum(room, _before(room)) * tangent
         by_extruder = np.where(step > 0.0, (extruder_corner / step) ** 2, np.inf)
-    corner = np.minimum.reduce([by_deviation, before_deviation, reach, before_reach])
+    within_moves[half_cosine == 0.0] = np.inf
+    by_corner = _across_corner(np.minimum(reach, _before(reach)), half_sine, half_cosine)
     straight = np.minimum(nominal, _before(nominal)) ** 2
-    squared = np.minimum.reduce([np.where(bends, corner, np.inf), by_extruder, straight])
+    squared = np.minimum.reduce([by_corner, within_moves, by_extruder, straight])
     return np.where(moves_head & _before(moves_head), squared, 0.0)
+
+
+def _half_angle(unit: Floats) -> tuple[Floats, Floats]:
+    """Return (S,) sine and cosine of half the angle between a segment and the one before.
+
+    From sum and difference of the unit vectors: the usual √((1 ∓ cos θ)/2) cancels near
+    straight lines and reversals.
+    """
+    before = _before(unit)
+    half_sine = 0.5 * np.linalg.norm(unit + before, axis=1)
+    half_cosine = 0.5 * np.linalg.norm(unit - before, axis=1)
+    return half_sine, half_cosine
+
+
+def _across_corner(reach: Floats, half_sine: Floats, half_cosine: Floats) -> Floats:
+    """Return (S,) squared speed a·δ·s/(1 − s), s = sin(θ/2), δ the deviation from the corner.
+
+    Parameters
+    ----------
+    reach
+        (S,) a·δ, mm²/s².
+    half_sine, half_cosine
+        (S,) of the angle θ between the segments; a straight line has no limit.
+    """
+    bottom = half_cosine**2
+    top = reach * half_sine * (1.0 + half_sine)
+    squared: Floats = np.divide(top, bottom, where=bottom > 0.0, out=np.full(len(top), np.inf))
+    return squared
 
 
 def _before(values: _Rows) -> _Rows:

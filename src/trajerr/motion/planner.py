@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def print_time(self) -> float:
-        """When the last motion ends, s."""
+        """How long the print takes from its first motion on, s."""
         return float(self.start_time[-1] + self.duration[-1])
 
     @cached_property
@@ -154,14 +154,21 @@ def plan(
     """
     _check_scale("acceleration_scale", acceleration_scale)
     _check_scale("speed_scale", speed_scale)
-    segments = segment(program.moves)
-    if not segments.is_motion.any():
-        raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
+    segments = _from_first_motion(program)
     table = tabulate(limits, program.settings, acceleration_scale)
     table = table.rows(program.moves.settings[segments.move])
     nominal, acceleration = _within_axes(program, segments, table, speed_scale)
     squares = _end_speeds(program, segments, table, nominal, acceleration, limits)
     return _assemble(program, limits, segments, acceleration, nominal, squares)
+
+
+def _from_first_motion(program: Program) -> Segments:
+    """Return a program's segments without the waits before its first motion."""
+    segments = segment(program.moves)
+    moving = np.flatnonzero(segments.is_motion)
+    if not len(moving):
+        raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
+    return segments.select(slice(int(moving[0]), None))
 
 
 def _check_scale(key: str, value: float) -> None:
@@ -184,6 +191,8 @@ def _within_axes(
         axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
     nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
     nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
+    # A hold has no speed; any positive number keeps the rules' ratios defined.
+    nominal = np.where(segments.is_motion, nominal, 1.0)
     moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
     wanted = np.where(moves_head, moving, table.retract_acceleration)
     return nominal, np.minimum(wanted, axis_rate)

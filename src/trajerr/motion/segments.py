@@ -3,7 +3,8 @@
 Knows geometry only; speeds and times are the planner's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
@@ -26,6 +27,10 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.move)
+
+    def select(self, index: Bools | Ints | slice) -> Self:
+        """Return the chosen segments, every array indexed alike."""
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @property
     def is_motion(self) -> Bools:
