@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trajerr.data.matlab import write_layer
+from trajerr.data.preparation import PrepareSettings, prepare
+from trajerr.data.record import LayerRecord
+from trajerr.data.splits import SplitSettings
+
+RecordMaker = Callable[..., LayerRecord]
+CollectionMaker = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def make_record() -> RecordMaker:
+    """Records of a smooth wandering path with an error of about 0.1 mm."""
+
+    def make(
+        part: str = "cube",
+        layer: int = 1,
+        variant: str = "a1.0_v1.0",
+        samples: int = 200,
+        rate: float = 200.0,
+        thermal: bool = True,
+        **params: str | float,
+    ) -> LayerRecord:
+        rng = np.random.default_rng([layer, samples, *variant.encode(), *part.encode()])
+        time = np.arange(samples) / rate
+        phase = rng.uniform(0.0, 6.0, 3)
+        x = 100.0 + 20.0 * np.sin(2.0 * time + phase[0])
+        y = 110.0 + 15.0 * np.cos(3.0 * time + phase[1])
+        commanded = np.column_stack([x, y, np.full(samples, 0.2 * layer)])
+        error = 0.1 * np.column_stack([np.sin(9.0 * time + phase[2]), np.cos(7.0 * time)])
+        return LayerRecord(
+            part=part,
+            layer=layer,
+            variant=variant,
+            sample_rate=rate,
+            time=time,
+            commanded=commanded,
+            actual=commanded[:, :2] + error,
+            extruding=rng.random(samples) > 0.3,
+            travel=rng.random(samples) > 0.7,
+            feature=rng.integers(0, 15, samples).astype(np.uint8),
+            temperatures=rng.uniform(40.0, 210.0, (samples, 3)) if thermal else None,
+            adhesion=rng.uniform(0.0, 1.0, samples) if thermal else None,
+            params={"kind": "nominal", "printer": '{"name": "soft"}', "seed": 3.0, **params},
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_collection(tmp_path: Path, make_record: RecordMaker) -> CollectionMaker:
+    """Layer files of two parts, six layers, two variants each, 200 samples."""
+
+    def make(
+        parts: tuple[str, ...] = ("cube", "cone"),
+        layers: int = 6,
+        variants: tuple[str, ...] = ("a1.0_v1.0", "a2.0_v1.0"),
+        **options: object,
+    ) -> list[Path]:
+        paths = []
+        for part in parts:
+            for layer in range(1, layers + 1):
+                for variant in variants:
+                    folder = tmp_path / "raw" / f"data_simulation_{part}"
+                    path = folder / f"layer{layer:04d}_{variant}.mat"
+                    write_layer(path, make_record(part, layer, variant, **options))
+                    paths.append(path)
+        return paths
+
+    return make
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, make_collection: CollectionMaker) -> Path:
+    """A prepared folder of layout ``sequences``: windows of 32 samples."""
+    make_collection()
+    root = tmp_path / "processed"
+    settings = PrepareSettings(
+        (str(tmp_path / "raw"),), sequence_length=32, split=SplitSettings(seed=1)
+    )
+    prepare(settings, root)
+    return root
