@@ -1,0 +1,56 @@
+"""Print times against what slicers wrote into their own files: a second source."""
+
+import numpy as np
+import pytest
+
+from trajerr.gcode.reader import read_program
+from trajerr.motion.limits import MachineLimits
+from trajerr.motion.planner import plan
+
+# The files set all their limits themselves; nothing of these reaches the plan.
+ANY = MachineLimits((100, 100, 5, 25), (100, 100, 100, 100))
+
+# File, the slicer's estimate, and its estimate of the first layer, s.
+ESTIMATES = [
+    ("prusaslicer_mini_helix.gcode", 6 * 60 + 39, 15),
+    ("prusaslicer_screw_arcs.gcode", 31 * 60 + 3, 60 + 48),
+    ("prusaslicer_mk3s_plate.gcode", 3600 + 3 * 60 + 21, 5 * 60 + 27),
+]
+
+
+@pytest.fixture(scope="module", params=ESTIMATES, ids=[name for name, _, _ in ESTIMATES])
+def printed(request, shared):
+    name, whole, first = request.param
+    return plan(read_program(shared / "data" / "gcode" / name), ANY), whole, first
+
+
+def test_print_time_is_within_one_percent_of_the_slicers(printed):
+    # The estimator runs its forward pass before its backward pass, which leaves speeds that
+    # its accelerations cannot reach, and ends segments at the next one's safe speed; that is
+    # worth 1 % of the plate.
+    planned, whole, _ = printed
+    assert planned.print_time == pytest.approx(whole, rel=0.01)
+
+
+def test_first_layer_is_within_a_second_or_one_percent_of_the_slicers(printed):
+    planned, _, first = printed
+    assert planned.layer_span(int(planned.layers[0]))[1] == pytest.approx(first, rel=0.01, abs=1.0)
+
+
+def test_real_files_keep_their_limits(printed):
+    planned, _, _ = printed
+    moves = planned.program.moves
+    share = np.abs(planned.segments.direction)
+    states = planned.program.settings
+    velocity = np.array([s.max_velocity for s in states])[moves.settings[planned.move]]
+    rate = np.array([s.max_acceleration for s in states])[moves.settings[planned.move]]
+    assert np.all(share * planned.cruise[:, None] <= velocity * (1 + 1e-9))
+    assert np.all(share * planned.acceleration[:, None] <= rate * (1 + 1e-9))
+
+
+def test_real_files_conserve_their_path(printed):
+    planned, _, _ = printed
+    moves = planned.program.moves
+    last = np.flatnonzero(np.append(np.diff(planned.move) > 0, True) & planned.segments.is_motion)
+    reached = planned.position_in(last, planned.start_time[last] + planned.duration[last])
+    np.testing.assert_allclose(reached, moves.end[planned.move[last]], rtol=0, atol=1e-6)
