@@ -299,7 +299,7 @@ def _layer_data(layers: Layers, prediction: Singles) -> str:
         "layers": [
             {
                 "label": layers.label(i),
-                "printing": _packed(layers.extruding[span], "u1"),
+                "printing": _packed(layers.drawn[span], "u1"),
                 "t": _packed(layers.time[span], "<f4"),
                 "x": _packed(layers.position[span, 0], "<f4"),
                 "y": _packed(layers.position[span, 1], "<f4"),

@@ -299,3 +299,49 @@ def _mark_percentiles(axes: Axes, sizes: Floats, limits_mm: Mapping[str, float])
 def _fit_text(got: Floats, wanted: Floats) -> str:
     mae = mean_absolute_error(got, wanted)
     return f"R² {r_squared(got, wanted):.4f}\nMAE {mae:.2f} µm\nn = {len(wanted):,}"
+
+
+@styled
+def comparison(
+    models: Mapping[str, tuple[Mapping[str, float], Mapping[str, Sequence[float]]]],
+    baselines: Mapping[str, Mapping[str, float]],
+) -> Figure:
+    """Compare models by MAE, RMSE and R², each with its interval; baselines as marks.
+
+    Parameters
+    ----------
+    models
+        Name → (``mae_mm rmse_mm r2``, the same names → (low, high)).
+    baselines
+        Name → ``mae_mm rmse_mm r2``.
+    """
+    names = [*models, *baselines]
+    figure = new_figure(height=1.1 + 0.26 * len(names))
+    panels = figure.subplots(1, 3, sharey=True)
+    quantities = {"mae_mm": "MAE / µm", "rmse_mm": "RMSE / µm", "r2": "1 − R²"}
+    for axes, (key, label) in zip(panels, quantities.items(), strict=True):
+        for place, name in enumerate(names):
+            if name in models:
+                value, span = models[name][0][key], models[name][1][key]
+                low, high = sorted(_smaller_is_better(key, edge) for edge in span)
+                axes.plot([low, high], [place, place], color=style.BLUE, lw=2, alpha=0.5)
+                axes.plot(_smaller_is_better(key, value), place, "o", ms=4.5, color=style.BLUE)
+            else:
+                axes.plot(
+                    _smaller_is_better(key, baselines[name][key]),
+                    place,
+                    "D",
+                    ms=4,
+                    color=style.GREY,
+                )
+        axes.set(xscale="log", xlabel=label)
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(axis="y", length=0)
+    panels[0].invert_yaxis()
+    panels[0].set_title("Whole layers, 95 % intervals over layers")
+    return figure
+
+
+def _smaller_is_better(key: str, value: float) -> float:
+    """Return µm, or the unexplained share: near-perfect models differ in it, not in R²."""
+    return 1.0 - value if key == "r2" else UM * value

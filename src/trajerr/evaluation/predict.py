@@ -82,6 +82,11 @@ class Layers:
         pairs = np.array([f"{p}\0{n}" for p, n in zip(self.part, self.layer, strict=True)])
         return np.asarray(np.unique(pairs, return_inverse=True)[1][self.sequence], dtype=np.int64)
 
+    @property
+    def drawn(self) -> Bools:
+        """(P,) which samples a picture of the path shows: the printed ones, if any are."""
+        return self.extruding if np.any(self.extruding) else np.ones_like(self.extruding)
+
     def label(self, index: int) -> str:
         """Return what a person calls one sequence."""
         return f"{self.part[index]}, layer {self.layer[index]}, {self.variant[index]}"

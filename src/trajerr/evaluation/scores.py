@@ -118,7 +118,7 @@ def stratify(prediction: Prediction, layers: Layers, bins: Bins) -> Scores:
     }
 
 
-def spectra_of(values: NDArray[np.float32], layers: Layers) -> Spectrum:
+def spectra_of(values: NDArray[np.floating], layers: Layers) -> Spectrum:
     """Return the spectrum of (P, 2) values in mm along whole layers."""
     return spectrum([values[s].astype(np.float64) for s in layers.spans], layers.sample_rate)
 

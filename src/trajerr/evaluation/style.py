@@ -4,6 +4,7 @@ Figures are made without pyplot, so that nothing global changes and no screen is
 """
 
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
@@ -14,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from trajerr.data.atomic import write_atomically
 
 P = ParamSpec("P")
 
@@ -89,13 +92,17 @@ def new_figure(width: float = PAGE, height: float = 3.0) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a PNG; an interrupted run leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
+def to_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG."""
+    buffer = io.BytesIO()
     with matplotlib.rc_context(RC):
-        figure.savefig(partial, format="png", dpi=DPI)
-    partial.replace(path)
+        figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as a PNG; an interrupted run leaves no half file."""
+    write_atomically(path, to_png(figure))
     return path
 
 

@@ -1,0 +1,59 @@
+"""``predictions.npz``: every prediction with its truth, so that each figure can be recomputed."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajerr.data.atomic import write_atomically
+from trajerr.evaluation.predict import Layers, Prediction, Windows
+
+
+def write_predictions(
+    path: Path,
+    prediction: Prediction,
+    baselines: Mapping[str, Prediction],
+    layers: Layers,
+    windows: Windows,
+) -> None:
+    """Write the arrays of an evaluation.
+
+    Per window (W): ``predictions_mm``, ``targets_mm`` (W, T, 2); ``window_sequence``,
+    ``window_start`` (W,); ``baseline_<name>_mm`` (W, T, 2).
+
+    Per sample of whole layers (P): ``trajectory_predictions_mm``, ``trajectory_targets_mm``
+    (P, 2), ``trajectory_baseline_<name>_mm``; ``time_s``, ``sequence``, ``feature_type``,
+    ``extruding``, ``travel`` (P,); ``position_mm``, ``velocity_mm_s`` (P, 2), commanded.
+
+    Per sequence (S): ``part``, ``layer``, ``variant``, ``kind``, ``source``. And
+    ``sample_rate_hz``.
+    """
+    arrays: dict[str, Any] = {
+        "predictions_mm": prediction.windows,
+        "targets_mm": windows.cut(layers.target),
+        "window_sequence": windows.sequence,
+        "window_start": windows.start,
+        "trajectory_predictions_mm": prediction.layers,
+        "trajectory_targets_mm": layers.target,
+        "time_s": layers.time,
+        "sequence": layers.sequence,
+        "feature_type": layers.feature,
+        "extruding": layers.extruding,
+        "travel": layers.travel,
+        "position_mm": layers.position,
+        "velocity_mm_s": layers.velocity,
+        "part": layers.part,
+        "layer": layers.layer,
+        "variant": layers.variant,
+        "kind": layers.kind,
+        "source": layers.source,
+        "sample_rate_hz": np.float64(layers.sample_rate),
+    }
+    for name, baseline in baselines.items():
+        arrays[f"baseline_{name}_mm"] = baseline.windows
+        arrays[f"trajectory_baseline_{name}_mm"] = baseline.layers
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,270 @@
+"""One evaluation from checkpoint to files: what ``python -m trajerr.evaluate`` does.
+
+Knows the order of things and where they go; every figure comes from :mod:`.scores`.
+"""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from rich.console import Console
+
+from trajerr.data.atomic import write_atomically
+from trajerr.data.stats import Stats
+from trajerr.data.store import Split, open_split
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError
+from trajerr.evaluation import baselines, html, scores
+from trajerr.evaluation.archive import write_predictions
+from trajerr.evaluation.compare import write_comparison
+from trajerr.evaluation.console import print_report
+from trajerr.evaluation.guard import refuse_overlap
+from trajerr.evaluation.pictures import draw_all
+from trajerr.evaluation.predict import (
+    Layers,
+    Network,
+    Prediction,
+    Windows,
+    cut_windows,
+    lay_out,
+    predict,
+)
+from trajerr.evaluation.style import to_png
+from trajerr.evaluation.timing import measure_inference
+from trajerr.models.registry import count_parameters
+from trajerr.training.checkpoint import Loaded, find_best_checkpoint, load_checkpoint
+
+PACKAGES = ("trajerr", "torch", "numpy", "matplotlib")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What to evaluate, on what, and what to write."""
+
+    checkpoint: str | Sequence[str] | None  # None: the last finished training
+    split: str
+    root: str  # the prepared folder
+    output_dir: str
+    visualize: bool = True
+    save_predictions: bool = True
+    generate_report: bool = True
+    allow_overlap: bool = False
+    kinds: Sequence[str] | None = None  # of variants; None: all
+    stride: int | None = None  # samples between windows; None: the data's own
+    burn_in: int | None = None  # samples; None: what the checkpoint's training left out
+    runs: str = "outputs"  # folder whose train/ holds the trainings
+    targets: Mapping[str, float | None] = field(default_factory=dict)
+    bins: scores.Bins = field(default_factory=scores.Bins)
+
+    def __post_init__(self) -> None:
+        for key in ("stride", "burn_in"):
+            value = getattr(self, key)
+            least = 1 if key == "stride" else 0
+            if value is not None and value < least:
+                raise ConfigError(f"{key} is {value}, expected {least} or more, or null")
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Return the files to evaluate, at least one."""
+        if self.checkpoint is None:
+            return [find_best_checkpoint(Path(self.runs))]
+        named = [self.checkpoint] if isinstance(self.checkpoint, str) else list(self.checkpoint)
+        if not named:
+            raise ConfigError("checkpoint is an empty list, expected one file or more")
+        return [Path(name) for name in named]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all checkpoints of one evaluation are judged on."""
+
+    split: Split
+    layers: Layers
+    windows: Windows
+    baselines: Mapping[str, Prediction]
+    printer: Printer | None
+    noise_floor_mm: float | None
+
+
+def evaluate(
+    settings: EvaluateSettings, config: Mapping[str, Any], console: Console
+) -> list[dict[str, Any]]:
+    """Evaluate every checkpoint, write its files, print its report; compare if several.
+
+    Parameters
+    ----------
+    config
+        The resolved configuration, kept in the results.
+
+    Returns
+    -------
+    list of dict
+        What each ``metrics.json`` holds.
+
+    Raises
+    ------
+    DataError
+        A checkpoint or the data cannot be used, or a checkpoint was trained on this split.
+    """
+    files = settings.checkpoints
+    loaded = [load_checkpoint(file) for file in files]
+    overlaps = [_check(settings, checkpoint) for checkpoint in loaded]
+    material = gather(settings)
+    output, names = Path(settings.output_dir), unique_names([_name(c) for c in loaded])
+    folders = [output] if len(files) == 1 else [output / name for name in names]
+    results, predictions = [], []
+    for file, checkpoint, shared, folder in zip(files, loaded, overlaps, folders, strict=True):
+        network = cast(Network, checkpoint.network)
+        prediction = predict(network, material.split, material.windows)
+        found = _score(settings, material, checkpoint, prediction)
+        found["overlap"] = shared
+        found["provenance"] = _provenance(file, checkpoint, material.split.stats, config)
+        _write(settings, material, folder, found, prediction)
+        print_report(console, found)
+        results.append(found)
+        predictions.append(prediction)
+    if len(files) > 1:
+        compared = dict(zip(names, predictions, strict=True))
+        write_comparison(
+            output, compared, dict(zip(names, results, strict=True)), material.layers, console
+        )
+    console.print(f"Written to {output}", highlight=False, soft_wrap=True)
+    return results
+
+
+def gather(settings: EvaluateSettings) -> Material:
+    """Open the split and predict it with every baseline, once for all checkpoints."""
+    root = Path(settings.root)
+    split, train, val = (
+        open_split(root, name, kinds=settings.kinds) for name in (settings.split, "train", "val")
+    )
+    layers, windows = lay_out(split), cut_windows(split, settings.stride)
+    printer = baselines.read_printer(split.stats)
+    others = {
+        "zero": baselines.predict_zero(layers, windows),
+        "fir": baselines.predict_fir(train, val, split, windows),
+    }
+    if printer is not None:
+        others["physics"] = baselines.predict_physics(printer, split, windows)
+    floor = baselines.measure_noise_floor(printer, layers)
+    return Material(split, layers, windows, others, printer, floor)
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return names for folders: repeated ones are numbered, ``base``, ``base_2``."""
+    return [
+        name if (count := names[: i + 1].count(name)) == 1 else f"{name}_{count}"
+        for i, name in enumerate(names)
+    ]
+
+
+def _check(settings: EvaluateSettings, checkpoint: Loaded) -> list[str]:
+    """Refuse data of another sample rate, or that the checkpoint was trained on."""
+    split = open_split(Path(settings.root), settings.split, sample_rate=checkpoint.sample_rate_hz)
+    return refuse_overlap(
+        checkpoint.stats, split.stats, settings.split, allow=settings.allow_overlap
+    )
+
+
+def _name(checkpoint: Loaded) -> str:
+    return str(checkpoint.network_config["name"])
+
+
+def _score(
+    settings: EvaluateSettings, material: Material, checkpoint: Loaded, prediction: Prediction
+) -> dict[str, Any]:
+    layers, windows = material.layers, material.windows
+    found: dict[str, Any] = {"schema_version": scores.SCHEMA_VERSION, "split": settings.split}
+    burn_in = checkpoint.burn_in if settings.burn_in is None else settings.burn_in
+    found |= scores.score(prediction, layers, windows, burn_in=burn_in, bins=settings.bins)
+    found["baselines"] = {
+        name: scores.baseline_scores(other, layers, windows)
+        for name, other in material.baselines.items()
+    }
+    found["noise_floor_mm"] = material.noise_floor_mm
+    first = int(windows.row[0])
+    sample = torch.cat([s.features for s in material.split.sequences])[
+        first : first + windows.length
+    ]
+    found["inference"] = measure_inference(cast(Network, checkpoint.network), sample)
+    found["targets"] = scores.check_targets(found, settings.targets)
+    found["model"] = {
+        "name": _name(checkpoint),
+        "parameters": count_parameters(checkpoint.network),
+    }
+    return found
+
+
+def _write(
+    settings: EvaluateSettings,
+    material: Material,
+    folder: Path,
+    found: Mapping[str, Any],
+    prediction: Prediction,
+) -> None:
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / "metrics.json", f"{text}\n".encode())
+    if settings.save_predictions:
+        write_predictions(
+            folder / "predictions.npz",
+            prediction,
+            material.baselines,
+            material.layers,
+            material.windows,
+        )
+    pictures: dict[str, bytes] = {}
+    if settings.visualize or settings.generate_report:
+        pictures = _draw(settings, material, found, prediction)
+    if settings.visualize:
+        for name, png in pictures.items():
+            write_atomically(folder / f"{name}.png", png)
+    if settings.generate_report:
+        page = html.render(found, material.layers, prediction.layers, pictures)
+        write_atomically(folder / "report.html", page.encode())
+
+
+def _draw(
+    settings: EvaluateSettings, material: Material, found: Mapping[str, Any], prediction: Prediction
+) -> dict[str, bytes]:
+    printer = material.printer
+    figures = draw_all(
+        found["model"]["name"],
+        prediction,
+        material.baselines,
+        material.layers,
+        settings.bins,
+        limits_mm={
+            name.removesuffix("_mm"): limit
+            for name, limit in settings.targets.items()
+            if limit is not None and name.startswith("p")
+        },
+        noise_floor_mm=material.noise_floor_mm,
+        resonance_hz=(printer.x.natural_freq_hz, printer.y.natural_freq_hz) if printer else (),
+    )
+    return {name: to_png(figure) for name, figure in figures.items()}
+
+
+def _provenance(
+    file: Path, checkpoint: Loaded, stats: Stats, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the figures were made from and with."""
+    return {
+        "checkpoint": str(file),
+        "checkpoint_sha256": sha256(file.read_bytes()).hexdigest(),
+        "data_identity": stats.identity,
+        "training_data_identity": checkpoint.split_identity,
+        "trained_with_version": checkpoint.version,
+        "sample_rate_hz": stats.sample_rate_hz,
+        "sequence_length": stats.sequence_length,
+        **{f"{package}_version": version(package) for package in PACKAGES},
+        "python_version": platform.python_version(),
+        "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
+        "evaluation_config": config,
+        "training_config": checkpoint.config,
+    }

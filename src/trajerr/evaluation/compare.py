@@ -1,0 +1,100 @@
+"""Several checkpoints side by side, on the same split."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trajerr.data.atomic import write_atomically
+from trajerr.evaluation import plots
+from trajerr.evaluation.bootstrap import cluster_sums, paired_intervals
+from trajerr.evaluation.predict import Layers, Prediction
+from trajerr.evaluation.style import save_figure
+
+Scores = Mapping[str, Any]
+
+
+def write_comparison(
+    folder: Path,
+    predictions: Mapping[str, Prediction],
+    scores: Mapping[str, Scores],
+    layers: Layers,
+    console: Console,
+) -> dict[str, Any]:
+    """Write ``comparison.json`` and ``comparison.png``, and print the table.
+
+    Parameters
+    ----------
+    predictions, scores
+        Name → what the checkpoint predicts, and its figures; the first is the reference.
+    """
+    compared = compare(predictions, scores, layers)
+    text = json.dumps(compared, indent=2, ensure_ascii=False)
+    write_atomically(folder / "comparison.json", f"{text}\n".encode())
+    spans = {
+        name: (found["trajectory"]["overall"], found["trajectory"]["interval_95"])
+        for name, found in scores.items()
+    }
+    others = next(iter(scores.values()))["baselines"]
+    marks = {name: found["trajectory"]["overall"] for name, found in others.items()}
+    save_figure(plots.comparison(spans, marks), folder / "comparison.png")
+    console.print(_table(compared))
+    return compared
+
+
+def compare(
+    predictions: Mapping[str, Prediction], scores: Mapping[str, Scores], layers: Layers
+) -> dict[str, Any]:
+    """Return each checkpoint's figures and its difference from the first.
+
+    The difference's 95 % interval is over layers, both on the same draws: an interval
+    without 0 tells the two apart.
+    """
+    sums = {
+        name: cluster_sums(prediction.layers, layers.target, layers.cluster)
+        for name, prediction in predictions.items()
+    }
+    reference = next(iter(sums))
+    return {
+        "reference": reference,
+        "checkpoints": {
+            name: {
+                "model": found["model"],
+                "checkpoint": found["provenance"]["checkpoint"],
+                "windows": found["overall"],
+                "trajectory": found["trajectory"]["overall"],
+                "interval_95": found["trajectory"]["interval_95"],
+                "minus_reference_95": {
+                    key: list(span)
+                    for key, span in paired_intervals(sums[reference], sums[name]).items()
+                },
+                "step_us_p50": found["inference"]["step_us_p50"],
+                "window_ms_p50": found["inference"]["window_ms_p50"],
+            }
+            for name, found in scores.items()
+        },
+    }
+
+
+def _table(compared: Scores) -> Table:
+    table = Table(title="Checkpoints, whole layers streamed", title_justify="left", box=None)
+    table.add_column("", no_wrap=True)
+    heads = ("parameters", "MAE µm", "RMSE µm", "R²", "RMSE − first, 95 %", "step µs")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, found in compared["checkpoints"].items():
+        low, high = (1000 * edge for edge in found["minus_reference_95"]["rmse_mm"])
+        errors = found["trajectory"]
+        table.add_row(
+            name,
+            f"{found['model']['parameters']:,}",
+            f"{1000 * errors['mae_mm']:.2f}",
+            f"{1000 * errors['rmse_mm']:.2f}",
+            f"{errors['r2']:.4f}",
+            "" if name == compared["reference"] else f"{low:+.2f} to {high:+.2f}",
+            f"{found['step_us_p50']:.0f}",
+        )
+    return table

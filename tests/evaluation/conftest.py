@@ -1,0 +1,122 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from motion import layer
+from omegaconf import OmegaConf
+
+from trajerr.data.matlab import write_layer
+from trajerr.data.preparation import PrepareSettings, prepare
+from trajerr.data.record import LayerRecord
+from trajerr.data.splits import SplitSettings
+from trajerr.data.stats import read_stats
+from trajerr.dynamics.printer import Printer
+from trajerr.entry import conf_dir
+from trajerr.evaluation.assess import EvaluateSettings
+from trajerr.models.registry import build_network
+
+NETWORKS = {
+    "lstm": {
+        "name": "lstm",
+        "hidden_size": 8,
+        "num_layers": 1,
+        "dropout": 0.0,
+        "axes": "shared",
+        "cross_axis": False,
+        "ripple_periods_mm": [0.2],
+        "context_length": 40,
+    },
+    "fir": {"name": "fir", "taps": 40},
+}
+
+
+@pytest.fixture(scope="session")
+def printer() -> Printer:
+    return instantiate(OmegaConf.load(conf_dir() / "printer" / "ender3_v2.yaml"))
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory, printer: Printer) -> Path:
+    """Layers of two parts, each in two variants, as collect would write them."""
+    folder = tmp_path_factory.mktemp("raw")
+    for part in ("bracket", "cam"):
+        for number in range(1, 6):
+            for variant, scale in (("a1_v1", 1.0), ("a2_v1", 1.4)):
+                record = _record(part, number, variant, scale, printer)
+                write_layer(
+                    folder / f"data_simulation_{part}" / f"layer{number:04d}_{variant}.mat", record
+                )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(raw: Path, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("prepared") / "processed"
+    split = SplitSettings(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
+    settings = PrepareSettings(data_dirs=(str(raw / "data_simulation_*"),), stride=16, split=split)
+    prepare(settings, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def checkpoints(prepared: Path, printer: Printer, tmp_path_factory) -> dict[str, Path]:
+    """Untrained networks in the form that a training saves them."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {
+        name: _checkpoint(folder / f"{name}.ckpt", name, prepared, printer) for name in NETWORKS
+    }
+
+
+@pytest.fixture
+def settings(prepared: Path, checkpoints: dict[str, Path], tmp_path: Path) -> EvaluateSettings:
+    return EvaluateSettings(
+        checkpoint=str(checkpoints["lstm"]),
+        split="test",
+        root=str(prepared),
+        output_dir=str(tmp_path / "results"),
+        targets={"mae_mm": 0.02, "r2": 0.85, "p90_mm": 0.035, "max_mm": None},
+    )
+
+
+def _record(part: str, number: int, variant: str, scale: float, printer: Printer) -> LayerRecord:
+    motion = layer(seed=number + 10 * (part == "cam"), turns=3)
+    count = len(motion["xy"])
+    return LayerRecord(
+        part=part,
+        layer=number,
+        variant=variant,
+        sample_rate=200.0,
+        time=motion["time"],
+        commanded=np.column_stack([motion["xy"], np.full(count, 0.2 * number)]),
+        actual=motion["xy"] + scale * motion["error"],
+        extruding=motion["kind"] > 0,
+        travel=motion["kind"] == 0,
+        feature=motion["kind"].astype(np.uint8),
+        temperatures=None,
+        adhesion=None,
+        params={"printer": json.dumps(printer.to_dict()), "kind": "nominal"},
+    )
+
+
+def _checkpoint(path: Path, name: str, prepared: Path, printer: Printer) -> Path:
+    torch.manual_seed(0)
+    network, stats = build_network(NETWORKS[name]), read_stats(prepared).to_dict()
+    network.scaling.set_statistics(
+        {key: stats[key] for key in ("feature_mean", "feature_std", "target_mean", "target_std")}
+    )
+    content = {
+        "hyper_parameters": {
+            "network": NETWORKS[name],
+            "config": {"model": {"name": name}, "note": "</script><b>"},
+            "stats": stats,
+            "printer": printer.to_dict(),
+            "version": "0",
+        },
+        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
+        "trajerr": {"metrics": {}, "burn_in": 40},
+    }
+    torch.save(content, path)
+    return path
