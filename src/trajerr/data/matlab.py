@@ -8,6 +8,7 @@ samples are worth is judged in ``trajerr.data.repair``.
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def write_layer(path: Path, record: LayerRecord) -> None:
     OSError
         The disk is full or the folder cannot be written.
     """
+    _require_equal_lengths(record, path)
     columns = {name: np.reshape(column, (-1, 1)) for name, column in _columns(record).items()}
     params = {
         **record.params,
@@ -83,9 +85,9 @@ def read_layer(path: Path) -> LayerRecord:
         message names file and field.
     """
     content = read_matfile(path)
-    fields = _find_struct(content, path)
-    params = _plain_params(fields.get("params"))
-    columns = _Columns(fields, path)
+    struct = _find_struct(content, path)
+    params = _plain_params(struct.get("params"))
+    columns = _Columns(struct, path)
     time, commanded = columns.required("time"), columns.commanded()
     actual = columns.actual(commanded)
     temperatures = [columns.optional(name) for name in TEMPERATURES]
@@ -106,6 +108,16 @@ def read_layer(path: Path) -> LayerRecord:
         params=params,
         stated_speed=columns.optional("v_mag_ref"),
     )
+
+
+def _require_equal_lengths(record: LayerRecord, path: Path) -> None:
+    for field in fields(record):
+        column = getattr(record, field.name)
+        if isinstance(column, np.ndarray) and len(column) != len(record.time):
+            raise DataError(
+                f"{path}: {field.name} has {len(column)} rows but time has {len(record.time)}; "
+                "the layer is not written"
+            )
 
 
 def _columns(record: LayerRecord) -> dict[str, NDArray[np.float64] | NDArray[np.bool_]]:
