@@ -1,0 +1,59 @@
+"""Collect: print layers on the simulated machine and write them as ``.mat`` files."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import Progress
+
+from trajerr.data.collection import Collection, collect, split_errors
+from trajerr.data.error_sources import as_report, average
+from trajerr.data.planning import summarise_sources
+from trajerr.data.quality import QualityLimits, collected_figures, judge, require_passed
+from trajerr.data.sources import find_sources
+from trajerr.data.variants import parse_variants
+from trajerr.entry import command
+from trajerr.evaluation import collection_report
+
+
+@command("collect")
+def main(cfg: DictConfig) -> None:
+    """Compose what to collect, collect it, judge it."""
+    began = time.monotonic()
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    printer = instantiate(cfg.printer, _convert_="all")
+    sources = find_sources(plain["parts"], plain["gcode"])
+    variants = parse_variants(plain["variants"])
+    out, layers = Path(cfg.out), plain["layers"]
+    if cfg.plan_only:
+        if cfg.plot:
+            collection_report.plot_plans(out, sources, printer.limits, variants[0].scales, layers)
+        summary = summarise_sources(sources, printer.limits, variants[0].scales)
+        sys.stdout.write(json.dumps(summary) + "\n")
+        return
+    limits = QualityLimits(**plain["quality"])
+    collection = Collection(printer, variants, layers, cfg.sample_rate_hz, cfg.seed, out)
+    workers = cfg.workers or len(os.sched_getaffinity(0))
+    with Progress(console=Console(stderr=True)) as bar:
+        line = bar.add_task("collect", total=None)
+        collect(collection, sources, workers, lambda n, of: bar.update(line, completed=n, total=of))
+    splits = split_errors(collection, sources, workers)
+    report = judge(collected_figures(out), limits, cfg.sample_rate_hz, time.monotonic() - began) | {
+        "sources": as_report(average([split for _, split in splits.values()]))
+    }
+    collection_report.write_report(out, report)
+    collection_report.show(report)
+    if cfg.plot:
+        collection_report.plot_collection(collection, splits)
+    if cfg.strict:
+        require_passed(report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+"""Collecting: print layers on the simulated machine and write them as ``.mat`` files.
+
+plan → sample finely → change the command where a variant asks → simulate → decimate →
+temperatures → :class:`LayerRecord`. Each file depends on its own settings alone: seeds are
+drawn from (seed, source, layer, variant), so neither order nor processes matter.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import trajerr
+from trajerr.data.error_sources import ErrorSources, error_sources
+from trajerr.data.matlab import read_layer, write_layer
+from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
+from trajerr.data.record import LayerRecord
+from trajerr.data.sources import LayerSpec, Source, select_layers
+from trajerr.data.variants import Variant, command
+from trajerr.data.workforce import Workforce, stopped
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion, decimate, simulate
+from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.thermal import temperatures
+from trajerr.errors import ConfigError, DataError
+from trajerr.gcode.program import MoveKind, Program
+from trajerr.motion.limits import MachineLimits, check_inside
+from trajerr.motion.planner import Plan, plan
+from trajerr.motion.sampling import sample
+from trajerr.motion.trajectory import Trajectory
+
+LEAD_IN_S = 1.0  # of motion of each axis before a layer: five settling times of a soft printer
+GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
+LAYERS_A_TASK = 2
+SPLIT_S = 20.0  # of a layer's motion, enough to split its error by source
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What to collect and how; plain values that travel to other processes.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    printer: Printer
+    variants: tuple[Variant, ...]
+    layers: LayerSpec
+    sample_rate_hz: float
+    seed: int
+    out: Path
+
+    def __post_init__(self) -> None:
+        rate = self.sample_rate_hz
+        if not 10.0 <= rate <= SIMULATION_RATE_HZ:
+            raise ConfigError(f"sample_rate_hz: got {rate}, expected 10 to {SIMULATION_RATE_HZ:g}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"seed: got {self.seed}, expected a whole number from 0")
+
+    @property
+    def simulation_rate(self) -> float:
+        """Hz, the least multiple of the sample rate that the plant may be simulated at."""
+        return float(np.ceil(SIMULATION_RATE_HZ / self.sample_rate_hz) * self.sample_rate_hz)
+
+    def folder(self, part: str) -> Path:
+        """Return where a part's layers go."""
+        return self.out / f"data_simulation_{part}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some layers of one source, in all variants that take them."""
+
+    source: Source
+    layers: tuple[tuple[int, int], ...]  # (place in the selection, layer)
+    files: int  # how many that makes
+
+
+def collect(
+    collection: Collection,
+    sources: Sequence[Source],
+    workers: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[LayerFigures]:
+    """Collect all sources and return the figures of every layer and variant.
+
+    Files that are there are checked and kept, so that an interrupted collection resumes.
+
+    Parameters
+    ----------
+    collection
+        What and how.
+    sources
+        Of G-code.
+    workers
+        Processes.
+    on_progress
+        Told how many files are done, of how many.
+
+    Raises
+    ------
+    TrajerrError
+        If a source is unusable or a file that is there was made with other settings.
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    # With many sources each is read by one process only; few are shared out layer by layer.
+    grain = LAYERS_A_TASK if len(sources) < 4 * workers else None
+    done: list[LayerFigures] = []
+    with Workforce(workers) as force:
+        surveys = force.map(functools.partial(survey, collection), sources)
+        tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
+        tasks.sort(key=lambda task: (task.source.name, task.layers))
+        total = sum(task.files for task in tasks)
+        on_progress(0, total)
+        for figures in force.map(functools.partial(run, collection), tasks):
+            done += figures
+            on_progress(len(done), total)
+    for name in {source.name for source in sources}:
+        save_figures(collection.folder(name), (row for row in done if row.part == name))
+    return done
+
+
+def split_errors(
+    collection: Collection, sources: Sequence[Source], workers: int
+) -> dict[str, tuple[int, ErrorSources]]:
+    """Split the error of each source's middle layer in the first variant by effect.
+
+    Returns
+    -------
+    dict
+        Source name → number of the layer, RMS by effect.
+    """
+    with Workforce(workers) as force:
+        return dict(sorted(force.map(functools.partial(_split, collection), sources)))
+
+
+def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, ErrorSources]]:
+    variant = collection.variants[0]
+    layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
+    layer = layers[len(layers) // 2]
+    motion_plan = _plan(source, collection.printer.limits, variant.scales)
+    begin, end = motion_plan.layer_span(layer)
+    planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
+    split = error_sources(collection.printer, planned, seed=collection.seed)
+    return source.name, (layer, split)
+
+
+def survey(collection: Collection, source: Source) -> Task:
+    """Return all of a source's work.
+
+    Raises
+    ------
+    TrajerrError
+        If the G-code, its layers or its place on the bed are not usable.
+    """
+    program = _program(source)
+    check_inside(program, collection.printer.bed_mm)
+    for rest in collection.folder(source.name).glob(".*.tmp"):
+        rest.unlink(missing_ok=True)  # of a run that was killed while it wrote
+    moves = program.moves
+    printing = np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)])
+    chosen = tuple(enumerate(select_layers(collection.layers, printing, source.name)))
+    return _task(collection, source, chosen)
+
+
+def _task(collection: Collection, source: Source, chosen: tuple[tuple[int, int], ...]) -> Task:
+    files = sum(variant.takes(index) for index, _ in chosen for variant in collection.variants)
+    return Task(source, chosen, files)
+
+
+def _pieces(collection: Collection, task: Task, grain: int | None) -> list[Task]:
+    size = grain or max(1, len(task.layers))
+    starts = range(0, len(task.layers), size)
+    return [_task(collection, task.source, task.layers[start : start + size]) for start in starts]
+
+
+def run(collection: Collection, task: Task) -> list[LayerFigures]:
+    """Collect a task's layers and return the figures of each; files that are there are kept.
+
+    Raises
+    ------
+    DataError
+        If a file that is there was made with other settings, or is not ours.
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    figures = []
+    for variant in sorted(collection.variants, key=lambda variant: variant.scales):
+        for index, layer in task.layers:
+            if variant.takes(index) and not stopped():
+                figures.append(_collect_layer(collection, task.source, layer, variant))
+    return figures
+
+
+def _collect_layer(
+    collection: Collection, source: Source, layer: int, variant: Variant
+) -> LayerFigures:
+    program = _program(source)
+    path = layer_path(collection.folder(source.name), layer, variant.name)
+    params = _params(collection, program, variant, layer)
+    if path.is_file():
+        return measure(_checked(path, params))
+    motion_plan = _plan(source, collection.printer.limits, variant.scales)
+    record = simulate_layer(collection, motion_plan, source.name, layer, variant, params)
+    write_layer(path, record)
+    return measure(record)
+
+
+@functools.lru_cache(maxsize=1)
+def _program(source: Source) -> Program:
+    return source.read()
+
+
+@functools.lru_cache(maxsize=4)  # the pairs of scales in a common choice of variants
+def _plan(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> Plan:
+    acceleration, speed = scales
+    program = _program(source)
+    return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
+
+
+def simulate_layer(
+    collection: Collection,
+    motion_plan: Plan,
+    part: str,
+    layer: int,
+    variant: Variant,
+    params: dict[str, str | float],
+) -> LayerRecord:
+    """Print one layer in one variant and return it at the data rate.
+
+    Simulation begins :data:`LEAD_IN_S` of motion before the layer, so that the layer starts
+    in the state that the print so far leaves behind.
+    """
+    begin, end = motion_plan.layer_span(layer)
+    rate = collection.simulation_rate
+    start = lead_in(motion_plan, begin)
+    planned = sample(motion_plan, rate, start, end)
+    seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
+    commanded, figures = command(variant, collection.printer, planned, seed)
+    motion = simulate(collection.printer, commanded, seed=seed)
+    coarse, actual = decimate(*_from(begin, commanded, motion), collection.sample_rate_hz)
+    heat, adhesion = temperatures(collection.printer.thermal, coarse, end - begin)
+    return LayerRecord(
+        part=part,
+        layer=layer,
+        variant=variant.name,
+        sample_rate=collection.sample_rate_hz,
+        time=coarse.time,
+        commanded=_rounded(coarse.position),
+        actual=_rounded(actual.xy),
+        extruding=coarse.kind == MoveKind.PRINT,
+        travel=coarse.kind == MoveKind.TRAVEL,
+        feature=coarse.feature,
+        temperatures=heat,
+        adhesion=adhesion,
+        params=params | figures,
+    )
+
+
+def lead_in(motion_plan: Plan, begin: float) -> float:
+    """Return the latest time, s, from which each axis moves for a lead-in before ``begin``.
+
+    Standing still does not count: friction holds a resting carriage where it stopped, so only
+    motion makes the plant forget where it was started.
+    """
+    past = motion_plan.start_time < begin
+    moving = motion_plan.segments.direction[past, :2] != 0.0
+    spent = np.where(moving, motion_plan.duration[past, None], 0.0)
+    left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
+    enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
+    return float(motion_plan.start_time[past][enough[-1]]) if len(enough) else 0.0
+
+
+def _from(
+    begin: float, trajectory: Trajectory, motion: ActualMotion
+) -> tuple[Trajectory, ActualMotion]:
+    """Return the samples from a time on."""
+    skip = int(np.searchsorted(trajectory.time, begin))
+    columns: dict[str, Any] = {
+        name: column[skip:]
+        for name, column in vars(trajectory).items()
+        if isinstance(column, np.ndarray)
+    }
+    later = replace(trajectory, first=trajectory.first + skip, **columns)
+    return later, replace(motion, xy=motion.xy[skip:])
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.round(values / GRAIN_MM) * GRAIN_MM)
+
+
+def seed_of(seed: int, *names: object) -> int:
+    """Return a seed that depends on a run's seed and on what it is for, on nothing else."""
+    text = "|".join(str(name) for name in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _params(
+    collection: Collection, program: Program, variant: Variant, layer: int
+) -> dict[str, str | float]:
+    return {
+        "kind": variant.kind,
+        "acceleration_scale": float(variant.acceleration_scale),
+        "speed_scale": float(variant.speed_scale),
+        "seed": float(collection.seed),
+        "simulation_rate_hz": collection.simulation_rate,
+        "printer_name": collection.printer.name,
+        "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),
+        "source": program.name,
+        "source_sha256": program.sha256,
+        "generator": program.generator,
+        "trajerr_version": trajerr.__version__,
+        "numpy_version": np.__version__,
+    }
+
+
+_MAY_DIFFER = {"trajerr_version", "numpy_version", "generator", "source"}
+
+
+def _checked(path: Path, params: dict[str, str | float]) -> LayerRecord:
+    """Read a layer collected before and make sure that it is what would be collected now."""
+    record = read_layer(path)
+    for key, wanted in params.items():
+        found: Any = record.params.get(key)
+        if key not in _MAY_DIFFER and found != wanted:
+            raise DataError(
+                f"{path}: was collected with {key} {_short(found)}, now it is {_short(wanted)}; "
+                f"clear {path.parent} or choose another out"
+            )
+    return record
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - whatever the file holds
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,226 @@
+"""Variants of a layer: how fast it is printed, and how its command is changed beforehand.
+
+A correction drives the printer along commands that no slicer writes: slightly off the nominal
+path, so that the actual one is on it. A model that shall judge such commands must have seen
+some, so a share of a collection is perturbed or pre-compensated.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.dynamics.axis import invert
+from trajerr.dynamics.plant import ActualMotion, decimate, simulate
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError
+from trajerr.motion.trajectory import Trajectory
+
+Floats = NDArray[np.float64]
+Kind = Literal["nominal", "perturbed", "precompensated"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+DEVIATION_MM = (0.05, 0.2)  # RMS per axis of a perturbation, the range that errors have
+DEVIATION_BAND_HZ = 45.0  # about twice the soft study's natural frequencies
+DEVIATION_CORNER_HZ = 6.0  # from here on a perturbation falls with 1/f, as a correction does
+ITERATIONS = (1, 16)  # from a first guess to nearly converged
+LEARNING_RATE = 0.4
+LEARNING_GRID_HZ = 1000.0
+FADE_S = 0.25  # a change of the command grows from zero within this time
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of printing a layer.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    acceleration_scale: float = 1.0  # multiplies all accelerations
+    speed_scale: float = 1.0  # multiplies all feedrates
+    kind: Kind = "nominal"
+    every: int = 1  # only every so many of the chosen layers ...
+    start: int = 0  # ... beginning with this one, from 0
+
+    def __post_init__(self) -> None:
+        for key in ("acceleration_scale", "speed_scale"):
+            value = getattr(self, key)
+            _check(key, value, _is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
+        _check("kind", self.kind, self.kind in KINDS, " or ".join(KINDS))
+        _check("every", self.every, isinstance(self.every, int) and self.every >= 1, "1 or more")
+        inside = isinstance(self.start, int) and 0 <= self.start < self.every
+        _check("start", self.start, inside, f"0 to {self.every} - 1")
+
+    @property
+    def name(self) -> str:
+        """Short text that tells the variant apart, fit for a file's name."""
+        scales = f"a{self.acceleration_scale:g}_v{self.speed_scale:g}"
+        return scales if self.kind == "nominal" else f"{scales}_{self.kind}"
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Acceleration and speed scale: what a plan depends on."""
+        return self.acceleration_scale, self.speed_scale
+
+    def takes(self, index: int) -> bool:
+        """Whether the chosen layer at this place (from 0) is printed in this variant."""
+        return index % self.every == self.start
+
+
+def parse_variants(values: Sequence[Mapping[str, Any]]) -> tuple[Variant, ...]:
+    """Build variants from plain mappings.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, two are alike, a key is unknown or a value is out of range.
+    """
+    known = [f.name for f in fields(Variant)]
+    for value in values:
+        unknown = [key for key in value if key not in known] if _is_mapping(value) else [value]
+        _check("key", unknown[0] if unknown else None, not unknown, ", ".join(known))
+    variants = tuple(Variant(**value) for value in values)
+    _check("list", list(values), len(variants) > 0, "at least one variant")
+    names = [variant.name for variant in variants]
+    twice = [name for name in names if names.count(name) > 1]
+    _check("list", twice, not twice, "variants that differ")
+    return variants
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check(key: str, value: object, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"variants {key}: got {value}, expected {wanted}")
+
+
+Change = Callable[[Printer, Trajectory, int], tuple[Trajectory, dict[str, str | float]]]
+
+
+def command(
+    variant: Variant, printer: Printer, trajectory: Trajectory, seed: int
+) -> tuple[Trajectory, dict[str, str | float]]:
+    """Return what is commanded in a variant, and the figures that describe the change.
+
+    Parameters
+    ----------
+    variant
+        Its kind decides.
+    printer
+        The plant, on which a pre-compensation learns.
+    trajectory
+        The planned one, sampled finely.
+    seed
+        Of the perturbation, or of how far the pre-compensation got.
+    """
+    return _CHANGES[variant.kind](printer, trajectory, seed)
+
+
+def _keep(
+    printer: Printer, trajectory: Trajectory, seed: int
+) -> tuple[Trajectory, dict[str, str | float]]:
+    return trajectory, {}
+
+
+def _perturb(
+    printer: Printer, trajectory: Trajectory, seed: int
+) -> tuple[Trajectory, dict[str, str | float]]:
+    random = np.random.default_rng(seed)
+    level = float(np.exp(random.uniform(*np.log(DEVIATION_MM))))
+    xy = trajectory.position[:, :2]
+    drift = level * smooth_noise(random, len(trajectory), trajectory.sample_rate)
+    changed = trajectory.with_xy(xy + drift * fade_in(trajectory)[:, None])
+    return changed, {"deviation_rms_mm": level}
+
+
+def _precompensate(
+    printer: Printer, trajectory: Trajectory, seed: int
+) -> tuple[Trajectory, dict[str, str | float]]:
+    """Pre-distort by the linear inverse, then learn on the plant for some iterations.
+
+    ``r_c ← r_c − 0.4 G⁻¹(x(r_c) − r)`` (iterative learning control: Bristow, Tharayil and
+    Alleyne, IEEE Control Systems 26(3):96, 2006), started from r or, in half of the cases,
+    from the command that would be right if the printer were linear.
+    """
+    random = np.random.default_rng(seed)
+    low, high = np.log(ITERATIONS[0]), np.log(ITERATIONS[1] + 1)
+    iterations = int(np.exp(random.uniform(low, high)))
+    linear_start = bool(random.integers(2))
+    nominal = _thinned(trajectory)
+    command = nominal
+    if linear_start:
+        command = learn(printer.only(), nominal, command, seed, rate=1.0)
+    for _ in range(iterations):
+        command = learn(printer, nominal, command, seed, rate=LEARNING_RATE)
+    change = command.position[:, :2] - nominal.position[:, :2]
+    fine = [np.interp(trajectory.time, nominal.time, column) for column in change.T]
+    changed = trajectory.with_xy(trajectory.position[:, :2] + np.column_stack(fine))
+    return changed, {"iterations": float(iterations), "linear_start": float(linear_start)}
+
+
+def _thinned(trajectory: Trajectory) -> Trajectory:
+    """Return every few samples: a correction holds nothing fast, so learning may be coarse."""
+    every = max(1, int(trajectory.sample_rate / LEARNING_GRID_HZ))
+    rest = ActualMotion(trajectory.position[:, :2], None)
+    return decimate(trajectory, rest, trajectory.sample_rate / every)[0]
+
+
+_CHANGES: dict[str, Change] = {
+    "nominal": _keep,
+    "perturbed": _perturb,
+    "precompensated": _precompensate,
+}
+
+
+def learn(
+    printer: Printer, nominal: Trajectory, commanded: Trajectory, seed: int, *, rate: float
+) -> Trajectory:
+    """Return the command after one step of iterative learning towards the nominal path."""
+    actual = simulate(printer, commanded, seed=seed).xy
+    error = actual - nominal.position[:, :2]
+    pair = (printer.x, printer.y)
+    inverse = [invert(axis, error[:, i], nominal.sample_rate) for i, axis in enumerate(pair)]
+    step = rate * np.column_stack(inverse) * fade_in(nominal)[:, None]
+    return nominal.with_xy(commanded.position[:, :2] - step)
+
+
+def smooth_noise(random: np.random.Generator, count: int, sample_rate: float) -> Floats:
+    """Return (count, 2) band-limited noise with unit RMS; its spectrum falls like a correction's.
+
+    Parameters
+    ----------
+    random
+        Where the numbers come from.
+    count
+        Samples.
+    sample_rate
+        Hz.
+    """
+    length = max(count, int(sample_rate))  # at least a second: bins enough to shape
+    frequency = np.fft.rfftfreq(length, 1.0 / sample_rate)
+    used = (frequency > 0.0) & (frequency <= DEVIATION_BAND_HZ)
+    weight = 1.0 / np.hypot(1.0, frequency[used] / DEVIATION_CORNER_HZ)
+    spectrum = np.zeros((len(frequency), 2), dtype=np.complex128)
+    phases = random.standard_normal((2, int(used.sum()), 2))
+    spectrum[used] = (phases[0] + 1j * phases[1]) * weight[:, None]
+    noise: Floats = np.fft.irfft(spectrum, length, axis=0)[:count]
+    scale = np.sqrt(np.sum(np.abs(spectrum) ** 2, axis=0) * 2.0) / length
+    noise /= scale
+    return noise
+
+
+def fade_in(trajectory: Trajectory) -> Floats:
+    """Return (N,) a weight that grows smoothly from 0 to 1 at the trajectory's beginning."""
+    time = np.arange(len(trajectory)) / trajectory.sample_rate
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.minimum(time / FADE_S, 1.0)))

@@ -1,0 +1,86 @@
+"""Processes that share work and end well: on errors, on Ctrl-C, when their parent is killed."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.synchronize import Event
+from types import TracebackType
+from typing import Self, TypeVar
+
+from trajerr.errors import ConfigError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_stop: Event | None = None  # a worker's end of its workforce's event
+
+
+def stopped() -> bool:
+    """Whether the work under way should end early; long tasks ask between their steps."""
+    return _stop is not None and _stop.is_set()
+
+
+class Workforce:
+    """A pool of fresh processes; with one worker, this process itself.
+
+    Parameters
+    ----------
+    workers
+        How many.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+
+    def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise ConfigError(f"workers: got {workers}, expected 1 or more")
+        # Fresh processes: forking one that runs threads may deadlock.
+        context = multiprocessing.get_context("spawn")
+        self._event = context.Event()
+        self._pool = None if workers == 1 else ProcessPoolExecutor(
+            workers, context, initializer=_start_worker, initargs=(self._event,)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._event.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield results as they are done; the first error ends the others."""
+        if self._pool is None:
+            yield from map(function, items)
+            return
+        futures = [self._pool.submit(function, item) for item in items]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _start_worker(event: Event) -> None:
+    global _stop  # a process works for one workforce
+    _stop = event
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: a killed parent cannot tell its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
