@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trajerr.data.matfile import Value, read_matfile
 from trajerr.data.record import LayerRecord
+from trajerr.data.resample import measure_sample_rate
 from trajerr.data.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
 
@@ -162,11 +163,10 @@ def _column(table: Mapping[str, Column], name: str, path: Path) -> Column:
 
 
 def _rate(time: Column, path: Path) -> float:
-    steps = np.diff(time[np.isfinite(time)])
-    steps = steps[steps > 0.0]
-    if not len(steps):
+    rate = measure_sample_rate(time)
+    if rate is None:
         raise DataError(f"{path}: time never increases, so there is no sample rate")
-    return float(np.round(1.0 / np.median(steps), 6))
+    return rate
 
 
 def _read_table(path: Path, log: LogFormat) -> dict[str, Column]:

@@ -19,6 +19,7 @@ from trajerr.data.atomic import write_atomically
 from trajerr.data.features import TEMPERATURES, compute_features
 from trajerr.data.matfile import Value, read_matfile
 from trajerr.data.record import LayerRecord
+from trajerr.data.resample import measure_sample_rate
 from trajerr.errors import DataError
 
 STRUCT = "simulation_data"
@@ -267,15 +268,13 @@ def _plain_params(value: Value | None) -> dict[str, str | float]:
 
 
 def _sample_rate(stated: str | float | None, time: NDArray[np.float64], path: Path) -> float:
-    """Return the stated rate in Hz, or that of the median step of ``time``."""
-    steps = np.diff(time[np.isfinite(time)])
-    steps = steps[steps > 0.0]
+    """Return the stated rate in Hz, or that of the time column."""
     if isinstance(stated, float) and stated > 0.0:
         return stated
-    if not len(steps):
+    rate = measure_sample_rate(time)
+    if rate is None:
         raise DataError(f"{path}: field time never increases, so there is no sample rate")
-    # Rounded to 1 µHz: the step of a decimal time column is not a binary number.
-    return float(np.round(1.0 / np.median(steps), 6))
+    return rate
 
 
 def _stack(columns: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:

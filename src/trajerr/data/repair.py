@@ -16,7 +16,7 @@ from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError
 
 CHOICES = ("cut", "refuse", "keep")
-FAULTS = ("not_finite", "duplicate_times", "gaps", "jumps", "stated_speed", "non_uniform", "short")
+NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
 UNIFORM = 0.01  # of a step; how far a sample may be from the grid to count as on it
 GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
 STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
@@ -27,7 +27,8 @@ class FaultSettings:
     """What to do with each fault: ``cut`` it out, ``refuse`` the file, or ``keep`` it."""
 
     not_finite: str = "cut"  # NaN or infinite time or position; cannot be kept
-    duplicate_times: str = "cut"  # time that does not increase; cannot be kept
+    duplicate_times: str = "cut"  # the same time again; cannot be kept
+    time_reversals: str = "cut"  # time that goes back; cannot be kept
     gaps: str = "cut"  # time that leaps forward; kept ones are interpolated
     jumps: str = "cut"  # steps beyond max_speed_mm_s
     stated_speed: str = "keep"  # steps beyond the file's own v_mag_ref, times the factor
@@ -35,8 +36,8 @@ class FaultSettings:
     stated_speed_factor: float = 1.5
 
     def __post_init__(self) -> None:
-        for name in ("not_finite", "duplicate_times", "gaps", "jumps", "stated_speed"):
-            allowed = CHOICES[:2] if name in ("not_finite", "duplicate_times") else CHOICES
+        for name in (*NOT_KEPT, "gaps", "jumps", "stated_speed"):
+            allowed = CHOICES[:2] if name in NOT_KEPT else CHOICES
             if getattr(self, name) not in allowed:
                 raise ConfigError(
                     f"faults.{name} is {getattr(self, name)!r}, expected {' or '.join(allowed)}"
@@ -51,7 +52,7 @@ class Repaired:
     """The usable pieces of one record and what was wrong with it."""
 
     pieces: tuple[LayerRecord, ...]
-    faults: Counter[str]  # by name of :data:`FAULTS`
+    faults: Counter[str]  # by name of a setting, and non_uniform and short pieces
 
 
 def repair(
@@ -99,17 +100,16 @@ def repair(
 def _drop_rows(
     record: LayerRecord, settings: FaultSettings, faults: Counter[str], where: str
 ) -> LayerRecord:
-    """Remove rows that are not finite, then rows whose time does not increase."""
+    """Remove rows that are not finite, then rows that repeat a time."""
     columns = [record.time[:, None], record.commanded, record.actual]
     if record.temperatures is not None:
         columns.append(record.temperatures)
     finite = np.logical_and.reduce(np.isfinite(np.hstack(columns)), axis=1)
     _count(faults, "not_finite", ~finite, settings.not_finite, where)
     record = record if finite.all() else record.select(finite)
-    latest = np.maximum.accumulate(record.time) if len(record.time) else record.time
-    later = np.concatenate([[True], record.time[1:] > latest[:-1]])[: len(record.time)]
-    _count(faults, "duplicate_times", ~later, settings.duplicate_times, where)
-    return record if later.all() else record.select(later)
+    repeated = np.diff(record.time, prepend=-np.inf) == 0.0
+    _count(faults, "duplicate_times", repeated, settings.duplicate_times, where)
+    return record.select(~repeated) if repeated.any() else record
 
 
 def _find_cuts(
@@ -121,6 +121,7 @@ def _find_cuts(
     # A step of the path is judged over the time that the grid gives it, at least.
     speed = distance / np.maximum(step, 1.0 / record.sample_rate)
     found = {
+        "time_reversals": step < 0.0,
         "gaps": step * record.sample_rate > GAP_STEPS,
         "jumps": speed > settings.max_speed_mm_s,
         "stated_speed": _beyond_stated(record, speed, settings.stated_speed_factor),

@@ -13,7 +13,22 @@ from scipy.interpolate import PchipInterpolator
 
 from trajerr.data.record import LayerRecord
 
-METHOD = "pchip"
+REGULAR = 0.1  # of the median step; steps that differ more are gaps or glitches
+
+
+def measure_sample_rate(time: NDArray[np.float64]) -> float | None:
+    """Return the rate of a time column, Hz, or ``None`` where time never increases.
+
+    One over the mean of the regular steps: the median alone would carry the rounding of a
+    time column with few digits, the mean of all steps the gaps.
+    """
+    steps = np.diff(time[np.isfinite(time)])
+    steps = steps[steps > 0.0]
+    if not len(steps):
+        return None
+    median = np.median(steps)
+    regular = steps[np.abs(steps - median) <= REGULAR * median]
+    return float(np.round(1.0 / np.mean(regular), 6))
 
 
 def resample(record: LayerRecord, sample_rate: float) -> LayerRecord:

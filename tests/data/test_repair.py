@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trajerr.data.repair import FaultSettings, repair
+from trajerr.errors import ConfigError, DataError
+
+CUT = FaultSettings()
+
+
+def damaged(record, **columns):
+    """The record with cells of its columns changed: ``x={row: value}``."""
+    arrays = {"time": record.time.copy(), "commanded": record.commanded.copy()}
+    for row, value in columns.get("time", {}).items():
+        arrays["time"][row] = value
+    for row, value in columns.get("x", {}).items():
+        arrays["commanded"][row:, 0] += value
+    for row in columns.get("nan", ()):
+        arrays["commanded"][row, 0] = np.nan
+    return replace(record, **arrays)
+
+
+def lengths(repaired) -> list[int]:
+    return [len(piece.time) for piece in repaired.pieces]
+
+
+def test_a_sound_record_passes_untouched(make_record):
+    record = make_record()
+    repaired = repair(record, CUT)
+    assert lengths(repaired) == [200]
+    assert not repaired.faults
+    np.testing.assert_array_equal(repaired.pieces[0].actual, record.actual)
+
+
+@pytest.mark.parametrize("column", ["commanded", "actual", "temperatures"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_that_are_not_finite_are_cut_out_and_counted(make_record, column, value):
+    record = make_record()
+    values = getattr(record, column).copy()
+    values[50:53, 0] = value
+    repaired = repair(replace(record, **{column: values}), CUT)
+    assert lengths(repaired) == [50, 147]
+    assert repaired.faults == {"not_finite": 3, "gaps": 1}
+
+
+def test_a_jump_splits_the_record_between_its_two_rows(make_record):
+    record = damaged(make_record(), x={80: 6.0})  # 6 mm in 5 ms
+    repaired = repair(record, CUT)
+    assert lengths(repaired) == [80, 120]
+    assert repaired.faults == {"jumps": 1}
+    np.testing.assert_array_equal(repaired.pieces[1].commanded, record.commanded[80:])
+
+
+def test_jumps_beyond_the_files_own_speed_are_counted_and_cut_on_request(make_record):
+    record = damaged(make_record(), x={80: 1.0})  # 200 mm/s where the file says 60
+    record = replace(record, stated_speed=np.full(200, 60.0))
+    assert repair(record, CUT).faults == {"stated_speed": 1}
+    assert lengths(repair(record, CUT)) == [200]
+    assert lengths(repair(record, FaultSettings(stated_speed="cut"))) == [80, 120]
+
+
+def test_a_repeated_time_loses_its_second_row(make_record):
+    record = make_record()
+    rows = np.insert(np.arange(200), 90, 89)
+    repaired = repair(record.select(rows), CUT)
+    assert lengths(repaired) == [200]
+    assert repaired.faults == {"duplicate_times": 1}
+    np.testing.assert_array_equal(repaired.pieces[0].commanded, record.commanded)
+
+
+def test_time_that_goes_back_starts_a_new_piece(make_record):
+    record = make_record()
+    time = np.concatenate([record.time[:120], record.time[:80]])
+    repaired = repair(replace(record, time=time), CUT)
+    assert lengths(repaired) == [120, 80]
+    assert repaired.faults["time_reversals"] == 1
+
+
+def test_a_gap_splits_or_is_interpolated(make_record):
+    record = make_record().select(np.r_[0:100, 110:200])
+    assert lengths(repair(record, CUT)) == [100, 90]
+    kept = repair(record, FaultSettings(gaps="keep"))
+    assert lengths(kept) == [200]
+    assert kept.faults == {"gaps": 1, "non_uniform": 1}
+
+
+def test_uneven_times_are_resampled_to_the_records_own_rate(make_record):
+    record = make_record()
+    late = np.random.default_rng(0).uniform(-0.2, 0.2, 200) / 200.0
+    late[[0, -1]] = 0.0
+    time = record.time + late
+    x = 100.0 + 20.0 * np.sin(2.0 * time)
+    commanded = np.column_stack([x, x, 0 * x])
+    repaired = repair(replace(record, time=time, commanded=commanded), CUT)
+    (piece,) = repaired.pieces
+    assert repaired.faults == {"non_uniform": 1}
+    np.testing.assert_allclose(np.diff(piece.time), 1 / 200.0, rtol=1e-9)
+    exact = 100.0 + 20.0 * np.sin(2.0 * piece.time)
+    np.testing.assert_allclose(piece.commanded[:, 0], exact, atol=2e-3)
+
+
+def test_short_pieces_are_dropped_and_counted(make_record):
+    repaired = repair(damaged(make_record(), nan=[20]), CUT, min_samples=64)
+    assert lengths(repaired) == [179]
+    assert repaired.faults == {"not_finite": 1, "gaps": 1, "short": 1}
+
+
+def test_a_record_of_nothing_but_nan_has_no_pieces(make_record):
+    record = make_record()
+    repaired = repair(replace(record, actual=np.full((200, 2), np.nan)), CUT)
+    assert not repaired.pieces
+    assert repaired.faults == {"not_finite": 200, "short": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ({"nan": [5]}, "not_finite"),
+        ({"time": {6: 5 / 200.0}}, "duplicate_times"),
+        ({"time": {6: 4.5 / 200.0}}, "time_reversals"),
+        ({"x": {9: 50.0}}, "jumps"),
+    ],
+)
+def test_each_fault_can_be_refused_naming_file_fault_and_row(make_record, columns, name):
+    record = damaged(make_record(), **columns)
+    with pytest.raises(DataError, match=rf"a\.mat: 1 faults of kind {name}, the first .* row \d"):
+        repair(record, FaultSettings(**{name: "refuse"}), where="a.mat")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"jumps": "ignore"}, "faults.jumps is 'ignore', expected cut or refuse or keep"),
+        ({"not_finite": "keep"}, "faults.not_finite is 'keep', expected cut or refuse"),
+        ({"max_speed_mm_s": 0.0}, "faults.max_speed_mm_s is 0.0, expected above 0"),
+    ],
+)
+def test_settings_out_of_range_name_their_key(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        FaultSettings(**settings)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    nan=st.lists(st.integers(0, 199), max_size=5),
+    jumps=st.dictionaries(st.integers(1, 199), st.floats(3.0, 90.0), max_size=4),
+    repeats=st.lists(st.integers(0, 199), max_size=4),
+)
+def test_no_piece_reaches_across_a_fault(make_record, nan, jumps, repeats):
+    record = damaged(make_record(), nan=nan, x=jumps)
+    record = record.select(np.sort(np.concatenate([np.arange(200), repeats]).astype(int)))
+    for piece in repair(record, CUT).pieces:
+        assert np.isfinite(piece.commanded).all()
+        np.testing.assert_allclose(np.diff(piece.time), 1 / 200.0, rtol=1e-6)
+        speed = np.linalg.norm(np.diff(piece.commanded, axis=0), axis=1) * 200.0
+        assert not len(speed) or speed.max() <= 500.0 * (1 + 1e-9)
+        assert np.isin(piece.time, record.time).all()
