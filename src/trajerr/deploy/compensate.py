@@ -1,0 +1,336 @@
+"""Compensate a G-code file for the error that a model predicts.
+
+One way: program → plan → where a correction may act → iteration on the trajectory →
+pieces → iteration on the pieces with the planner in the loop → text. The error model is
+anything that predicts errors from features: a bundle's network or the simulated printer.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr import __version__
+from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
+from trajerr.deploy.joins import FADE, Joins, Role, join, roles
+from trajerr.deploy.knots import Cut, EmissionSettings, Offset, cut, move_times, vertices
+from trajerr.deploy.learning import (
+    Episode,
+    ErrorModel,
+    LearningSettings,
+    Project,
+    learn,
+    predict_actual,
+)
+from trajerr.deploy.polish import Polisher
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError, GcodeError
+from trajerr.evaluation.contour import NominalPath, contour_offsets
+from trajerr.gcode.program import WALLS, Program
+from trajerr.gcode.reader import read_program
+from trajerr.gcode.writer import replace_lines
+from trajerr.motion.planner import Plan, plan
+from trajerr.motion.sampling import sample
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+METHODS = ("inverse", "subtract")
+FINAL_ROUNDS = 8  # of timing the pieces that are written
+
+
+@dataclass(frozen=True)
+class CorrectionSettings:
+    """What to correct, how, and within which bounds.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    method: str = "inverse"
+    feature_types: Collection[int] = WALLS
+    layers: Collection[int] | None = None  # None: all
+    max_correction_mm: float = 0.5
+    fade_s: float = FADE  # how long a correction fades in travels beside walls
+    least_improvement: float = 0.05  # of the predicted contour error; below, nothing is written
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    emission: EmissionSettings = field(default_factory=EmissionSettings)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            message = f"correction method: got {self.method}, expected {' or '.join(METHODS)}"
+            raise ConfigError(message)
+        for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
+            value = getattr(self, key)
+            if not low < value < np.inf:
+                raise ConfigError(f"correction {key}: got {value}, expected above {low:g}")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A corrected program and what is believed of it."""
+
+    text: bytes | None  # None where the correction would not help
+    nominal: Plan
+    layers: tuple[int, ...]
+    belief_before_mm: tuple[float, ...]  # per layer: predicted contour RMS on walls
+    belief_after_mm: tuple[float, ...]
+    largest_mm: float  # the largest correction
+    seconds: float
+
+    @property
+    def improvement(self) -> float:
+        """Share of the predicted contour error that the correction removes."""
+        before = float(np.sum(np.square(self.belief_before_mm)))
+        after = float(np.sum(np.square(self.belief_after_mm)))
+        return 1.0 - float(np.sqrt(after / before)) if before > 0.0 else 0.0
+
+
+def apply_correction(
+    gcode: Path,
+    out: Path,
+    model: ErrorModel,
+    printer: Printer,
+    settings: CorrectionSettings | None = None,
+    *,
+    force: bool = False,
+) -> Correction:
+    """Correct a G-code file; the result appears at ``out`` only when it is complete.
+
+    Parameters
+    ----------
+    gcode
+        The file to correct; it is never changed.
+    out
+        Where the corrected file goes; nothing is written where the correction does not help.
+    model
+        Predicts the printer's error.
+    printer
+        Its limits plan the file; its linear parameters shape the iteration.
+    settings
+        What to correct and how; ``None`` is the default.
+    force
+        Correct a file again that was corrected before.
+
+    Raises
+    ------
+    GcodeError
+        If the file cannot be corrected.
+    ConfigError
+        If ``out`` is the file itself, or a layer does not exist.
+    """
+    if out.exists() and gcode.exists() and out.samefile(gcode):
+        raise ConfigError(f"out: got {out}, the file to correct itself; expected another")
+    program = read_program(gcode)
+    if is_marked(program) and not force:
+        raise GcodeError(
+            f"{program.name}: it is corrected already (see its header); "
+            "correct the original, or set force=true"
+        )
+    result = correct_program(program, model, printer, settings or CorrectionSettings())
+    if result.text is not None:
+        _write_complete(out, result.text)
+    return result
+
+
+def correct_program(
+    program: Program, model: ErrorModel, printer: Printer, settings: CorrectionSettings
+) -> Correction:
+    """Correct a program in memory; parameters as for :func:`apply_correction`."""
+    began = time.perf_counter()
+    check_writable(program)
+    job = _Job.prepare(program, model, printer, settings)
+    if settings.method == "subtract":
+        division, before = job.subtract()
+        _, scores = job.polisher(0).polish(division, job.spans)
+    else:
+        offset, before = job.learned()
+        first = cut(job.nominal, job.joins, job.role, offset, settings.emission)
+        polisher = job.polisher(settings.learning.planned_iterations)
+        division, scores = polisher.polish(first, job.spans)
+    driven = job.polisher(0).drive(division, None, FINAL_ROUNDS)
+    after = [min(values) for values in scores]
+    text = _marked(program, write_lines(program, driven, division, printer.limits), settings)
+    largest = job.largest(division)
+    result = Correction(
+        text,
+        job.nominal,
+        tuple(job.layers),
+        tuple(before),
+        tuple(after),
+        largest,
+        time.perf_counter() - began,
+    )
+    if settings.method == "inverse" and result.improvement < settings.least_improvement:
+        return Correction(**{**vars(result), "text": None})
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A program that is being corrected, and what every step of it needs."""
+
+    model: ErrorModel
+    printer: Printer
+    settings: CorrectionSettings
+    nominal: Plan
+    layers: tuple[int, ...]
+    role: Ints
+    move_start: Floats
+    move_end: Floats
+    joins: Joins
+    walls: "WallContour"
+
+    @classmethod
+    def prepare(
+        cls, program: Program, model: ErrorModel, printer: Printer, settings: CorrectionSettings
+    ) -> "_Job":
+        nominal = plan(program, printer.limits)
+        layers = _chosen_layers(nominal, settings.layers)
+        role = roles(program.moves, settings.feature_types, layers)
+        start, end = move_times(nominal)
+        joins = join(start, end, role, settings.fade_s)
+        corrected = role == Role.CORRECTED
+        layers = tuple(x for x in layers if np.any(corrected & (program.moves.layer == x)))
+        if not layers:
+            raise GcodeError(f"{program.name}: nothing to correct, expected walls in its layers")
+        walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
+        return cls(model, printer, settings, nominal, layers, role, start, end, joins, walls)
+
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """When each layer begins and ends, s."""
+        return [self.nominal.layer_span(layer) for layer in self.layers]
+
+    def polisher(self, iterations: int) -> Polisher:
+        """Return what moves knots, at most ``iterations`` times."""
+        return Polisher(
+            self.model,
+            self.nominal,
+            self.joins,
+            (self.printer.x, self.printer.y),
+            self.printer.limits,
+            self.move_end,
+            self.walls.rms,
+            replace(self.settings.learning, planned_iterations=iterations),
+            self.settings.emission,
+            self.settings.max_correction_mm,
+        )
+
+    def learned(self) -> tuple[Offset, list[float]]:
+        """Return the correction as a function of time, and each layer's uncorrected score."""
+        commanded = sample(self.nominal, self.model.sample_rate_hz)
+        time, nominal = commanded.time, commanded.position
+        found = learn(
+            self.model,
+            nominal,
+            time,
+            self.joins.weight(time),
+            (self.printer.x, self.printer.y),
+            self._episodes(time),
+            self.walls.rms,
+            self._bound(time, nominal),
+            self.settings.learning,
+        )
+        return self.joins.offset(found.correction, time), [s[0] for s in found.scores]
+
+    def subtract(self) -> tuple[Cut, list[float]]:
+        """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
+        commanded = sample(self.nominal, self.model.sample_rate_hz)
+        time, nominal = commanded.time, commanded.position
+        correction = np.zeros((len(time), 2))
+        before = []
+        for e in self._episodes(time):
+            actual = predict_actual(self.model, [nominal[e.first : e.last]])[0]
+            core = slice(e.begin - e.first, e.end - e.first)
+            correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
+            before.append(self.walls.rms(time[e.begin : e.end], actual[core]))
+        correction *= self.joins.weight(time)[:, None]
+        self._bound(time, nominal)(correction, slice(0, len(time)))
+        offset = self.joins.offset(correction, time)
+        return vertices(self.nominal, self.joins, self.role, offset), before
+
+    def largest(self, division: Cut) -> float:
+        """Return the largest correction of a knot, mm."""
+        shift = division.pieces.target - self.nominal.position(division.pieces.end)
+        return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
+
+    def _episodes(self, time: Floats) -> list[Episode]:
+        rate, learning = self.model.sample_rate_hz, self.settings.learning
+        lead, tail = int(learning.lead_in_s * rate), int(learning.lead_out_s * rate)
+        episodes = []
+        for span in self.spans:
+            begin, end = np.searchsorted(time, span)
+            last = min(len(time), int(end) + tail)
+            episodes.append(Episode(max(0, int(begin) - lead), int(begin), int(end), last))
+        return episodes
+
+    def _bound(self, time: Floats, nominal: Floats) -> Project:
+        most, bed = self.settings.max_correction_mm, np.array(self.printer.bed_mm[:2])
+
+        def project(correction: Floats, part: slice) -> None:
+            self.joins.settle(correction[part], time[part])
+            size = np.linalg.norm(correction[part], axis=1, keepdims=True)
+            correction[part] *= np.minimum(1.0, most / np.maximum(size, most))
+            where = nominal[part, :2]
+            low, high = np.minimum(where, 0.0), np.maximum(where, bed)
+            correction[part] = np.clip(where + correction[part], low, high) - where
+
+        return project
+
+
+@dataclass(frozen=True)
+class WallContour:
+    """The contour error of corrected moves, from times and actual positions."""
+
+    nominal: Plan
+    corrected: Bools  # (M,) moves that count
+    path: NominalPath
+
+    def rms(self, time: Floats, actual: Floats) -> float:
+        """Return the RMS distance in mm of (N, 2) actual positions at (N,) s of the plan."""
+        segment = self.nominal.segment_at(time)
+        move = self.nominal.move[segment]
+        counts = self.corrected[move]
+        if not np.any(counts):
+            return 0.0
+        xy = self.nominal.position_in(segment[counts], time[counts])[:, :2]
+        progress = self.path.progress_at(self.nominal.program.moves, move[counts], xy)
+        distance = contour_offsets(actual[counts], self.path, progress)
+        return float(np.sqrt(np.mean(distance * distance)))
+
+
+def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, ...]:
+    if wanted is None:
+        return tuple(int(layer) for layer in nominal.layers)
+    for layer in wanted:
+        nominal.layer_span(layer)
+    return tuple(sorted(int(layer) for layer in wanted))
+
+
+def _marked(
+    program: Program, lines: Mapping[int, Sequence[bytes]], settings: CorrectionSettings
+) -> bytes:
+    """Return the corrected text with a mark after the first line."""
+    mark = (
+        f"{MARK.decode()} by {__version__}, method {settings.method}, of sha256 {program.sha256}"
+    ).encode()
+    first = list(lines.get(0, [program.line(0)]))
+    return replace_lines(program, {**lines, 0: [*first, mark]})
+
+
+def _write_complete(out: Path, text: bytes) -> None:
+    """Write a file that is either whole or absent."""
+    part = out.with_name(out.name + ".part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(text)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)

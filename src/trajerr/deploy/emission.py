@@ -1,0 +1,266 @@
+"""Write pieces of corrected motion as G-code, everything else byte for byte.
+
+Knows G-code text: coordinates, feedrates, extrusion, limits and how firmware is told them.
+Which pieces there are is :mod:`trajerr.deploy.knots`' business, how fast each must be driven
+:mod:`trajerr.deploy.feedrates`'.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.deploy.feedrates import Driven
+from trajerr.deploy.knots import Cut
+from trajerr.errors import GcodeError
+from trajerr.gcode.program import LimitSettings, Moves, Program
+from trajerr.motion.limits import MachineLimits
+
+Floats = NDArray[np.float64]
+
+MARK = b"; trajerr corrected"
+MARK_LINES = 200  # the mark stands within the first lines
+MM_DIGITS, INCH_DIGITS, E_DIGITS, F_DIGITS = 3, 5, 5, 1
+
+_PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
+_FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
+_REFUSED = (
+    (re.compile(rb"^\s*M220\s*S\s*(?!100(?:\.0*)?\b)[\d.]", re.M), "a speed factor (M220)"),
+    (re.compile(rb"^\s*M200\s*(?:S1\s*)?D\s*(?!0(?:\.0*)?\b)[\d.]", re.M), "volumetric E (M200)"),
+    (re.compile(rb"^\s*N\s*\d+\s*[GM]", re.M), "line numbers"),
+)
+
+
+def is_marked(program: Program) -> bool:
+    """Whether a program was corrected before."""
+    return any(MARK in program.line(i) for i in range(min(MARK_LINES, program.n_lines)))
+
+
+def check_writable(program: Program) -> None:
+    """Refuse programs whose lines would mean something else beside corrected ones.
+
+    Raises
+    ------
+    GcodeError
+        If the file scales feedrates or extrusion by commands, or numbers its lines.
+    """
+    for pattern, what in _REFUSED:
+        found = pattern.search(program.text)
+        if found:
+            line = program.text.count(b"\n", 0, found.end()) + 1
+            raise GcodeError(
+                f"{program.name}:{line}: {what} cannot be kept beside corrected moves, "
+                "expected a file without"
+            )
+
+
+def number(value: float, digits: int) -> bytes:
+    """Return a number as slicers print it: ``77.1``, ``.5``, ``-.00512``, ``0``."""
+    text = f"{value:.{digits}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    text = text[1:] if text.startswith("0.") else text
+    return b"0" if text == "0" else (sign + text).encode()
+
+
+def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
+    """Return the lines that put limits into force, in the words of their firmware.
+
+    Parameters
+    ----------
+    limits
+        The limits wanted; those along the path, in the plane and at corners are written.
+    unit
+        mm per unit of the file.
+    """
+
+    def n(value: float, digits: int = 3) -> bytes:
+        return number(value / unit, digits)
+
+    printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
+    if limits.firmware == "klipper":
+        corner = number(limits.square_corner_velocity_mm_s, 3)
+        ratio = number(limits.minimum_cruise_ratio, 3)
+        words = (b"ACCEL=", number(printing, 3), b" SQUARE_CORNER_VELOCITY=", corner)
+        return [b"SET_VELOCITY_LIMIT " + b"".join(words) + b" MINIMUM_CRUISE_RATIO=" + ratio]
+    x, y = limits.max_acceleration_mm_s2[:2]
+    lines = [b"M201 X%b Y%b" % (n(x), n(y)), b"M204 P%b T%b" % (n(printing), n(travel))]
+    if limits.firmware == "marlin":
+        return [*lines, b"M205 X%b Y%b" % (n(limits.jerk_mm_s[0]), n(limits.jerk_mm_s[1]))]
+    return [*lines, b"M205 J%b" % n(limits.junction_deviation_mm, 6)]
+
+
+def write_lines(
+    nominal: Program, driven: Driven, division: Cut, limits: MachineLimits
+) -> dict[int, list[bytes]]:
+    """Return what each affected line of a program becomes, without line endings.
+
+    Parameters
+    ----------
+    nominal
+        The program as the file has it.
+    driven
+        Its moves with pieces in their place.
+    division
+        Which moves pieces stand for.
+    limits
+        The machine's.
+
+    Raises
+    ------
+    GcodeError
+        If a line holds several moves of which one is corrected.
+    """
+    writer = _Writer(nominal, driven.program, limits)
+    rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
+    replaced = np.flatnonzero(division.replaced)
+    _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
+    for move in replaced.tolist():
+        writer.lines[int(nominal.moves.line[move])] = []
+    is_piece = (driven.piece >= 0).tolist()
+    lifted = (driven.program.moves.settings >= len(nominal.settings)).tolist()
+    for position, row in enumerate(rows.tolist()):
+        move = int(driven.nominal[row])
+        last = position + 1 == len(rows) or rows[position + 1] != row + 1
+        writer.follow(move, row)
+        if is_piece[row]:
+            writer.limit(move, lifted[row])
+            writer.piece(move, row)
+        else:
+            writer.stay(move, row)
+        if last:
+            writer.limit(move, lifted=False)
+            writer.restore_feed(move)
+    return writer.lines
+
+
+def _check_lines(program: Program, moves: NDArray[np.int64]) -> None:
+    count = np.bincount(program.moves.line, minlength=program.n_lines)
+    crowded = moves[count[program.moves.line[moves]] > 1]
+    if len(crowded):
+        raise GcodeError(
+            f"{program.name}:{int(program.moves.line[crowded[0]]) + 1}: "
+            "several moves on one line cannot be corrected, expected one"
+        )
+
+
+@dataclass
+class _Writer:
+    """Puts rows into words, and remembers what the firmware knows by then."""
+
+    nominal: Program
+    program: Program
+    limits: MachineLimits
+    lines: dict[int, list[bytes]] = field(default_factory=dict)
+    _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
+    _feed: float = np.nan  # units/min as written; NaN where unknown
+    _raised: LimitSettings | None = None
+    _line: int = -2
+    _row: int = -2
+    _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
+
+    def follow(self, move: int, row: int) -> None:
+        """Take note of what the file itself did since the last row."""
+        line = int(self.nominal.moves.line[move])
+        if row != self._row + 1:
+            start = self.program.moves.start[row]
+            relative = ~np.repeat(self.nominal.moves.absolute[move], (3, 1))
+            self._drift = [d if r else 0.0 for d, r in zip(self._drift, relative, strict=True)]
+            self._at = [float(p) + d for p, d in zip(start, self._drift, strict=True)]
+            self._feed = np.nan
+        elif line > self._line + 1:
+            self._feed = np.nan
+        if line != self._line:
+            self.lines.setdefault(line, [])
+        self._line, self._row = line, row
+
+    def limit(self, move: int, lifted: bool) -> None:
+        """See to it that the right limits are in force."""
+        moves = self.nominal.moves
+        if lifted:
+            state = self.program.settings[len(self.nominal.settings) + int(moves.settings[move])]
+        elif self._raised is not None:
+            state = self.nominal.settings[int(moves.settings[move])]
+        else:
+            return
+        if lifted and self._raised == state:
+            return
+        unit = float(moves.unit[move])
+        self._add(*limit_lines(self.limits.overridden(state), unit))
+        self._raised = state if lifted else None
+
+    def piece(self, move: int, row: int) -> None:
+        """Write a straight piece of motion."""
+        words = self._words(move, row, planar=True)
+        if words:
+            self._add(b" ".join([b"G1", *words, *self._feed_word(move, row)]))
+
+    def stay(self, move: int, row: int) -> None:
+        """Keep a line in which the nozzle stands still, without planar words."""
+        raw = self.nominal.line(int(self.nominal.moves.line[move]))
+        code = raw.split(b";")[0]
+        has_feed = _FEED_WORD.search(code) is not None
+        if _PLANAR_WORD.search(code) and self.nominal.moves.kind[move] != 3:
+            words = self._words(move, row, planar=False)
+            feed = self._feed_word(move, row)
+            if words or (feed and has_feed):
+                self._add(b" ".join([b"G1", *words, *feed]))
+            return
+        if not has_feed:
+            feed = self._feed_word(move, row)
+            if feed:
+                self._add(b"G1 " + feed[0])
+        else:
+            self._feed = np.nan
+        self._add(raw.rstrip(b"\r\n"))
+        end = self.program.moves.end[row]
+        for axis in (2, 3):
+            self._at[axis] = float(end[axis]) + self._drift[axis]
+
+    def restore_feed(self, move: int) -> None:
+        """Give the next line of the file the feedrate that it expects."""
+        following = move + 1
+        moves = self.nominal.moves
+        if following >= len(moves):
+            return
+        code = self.nominal.line(int(moves.line[following])).split(b";")[0]
+        if _FEED_WORD.search(code) or not moves.feedrate[following] > 0.0:
+            return
+        wanted = round(float(moves.feedrate[following]) * 60.0 / moves.unit[following], F_DIGITS)
+        if wanted != self._feed:
+            self._add(b"G1 F" + number(wanted, F_DIGITS))
+
+    def _add(self, *lines: bytes) -> None:
+        self.lines[self._line] += lines
+
+    def _feed_word(self, move: int, row: int) -> list[bytes]:
+        speed = float(self.program.moves.feedrate[row])
+        feed = round(speed * 60.0 / float(self.nominal.moves.unit[move]), F_DIGITS)
+        if feed == self._feed:
+            return []
+        self._feed = feed
+        return [b"F" + number(feed, F_DIGITS)]
+
+    def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
+        """Return the words that lead to a row's end, as far as it differs."""
+        moves: Moves = self.nominal.moves
+        unit, origin = float(moves.unit[move]), moves.origin[move]
+        target = self.program.moves.end[row]
+        words = []
+        for axis in range(0 if planar else 2, 4):
+            digits = E_DIGITS if axis == 3 else (MM_DIGITS if unit == 1.0 else INCH_DIGITS)
+            wanted, at, zero = float(target[axis]), self._at[axis], float(origin[axis])
+            step = round((wanted - at) / unit, digits)
+            if step == 0.0:
+                continue
+            if moves.absolute[move, 1 if axis == 3 else 0]:
+                value = round((wanted - zero) / unit, digits)
+                self._at[axis] = value * unit + zero
+            else:
+                value = step
+                self._at[axis] = at + step * unit
+            self._drift[axis] = self._at[axis] - wanted
+            words.append(b"XYZE"[axis : axis + 1] + number(value, digits))
+        return words

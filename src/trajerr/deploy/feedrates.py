@@ -1,0 +1,168 @@
+"""How fast each piece must be driven so that it ends when it should.
+
+A firmware does not run a piece at its feedrate throughout: it speeds up and slows down at
+its ends. Feedrates are therefore found by planning the pieces as the firmware will and
+correcting each by its excess time, until the pieces keep the nominal plan's clock.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.deploy.knots import Cut, EmissionSettings
+from trajerr.gcode.program import LimitSettings, Program
+from trajerr.motion.limits import MachineLimits
+from trajerr.motion.planner import Plan, plan
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+ROUNDS = 8
+FASTEST = 3.0  # a piece is driven at most at this multiple of its mean speed
+SLOWEST = 1e-3  # mm/s, of pieces that stand nearly still
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A corrected program as moves: the file's own where they stay, pieces elsewhere."""
+
+    program: Program  # its text is the nominal one's
+    piece: Ints  # (N,) the piece that each move is; -1 where the file's move stays
+    nominal: Ints  # (N,) the nominal move that each is, or stands for
+    asked: Floats  # (N,) s that a piece should take; NaN where the file's own limits hold
+
+    def planned(self, limits: MachineLimits) -> tuple[Plan, Floats]:
+        """Return the plan and (N,) how long each move takes in it, s."""
+        result = plan(self.program, limits)
+        count = len(self.program.moves)
+        taken = np.bincount(result.move, weights=result.duration, minlength=count)
+        return result, taken.astype(np.float64)
+
+
+def raised(
+    state: LimitSettings, limits: MachineLimits, settings: EmissionSettings
+) -> LimitSettings:
+    """Return the limits in force while pieces run, given what the file has set."""
+    own = limits.overridden(state)
+    wanted = settings.acceleration_mm_s2
+    xy = tuple(max(own.max_acceleration_mm_s2[i], wanted) for i in range(2))
+    return replace(
+        state,
+        max_acceleration=(*xy, *state.max_acceleration[2:]),
+        print_acceleration=wanted,
+        travel_acceleration=wanted,
+        jerk=(settings.jerk_mm_s, settings.jerk_mm_s, *state.jerk[2:]),
+        junction_deviation=_deviation(settings),
+        square_corner_velocity=settings.jerk_mm_s,
+        minimum_cruise_ratio=0.0,
+    )
+
+
+def _deviation(settings: EmissionSettings) -> float:
+    """Return the junction deviation at which a right angle is taken at the jerk's speed.
+
+    v² = a δ s/(1 − s) with s = sin 45° (Jeon 2011), solved for δ.
+    """
+    sine = np.sqrt(0.5)
+    return float(settings.jerk_mm_s**2 / settings.acceleration_mm_s2 * (1.0 - sine) / sine)
+
+
+def assemble(
+    nominal: Plan,
+    division: Cut,
+    held: Floats,
+    limits: MachineLimits,
+    settings: EmissionSettings,
+    speeds: Floats | None = None,
+) -> Driven:
+    """Put pieces in the place of the moves that they stand for, at their mean speeds.
+
+    Parameters
+    ----------
+    nominal
+        The nominal plan.
+    division
+        The pieces.
+    held : (M, 2)
+        Planar shift in mm of moves in which the nozzle stands still.
+    limits
+        The machine's.
+    settings
+        Limits while pieces run.
+    speeds : (N,)
+        Feedrates to begin with, mm/s, of an earlier result with the same pieces.
+    """
+    moves, pieces = nominal.program.moves, division.pieces
+    kept = np.flatnonzero(~division.replaced)
+    owner = np.concatenate([kept, pieces.move])
+    rank = np.argsort(owner, kind="stable")
+    owner = owner[rank]
+    piece = np.concatenate([np.full(len(kept), -1), np.arange(len(pieces))])[rank]
+    is_piece = piece >= 0
+    rows = moves.select(owner)
+    end = rows.end.copy()
+    end[is_piece] = pieces.target[piece[is_piece]]
+    end[~is_piece, :2] += held[owner[~is_piece]]
+    start = np.concatenate([rows.start[:1], end[:-1]])
+    lifted = np.where(is_piece, pieces.stretch[piece] >= 0, division.stretch[owner] >= 0)
+    lifted &= division.lifts
+    asked = np.where(is_piece & lifted, (pieces.end - pieces.start)[piece], np.nan)
+    length = np.linalg.norm(end[:, :3] - start[:, :3], axis=1)
+    speed = np.where(np.isnan(asked), rows.feedrate, np.maximum(length / asked, SLOWEST))
+    table, index = _states(nominal.program, rows.settings, lifted, limits, settings)
+    rows = replace(
+        rows,
+        start=start,
+        end=end,
+        center=np.where(is_piece[:, None], np.nan, rows.center),
+        sweep=np.where(is_piece, 0.0, rows.sweep),
+        feedrate=speed if speeds is None else np.where(np.isnan(asked), speed, speeds),
+        settings=index,
+    )
+    program = replace(nominal.program, moves=rows, settings=table)
+    return Driven(program, piece, owner, asked)
+
+
+def _states(
+    program: Program,
+    current: NDArray[np.int32],
+    lifted: Bools,
+    limits: MachineLimits,
+    settings: EmissionSettings,
+) -> tuple[tuple[LimitSettings, ...], NDArray[np.int32]]:
+    """Return the table of limit states with raised ones appended, and each row's index."""
+    own = program.settings
+    extra = tuple(raised(state, limits, settings) for state in own)
+    return own + extra, np.where(lifted, current + len(own), current).astype(np.int32)
+
+
+def keep_time(driven: Driven, limits: MachineLimits, rounds: int = ROUNDS) -> Driven:
+    """Adjust the pieces' feedrates until each takes the time asked, as far as limits allow.
+
+    Parameters
+    ----------
+    driven
+        Pieces at their mean speeds.
+    limits
+        The machine's.
+    rounds
+        How often to plan and adjust.
+    """
+    timed = ~np.isnan(driven.asked)
+    rows = driven.program.moves
+    mean = np.maximum(np.linalg.norm(rows.end[:, :3] - rows.start[:, :3], axis=1), SLOWEST)
+    mean = np.divide(mean, driven.asked, where=timed, out=rows.feedrate.copy())
+    best, excess = driven, np.inf  # what began the last round was planned
+    for _ in range(rounds):
+        _, taken = driven.planned(limits)
+        worst = float(np.sum(np.abs(taken - driven.asked)[timed])) if timed.any() else 0.0
+        if worst < excess:
+            best, excess = driven, worst
+        speed = driven.program.moves.feedrate.copy()
+        speed[timed] *= taken[timed] / driven.asked[timed]
+        speed = np.where(timed, np.clip(speed, 0.5 * mean, FASTEST * mean), speed)
+        moves = replace(driven.program.moves, feedrate=speed)
+        driven = replace(driven, program=replace(driven.program, moves=moves))
+    return best

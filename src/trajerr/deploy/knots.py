@@ -1,0 +1,310 @@
+"""Cut corrected motion into straight pieces: which, when, and from which move.
+
+Knows a plan, where a correction acts, and how finely to follow it. Does not know G-code
+text. Between two lines of the file that stay, the motion is one *block*; each block is cut
+on a uniform grid of time and thinned where a straight piece at constant speed says the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.deploy.joins import Joins, Role
+from trajerr.errors import ConfigError
+from trajerr.gcode.program import Moves
+from trajerr.motion.planner import Plan
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Offset = Callable[[Floats], Floats]
+
+SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is sampled, too
+SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
+
+
+@dataclass(frozen=True)
+class EmissionSettings:
+    """How corrected motion is written.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    rate_hz: float = 100.0  # most moves per second
+    tolerance_mm: float = 0.001  # how far thinning may move a point of the command
+    acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
+    jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
+
+    def __post_init__(self) -> None:
+        for key in ("rate_hz", "acceleration_mm_s2", "jerk_mm_s"):
+            value = getattr(self, key)
+            if not 0.0 < value < np.inf:
+                raise ConfigError(f"emission {key}: got {value}, expected above 0")
+        if not 0.0 <= self.tolerance_mm < np.inf:
+            message = f"emission tolerance_mm: got {self.tolerance_mm}, expected 0 or more"
+            raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Straight pieces of motion in order; K rows. Each stands on the line of ``move``."""
+
+    start: Floats  # (K,) s of the nominal plan
+    end: Floats  # (K,) s
+    target: Floats  # (K, 4) machine x y z e at the end, mm
+    move: Ints  # (K,) the nominal move whose line it is written on
+    stretch: Ints  # (K,) number of the stretch; -1 under the file's own limits
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What becomes of a program's moves."""
+
+    pieces: Pieces
+    replaced: Bools  # (M,) moves that pieces stand for
+    stretch: Ints  # (M,) number of the stretch that a move lies in; -1 outside
+    lifts: bool = True  # whether pieces run under raised limits and on the nominal clock
+
+
+def move_times(plan: Plan) -> tuple[Floats, Floats]:
+    """Return when each move begins and ends, (M,) s each; a move without motion takes no time."""
+    count = len(plan.program.moves)
+    duration = np.bincount(plan.move, weights=plan.duration, minlength=count)
+    end = np.cumsum(duration.astype(np.float64))
+    # Sums differ from the plan's clock by rounding; moves that move take the clock's word.
+    first = np.searchsorted(plan.move, np.arange(count), side="left")
+    last = np.searchsorted(plan.move, np.arange(count), side="right") - 1
+    has = first <= last
+    end[has] = (plan.start_time + plan.duration)[last[has]]
+    end = np.maximum.accumulate(end)
+    start = np.concatenate([[0.0], end[:-1]])
+    return start, end
+
+
+def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: EmissionSettings) -> Cut:
+    """Cut the stretches in which a correction acts into straight pieces.
+
+    Parameters
+    ----------
+    plan
+        The nominal plan.
+    joins
+        Where the correction acts.
+    role : (M,)
+        What it may do during each move, :class:`Role`.
+    offset
+        Returns the (N, 2) correction in mm at (N,) times in s.
+    settings
+        Rate and tolerance.
+    """
+    moves = plan.program.moves
+    start, end = move_times(plan)
+    planner = _Planner(moves, role, start, end)
+    spans = planner.snapped(joins.stretches())
+    blocks = planner.blocks(spans)
+    times, owner, stretch = _knots(blocks, settings.rate_hz)
+    point = plan.position(times)
+    point[:, :2] += offset(times)
+    keep = _thinned(times, point, owner, settings.tolerance_mm)
+    pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
+    replaced, member = planner.membership(spans)
+    return Cut(pieces, replaced, member)
+
+
+def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
+    """Return each move of the stretches as it is, its end displaced; arcs as planned chords.
+
+    Parameters
+    ----------
+    plan, joins, role, offset
+        As for :func:`cut`.
+    """
+    start, end = move_times(plan)
+    planner = _Planner(plan.program.moves, role, start, end)
+    spans = [
+        (float(start[planner.first_move(a)]), float(end[planner.last_move(b)]))
+        for a, b in joins.stretches().tolist()
+    ]
+    replaced, member = planner.membership(spans)
+    segment = np.flatnonzero(replaced[plan.move])
+    finish = plan.start_time[segment] + plan.duration[segment]
+    point = plan.position_in(segment, finish)
+    point[:, :2] += offset(finish)
+    move = plan.move[segment]
+    pieces = Pieces(plan.start_time[segment], finish, point, move, member[move])
+    return Cut(pieces, replaced, member, lifts=False)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A stretch of motion written on one line of the file."""
+
+    start: float  # s
+    end: float  # s
+    move: int
+    stretch: int  # -1: plain, one piece
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """Divides time at moves."""
+
+    moves: Moves
+    role: Ints
+    start: Floats
+    end: Floats
+
+    def snapped(self, stretches: Floats) -> list[tuple[float, float]]:
+        """Return the stretches, those close together joined, short parts of moves taken in."""
+        spans: list[tuple[float, float]] = []
+        for begin, finish in stretches.tolist():
+            if spans and begin - spans[-1][1] < SHORTEST_REST:
+                spans[-1] = (spans[-1][0], finish)
+            else:
+                spans.append((begin, finish))
+        return [(self._snap_start(a), self._snap_end(b)) for a, b in spans]
+
+    def first_move(self, time: float) -> int:
+        """Return the move under way right after a time."""
+        return int(np.searchsorted(self.end, time, side="right"))
+
+    def last_move(self, time: float) -> int:
+        """Return the move under way right before a time."""
+        return int(np.searchsorted(self.start, time, side="left")) - 1
+
+    def _snap_start(self, time: float) -> float:
+        move = min(self.first_move(time), len(self.end) - 1)
+        splits = self._may_split(move) and time - self.start[move] >= SHORTEST_PART
+        return time if splits else float(self.start[move])
+
+    def _snap_end(self, time: float) -> float:
+        move = max(self.last_move(time), 0)
+        splits = self._may_split(move) and self.end[move] - time >= SHORTEST_PART
+        return time if splits else float(self.end[move])
+
+    def _may_split(self, move: int) -> bool:
+        return bool(self.role[move] == Role.FREE and self.moves.sweep[move] == 0.0)
+
+    def blocks(self, spans: list[tuple[float, float]]) -> list[_Block]:
+        """Return the blocks of all stretches, with the plain parts of split moves."""
+        blocks: list[_Block] = []
+        open_end = -1.0  # where a stretch ended inside a move whose rest is still to write
+        for number, (begin, finish) in enumerate(spans):
+            first, last = self.first_move(begin), self.last_move(finish)
+            if open_end >= 0.0:
+                rest = self.last_move(open_end)
+                done = begin if rest == first else float(self.end[rest])
+                blocks.append(_Block(open_end, done, rest, -1))
+            if begin > self.start[first] and not (open_end >= 0.0 and rest == first):
+                blocks.append(_Block(float(self.start[first]), begin, first, -1))
+            blocks += self._within(begin, finish, first, last, number)
+            open_end = finish if finish < self.end[last] else -1.0
+        if open_end >= 0.0:
+            rest = self.last_move(open_end)
+            blocks.append(_Block(open_end, float(self.end[rest]), rest, -1))
+        return blocks
+
+    def _within(
+        self, begin: float, finish: float, first: int, last: int, number: int
+    ) -> list[_Block]:
+        span = slice(first, last + 1)
+        index = np.arange(first, last + 1)
+        planar = (self.role[span] >= Role.FREE) & (self.end[span] > self.start[span])
+        index = index[planar]
+        # A line in between, another kind or feature, or a hold begins a new block.
+        follows = (
+            (np.diff(index) == 1)
+            & (np.diff(self.moves.line[index]) <= 1)
+            & (np.diff(self.moves.kind[index]) == 0)
+            & (np.diff(self.moves.feature[index]) == 0)
+            & (np.diff(self.moves.settings[index]) == 0)
+        )
+        heads = np.concatenate([[True], ~follows])
+        tails = np.concatenate([~follows, [True]])
+        return [
+            _Block(
+                max(begin, float(self.start[a])), min(finish, float(self.end[b])), int(a), number
+            )
+            for a, b in zip(index[heads], index[tails], strict=True)
+        ]
+
+    def membership(self, spans: list[tuple[float, float]]) -> tuple[Bools, Ints]:
+        """Return (M,) which moves pieces stand for, and (M,) the stretch each lies in."""
+        stretch = np.full(len(self.end), -1, dtype=np.int64)
+        for number, (begin, finish) in enumerate(spans):
+            stretch[self.first_move(begin) : self.last_move(finish) + 1] = number
+        planar = (self.role >= Role.FREE) & (self.end > self.start)
+        return (stretch >= 0) & planar, stretch
+
+
+def _knots(blocks: list[_Block], rate: float) -> tuple[Floats, Ints, Ints]:
+    """Return the knots' times and blocks, and each block's stretch.
+
+    A block's ends are knots. Those of the grid k/rate that are at least 1/rate away from
+    both lie in between, so that no piece is shorter than that unless its block is.
+    """
+    times, owner = [], []
+    for number, block in enumerate(blocks):
+        inside = np.zeros(0)
+        if block.stretch >= 0:
+            first = np.ceil(block.start * rate + 1.0 - 1e-9)
+            last = np.floor(block.end * rate - 1.0 + 1e-9)
+            inside = np.arange(first, last + 1.0) / rate
+        times.append(np.concatenate([[block.start], inside, [block.end]]))
+        owner.append(np.full(len(inside) + 2, number))
+    stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
+    if not blocks:
+        return np.zeros(0), np.zeros(0, dtype=np.int64), stretch
+    return np.concatenate(times), np.concatenate(owner), stretch
+
+
+def _thinned(times: Floats, point: Floats, owner: Ints, tolerance: float) -> Bools:
+    """Return (N,) which knots stay when no dropped one moves by more than the tolerance."""
+    keep = np.ones(len(times), dtype=np.bool_)
+    if len(times):
+        _thin(times, np.ascontiguousarray(point[:, :3]), owner, tolerance, keep)
+    return keep
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _thin(times: Floats, point: Floats, owner: Ints, tolerance: float, keep: Bools) -> None:
+    """Extend each piece as long as all points it skips stay close, at their times."""
+    anchor = 0
+    for i in range(1, len(times) - 1):
+        if owner[i] != owner[anchor] or owner[i + 1] != owner[anchor]:
+            anchor = i
+            continue
+        span = times[i + 1] - times[anchor]
+        for j in range(anchor + 1, i + 1):
+            share = (times[j] - times[anchor]) / span
+            square = 0.0
+            for axis in range(3):
+                line = point[anchor, axis] + share * (point[i + 1, axis] - point[anchor, axis])
+                square += (point[j, axis] - line) ** 2
+            if square > tolerance * tolerance:
+                anchor = i
+                break
+        keep[i] = anchor == i
+
+
+def _pieces(
+    blocks: list[_Block], times: Floats, point: Floats, owner: Ints, stretch: Ints
+) -> Pieces:
+    follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
+    move = np.array([block.move for block in blocks], dtype=np.int64)
+    return Pieces(
+        start=times[follows - 1],
+        end=times[follows],
+        target=point[follows],
+        move=move[owner[follows]],
+        stretch=stretch[owner[follows]],
+    )

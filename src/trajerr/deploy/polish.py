@@ -1,0 +1,196 @@
+"""Learn on with the planner in the loop: move the knots of what will really be written.
+
+The first iteration (:mod:`trajerr.deploy.learning`) corrects a trajectory on a fine uniform
+grid. What is written has fewer knots, and between them the firmware speeds up and slows
+down in its own way. Here the pieces are planned as the firmware will plan them, the error
+is predicted for that motion, and each knot moves against the error around it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.deploy.feedrates import Driven, assemble, keep_time
+from trajerr.deploy.joins import Joins, Role
+from trajerr.deploy.knots import Cut, EmissionSettings
+from trajerr.deploy.learning import (
+    Axes,
+    ErrorModel,
+    LearningSettings,
+    Score,
+    learning_step,
+    predict_actual,
+)
+from trajerr.motion.limits import MachineLimits
+from trajerr.motion.planner import Plan
+from trajerr.motion.sampling import sample
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Which instant of the nominal plan each instant of the corrected one stands for."""
+
+    corrected: Floats  # (N,) s
+    nominal: Floats  # (N,) s
+
+    def to_nominal(self, time: Floats) -> Floats:
+        """Return (N,) s of the nominal plan."""
+        return np.interp(time, self.corrected, self.nominal)
+
+    def to_corrected(self, time: Floats) -> Floats:
+        """Return (N,) s of the corrected plan."""
+        return np.interp(time, self.nominal, self.corrected)
+
+
+@dataclass(frozen=True)
+class Polisher:
+    """What moving the knots needs to know beside the knots."""
+
+    model: ErrorModel
+    nominal: Plan
+    joins: Joins
+    axes: Axes
+    limits: MachineLimits
+    move_end: Floats  # (M,) s, when each nominal move ends
+    score: Score
+    learning: LearningSettings
+    emission: EmissionSettings
+    bound: float  # mm, the largest correction
+
+    def drive(self, division: Cut, speeds: Floats | None, rounds: int) -> Driven:
+        """Return the corrected program's moves, each piece timed."""
+        offset = division.pieces.target[:, :2] - self._base(division)
+        held = held_shift(division, offset)
+        driven = assemble(self.nominal, division, held, self.limits, self.emission, speeds)
+        return keep_time(driven, self.limits, rounds)
+
+    def clock(self, driven: Driven, division: Cut) -> tuple[Plan, Clock]:
+        """Return the plan of the corrected program, and how its time maps to the nominal."""
+        planned, taken = driven.planned(self.limits)
+        is_piece = driven.piece >= 0
+        ends = self.move_end[driven.nominal]
+        ends[is_piece] = division.pieces.end[driven.piece[is_piece]]
+        corrected = np.concatenate([[0.0], np.cumsum(taken)])
+        nominal = np.concatenate([[0.0], np.maximum.accumulate(ends)])
+        return planned, Clock(corrected, nominal)
+
+    def _base(self, division: Cut) -> Floats:
+        return self.nominal.position(division.pieces.end)[:, :2]
+
+    def polish(
+        self, division: Cut, spans: Sequence[tuple[float, float]]
+    ) -> tuple[Cut, list[list[float]]]:
+        """Move the knots of the given layers; return the best knots and all scores.
+
+        Parameters
+        ----------
+        division
+            The pieces to begin with.
+        spans
+            When each layer to correct begins and ends, s of the nominal plan.
+        """
+        knots = division.pieces.end
+        weight = self.joins.weight(knots)
+        base = self._base(division)
+        asked = self._asked_at(knots)
+        offset = division.pieces.target[:, :2] - base
+        best = offset.copy()
+        scores: list[list[float]] = [[] for _ in spans]
+        speeds: Floats | None = None
+        for iteration in range(self.learning.planned_iterations + 1):
+            driven = self.drive(_moved(division, base + offset), speeds, 4 if speeds is None else 2)
+            speeds = driven.program.moves.feedrate
+            planned, clock = self.clock(driven, division)
+            change = np.zeros_like(offset)
+            for first in range(0, len(spans), self.learning.batch):
+                rows = range(first, min(first + self.learning.batch, len(spans)))
+                self._learn(rows, spans, planned, clock, asked, scores, change)
+            for row, (begin, finish) in enumerate(spans):
+                inside = (knots > begin) & (knots <= finish)
+                if scores[row][-1] <= min(scores[row]):
+                    best[inside] = offset[inside]
+            if iteration < self.learning.planned_iterations:
+                offset = self._bounded(offset - self.learning.gain * change * weight[:, None])
+        return _moved(division, base + best), scores
+
+    def _learn(
+        self,
+        rows: range,
+        spans: Sequence[tuple[float, float]],
+        planned: Plan,
+        clock: Clock,
+        asked: Floats,
+        scores: list[list[float]],
+        change: Floats,
+    ) -> None:
+        """Score some layers as planned, and find how their knots should move; in place."""
+        rate = self.model.sample_rate_hz
+        windows = []
+        for row in rows:
+            begin, finish = spans[row]
+            reach = np.array([begin - self.learning.lead_in_s, finish + self.learning.lead_out_s])
+            start, stop = clock.to_corrected(reach)
+            windows.append(sample(planned, rate, float(start), float(stop)))
+        actual = predict_actual(self.model, [w.position for w in windows])
+        for row, window, positions in zip(rows, windows, actual, strict=True):
+            begin, finish = spans[row]
+            time = clock.to_nominal(window.time)
+            core = (time >= begin) & (time < finish)
+            scores[row].append(self.score(time[core], positions[core]))
+            error = positions - self.nominal.position(time)[:, :2]
+            step = _smoothed(learning_step(self.axes, error, rate))
+            inside = np.flatnonzero((asked > begin) & (asked <= finish))
+            at = clock.to_corrected(asked[inside])
+            for axis in range(2):
+                change[inside, axis] = np.interp(at, window.time, step[:, axis])
+
+    def _asked_at(self, knots: Floats) -> Floats:
+        """Return when each knot's position matters: after a hold, where a wall follows it."""
+        asked = knots.copy()
+        for hold in self.joins.holds:
+            if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
+                asked[np.abs(knots - hold.start) < 1e-9] = hold.end
+        return asked
+
+    def _bounded(self, offset: Floats) -> Floats:
+        size = np.linalg.norm(offset, axis=1, keepdims=True)
+        return np.asarray(offset * np.minimum(1.0, self.bound / np.maximum(size, self.bound)))
+
+
+def held_shift(division: Cut, offset: Floats) -> Floats:
+    """Return (M, 2) by how much moves that stand still are shifted: as the piece before them.
+
+    Parameters
+    ----------
+    division
+        The pieces.
+    offset : (K, 2)
+        Correction at the end of each piece, mm.
+    """
+    count = len(division.replaced)
+    shift = np.zeros((count, 2))
+    held = np.flatnonzero((division.stretch >= 0) & ~division.replaced)
+    if len(offset):
+        before = np.searchsorted(division.pieces.move, held, side="left") - 1
+        same = (before >= 0) & (division.pieces.stretch[before] == division.stretch[held])
+        shift[held[same]] = offset[before[same]]
+    return shift
+
+
+def _moved(division: Cut, xy: Floats) -> Cut:
+    target = division.pieces.target.copy()
+    target[:, :2] = xy
+    return replace(division, pieces=replace(division.pieces, target=target))
+
+
+def _smoothed(values: Floats) -> Floats:
+    """Average over neighbours, so that a knot hears the samples around it."""
+    result = values.copy()
+    result[1:-1] = 0.25 * values[:-2] + 0.5 * values[1:-1] + 0.25 * values[2:]
+    return result
