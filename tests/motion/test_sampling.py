@@ -65,11 +65,10 @@ def test_columns_follow_the_move(planned):
     assert np.all(np.diff(trajectory.extrusion) >= 0.0)
 
 
-def test_bad_rates_and_empty_spans_are_named(planned):
+def test_bad_rates_are_named_and_empty_spans_are_empty(planned):
     with pytest.raises(ConfigError, match="sample_rate_hz"):
         sample(planned, 0.0)
-    with pytest.raises(ConfigError, match="holds no sample"):
-        sample(planned, 10.0, 0.01, 0.02)
+    assert len(sample(planned, 10.0, 0.01, 0.02)) == 0
 
 
 def test_nominal_path_of_a_layer(build):

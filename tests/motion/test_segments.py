@@ -78,3 +78,14 @@ def test_a_pause_that_moves_moves_then_waits(build):
     assert pieces.hold.tolist() == [0.0, 2.0]
     assert pieces.distance == pytest.approx([np.sqrt(50.0), 0.0])
     assert pieces.start[1].tolist() == [0, 0, 0, 0]
+
+
+@given(radius=st.floats(0.5, 60.0), sweep=st.floats(0.1, 2 * np.pi), clockwise=st.booleans())
+def test_mirroring_an_arc_mirrors_its_motion(build, radius, sweep, clockwise):
+    sweep = -sweep if clockwise else sweep
+    plain = plan(arc(build, radius, sweep, first=0.0), LIMITS)
+    # Around (100, 100), y → 200 − y turns the angle and its sign.
+    mirror = plan(arc(build, radius, -sweep, first=0.0), LIMITS)
+    time = np.linspace(0.0, plain.print_time, 30)
+    there, here = plain.position(time), mirror.position(time)
+    np.testing.assert_allclose(there * [1, -1, 1, 1] + [0, 200, 0, 0], here, atol=1e-6)

@@ -22,22 +22,18 @@ def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = Non
         Hz.
     start, stop
         s; ``None`` is the end of the print. ``sample(plan, rate, *plan.layer_span(n))``
-        is layer n as it moves in the print.
+        is layer n as it moves in the print. An interval between two samples gives none.
 
     Raises
     ------
     ConfigError
-        If the rate is not positive or the interval holds no sample.
+        If the rate is not positive.
     """
     if not 0.0 < rate < np.inf:
         raise ConfigError(f"sample_rate_hz: got {rate}, expected a positive number")
     end = plan.print_time if stop is None else min(stop, plan.print_time)
     first, last = _grid(max(start, 0.0), end, rate)
-    if last < first:
-        raise ConfigError(
-            f"sample_rate_hz: got {rate:g}, but {start:g} s to {end:g} s holds no sample"
-        )
-    return _gather(plan, rate, first, last + 1 - first)
+    return _gather(plan, rate, first, max(last + 1 - first, 0))
 
 
 def sample_layers(plan: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
