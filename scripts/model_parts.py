@@ -79,25 +79,23 @@ def tug_hull(height: float, inset: float = 0.0) -> Trimesh:
 
 def tugboat() -> Trimesh:
     """Model a tug, 46 × 21 × 12: overhanging curved hull, cabin with windows, chimney."""
-    hull, deck = 6.6, 4.4
+    hull, deck, top = 6.6, 4.4, 12.0
     well = intersection(
         [tug_hull(hull + 0.02, inset=1.7), extrude(box(-40, -20, 40, 20), deck, 20)]
     )
-    scuppers = [extrude(box(x, -20, x + 2.2, 20), deck, deck + 0.8) for x in (-12.0, -5.0, 8.0)]
+    scuppers = [extrude(box(x, -20, x + 2.2, 20), deck, deck + 0.8) for x in (-14.0, -3.0, 8.0)]
     body = difference([tug_hull(hull), well, *scuppers])
-    house = box(-6.2, -4.6, 6.2, 4.6).union(affinity.scale(Point(6.2, 0).buffer(4.6), 0.55, 1.0))
-    roof = house.buffer(0.8)
-    cabin = union([extrude(house, deck - 0.2, 9.4), extrude(roof, 9.4, 10.2)])
-    room = extrude(house.buffer(-1.5), deck + 0.8, 9.0)
-    sides = [extrude(box(x, -8, x + 2.8, 8), 6.2, 8.6) for x in (-4.6, 0.6)]
-    door = extrude(box(-9, -1.5, -4, 1.5), deck + 0.8, 8.8)
-    pane = extrude(box(4, -2.6, 12, 2.6), 6.4, 8.6)
-    cabin = difference([cabin, room, *sides, door, pane])
-    chimney = extrude(Point(-3.0, 0).buffer(2.3, SMOOTH // 2), 10.0, 12.0)
-    flue = extrude(Point(-3.0, 0).buffer(1.2, SMOOTH // 2), 10.4, 13.0)
-    hatch = extrude(Point(-13.5, 0).buffer(2.6, SMOOTH // 2), deck - 0.2, 5.4)
-    bollard = extrude(Point(15.5, 0).buffer(1.5, SMOOTH // 2), deck - 0.2, 7.4)
-    return difference([union([body, cabin, chimney, hatch, bollard]), flue])
+    house = box(-7.0, -6.4, 8.0, 6.4).union(affinity.scale(Point(8.0, 0).buffer(6.4), 0.5, 1.0))
+    cabin = union([extrude(house, deck - 0.2, 11.0), extrude(house.buffer(0.7), 11.0, top)])
+    room = extrude(house.buffer(-2.5), deck + 0.8, 10.6)
+    sides = [extrude(box(x, -10, x + 3.2, 10), 7.2, 9.8) for x in (-4.8, 1.0)]
+    pane = extrude(box(6, -2.4, 15, 2.4), 7.2, 9.8)
+    door = extrude(box(-10, -1.6, -4, 1.6), deck + 0.8, 9.8)
+    cabin = difference([cabin, room, *sides, pane, door])
+    chimney = extrude(Point(-12.2, 0).buffer(3.5, SMOOTH), deck - 0.2, top)
+    flue = extrude(Point(-12.2, 0).buffer(1.5, SMOOTH), deck + 1.0, top + 1)
+    bollard = extrude(Point(16.8, 0).buffer(1.6, SMOOTH // 2), deck - 0.2, 8.0)
+    return difference([union([body, cabin, chimney, bollard]), flue])
 
 
 def bearing() -> Trimesh:
@@ -158,8 +156,8 @@ def nautilus_gear() -> Trimesh:
     return union(
         [
             extrude(web.difference(bore), 0.0, 4.8),
-            extrude(rim, 0.0, 7.6),
-            extrude(hub.difference(bore), 0.0, 9.2),
+            extrude(rim, 0.0, 9.2),
+            extrude(hub.difference(bore), 0.0, 7.6),
         ]
     )
 
@@ -185,22 +183,21 @@ def chambers(low: float, b: float) -> BaseGeometry:
 
 
 def boat() -> Trimesh:
-    """Model a simple boat, 54 × 24 × 9.2: flat bottom, wide decks on three levels, a mast."""
-    heights = np.linspace(0.0, 7.0, 15)
+    """Model a simple boat, 55 × 25 × 9.2: flat bottom, wide floor, benches, decks."""
+    height = 9.2
+    heights = np.linspace(0.0, height, 15)
     outlines = [
         hull_outline(50 + 0.55 * z, 21.0 + 0.42 * z, bow=1.65, stern=7.0, shift=0.12 * z)
         for z in heights
     ]
     hull = loft(outlines, heights)
-    inside = Polygon(hull_outline(50, 21.5, bow=1.65, stern=7.0, shift=0.4)).buffer(-2.2)
+    inside = Polygon(hull_outline(50, 21.5, bow=1.65, stern=7.0, shift=0.4)).buffer(-1.9)
     well = extrude(inside.intersection(box(-21.5, -20, 8.0, 20)), 2.0, 12)
-    foredeck = extrude(inside.intersection(box(8.0, -20, 40, 20)), 5.6, 12)
+    foredeck = extrude(inside.intersection(box(8.0, -20, 40, 20)), 7.2, 12)
     benches = [
         extrude(inside.intersection(box(x, -20, x + 5, 20)), 1.8, 5.0) for x in (-13.0, -1.0)
     ]
-    mast = extrude(Point(11.5, 0).buffer(2.2, SMOOTH // 2), 5.4, 9.2)
-    cleat = extrude(box(-25, -2.2, -21.0, 2.2), 6.8, 8.2)
-    return union([difference([hull, well, foredeck]), *benches, mast, cleat])
+    return union([difference([hull, well, foredeck]), *benches])
 
 
 PARTS: dict[str, Callable[[], Trimesh]] = {
