@@ -67,7 +67,7 @@ def _implicit(free: float, drop: float, smooth: float) -> float:
         t = math.tanh(v)
         change = (v + slope * t - target) / (1.0 + slope * (1.0 - t * t))
         v -= change
-        if abs(change) <= 1e-12 * (1.0 + v):
+        if abs(change) <= 1e-10 * (1.0 + v):
             break
     return math.copysign(v * smooth, free)
 
@@ -98,12 +98,10 @@ def _after_friction(before: float, free: float, drop: float, smooth: float, weig
             return slid
         push = (free - before) * sign
         if drop > fast and push < -drop:
-            # It reverses within the step: friction acts with the mean sign of a velocity
-            # that runs straight from `before` to the end, (|v1| − |v0|) / (v1 − v0).
-            v0 = abs(before)
-            half = 0.5 * (v0 + free * sign + drop)
-            root = math.sqrt(half * half - v0 * (free * sign - drop))
-            return -sign * (root - half)
+            # It reverses within the step: `push + drop` against the motion up to the instant
+            # at which it stands, `push − drop` from there on.
+            standing = abs(before) / (drop - push)
+            return sign * (push + drop) * (1.0 - standing)
     known = drop * (1.0 - weight) * math.tanh(before / smooth)
     return _implicit(free - known, drop * weight, smooth)
 
@@ -122,11 +120,41 @@ def _motor_error(
     return error - speed * timing * math.sqrt(abs(speed))
 
 
+def _extension(
+    begin: float,
+    end: float,
+    middle: float,
+    error: float,
+    belt: Floats,
+) -> float:
+    """Mean extension of a belt that acts beyond the linear axis, mm.
+
+    The motor's error, and the belt's own extension times its excess of stiffness.
+    """
+    excess = _belt(middle, belt[0], belt[1], belt[2])
+    excess += belt[3] * (1.0 + excess)
+    extension: float = error + excess * (0.5 * (begin + end) + error - middle)
+    return extension
+
+
+def _advance(
+    x: float, v: float, begin: float, end: float, push: float, flow: Floats, rub: Floats
+) -> tuple[float, float]:
+    """One step of one axis: where it is and how fast, under a further force ``push`` in mN."""
+    free = flow[2] * x + flow[3] * v + flow[5] * begin + flow[7] * end + flow[9] * push
+    after = _after_friction(v, free, rub[0] * flow[9], rub[1], rub[2])
+    push += (after - free) / flow[9]
+    x = flow[0] * x + flow[1] * v + flow[4] * begin + flow[6] * end + flow[8] * push
+    return x, after
+
+
 def _run(
     command: Floats,  # (N, 2) mm, x and y
     timing: Floats,  # (N, 2) timing error of each motor over √speed, s/√(mm/s)
-    linear: Floats,  # (2, 10): transition (4), start (2), end (2), force (2)
-    axes: Floats,  # (2, 8): k, F_c, v_s, end weight, belt start, end, strength, imbalance
+    flow: Floats,  # (2, 10): transition (4), start (2), end (2), force (2) of each axis
+    stiffness: Floats,  # (2,) N/m
+    rub: Floats,  # (2, 3): friction mN, v_s mm/s, weight of a step's end
+    belts: Floats,  # (2, 4): start, end mm, strength, imbalance of each motor's belt
     ripples: Floats,  # (2, R, 2): amplitude mm, period mm, of each motor
     microstep: Floats,  # (2,) mm; 0 switches quantisation off
     step: float,  # s
@@ -134,41 +162,32 @@ def _run(
     state: Floats,  # (2, 2): x mm, ẋ mm/s of each axis; updated in place
     actual: Floats,  # (N, 2) mm, filled
 ) -> None:
-    # What acts beyond the linear axis, as an extension of the belt in mm: the motor's error,
-    # and the belt's own extension times its excess of stiffness.
-    extension = [0.0, 0.0]
-    actual[0, 0] = state[0, 0]
-    actual[0, 1] = state[1, 0]
+    x, u = state[0]
+    y, v = state[1]
+    actual[0, 0], actual[0, 1] = x, y
     for n in range(command.shape[0] - 1):
-        for motor in range(2):
-            begin, end = command[n, motor], command[n + 1, motor]
-            middle = state[motor, 0] + 0.5 * step * state[motor, 1]
-            if corexy:  # A = x + y, B = x − y
-                sign = 1.0 - 2.0 * motor
-                begin = command[n, 0] + sign * command[n, 1]
-                end = command[n + 1, 0] + sign * command[n + 1, 1]
-                middle = state[0, 0] + 0.5 * step * state[0, 1]
-                middle += sign * (state[1, 0] + 0.5 * step * state[1, 1])
-            late = 0.5 * (timing[n, motor] + timing[n + 1, motor])
-            error = _motor_error(begin, end, step, late, microstep[motor], ripples[motor])
-            excess = _belt(middle, axes[motor, 4], axes[motor, 5], axes[motor, 6])
-            excess += axes[motor, 7] * (1.0 + excess)
-            extension[motor] = error + excess * (0.5 * (begin + end) + error - middle)
+        x0, y0 = command[n, 0], command[n, 1]
+        x1, y1 = command[n + 1, 0], command[n + 1, 1]
+        middle_x, middle_y = x + 0.5 * step * u, y + 0.5 * step * v
+        late_a = 0.5 * (timing[n, 0] + timing[n + 1, 0])
+        late_b = 0.5 * (timing[n, 1] + timing[n + 1, 1])
+        if corexy:  # A = x + y, B = x − y
+            a0, a1, b0, b1 = x0 + y0, x1 + y1, x0 - y0, x1 - y1
+            middle_a, middle_b = middle_x + middle_y, middle_x - middle_y
+        else:
+            a0, a1, b0, b1 = x0, x1, y0, y1
+            middle_a, middle_b = middle_x, middle_y
+        error_a = _motor_error(a0, a1, step, late_a, microstep[0], ripples[0])
+        error_b = _motor_error(b0, b1, step, late_b, microstep[1], ripples[1])
+        pull_x = _extension(a0, a1, middle_a, error_a, belts[0])
+        pull_y = _extension(b0, b1, middle_b, error_b, belts[1])
         if corexy:
-            a, b = extension[0], extension[1]
-            extension[0], extension[1] = 0.5 * (a + b), 0.5 * (a - b)
-        for axis in range(2):
-            m = linear[axis]
-            r0, r1 = command[n, axis], command[n + 1, axis]
-            x, v = state[axis, 0], state[axis, 1]
-            force = axes[axis, 0] * extension[axis]
-            free = m[2] * x + m[3] * v + m[5] * r0 + m[7] * r1 + m[9] * force
-            drop = axes[axis, 1] * m[9]
-            after = _after_friction(v, free, drop, axes[axis, 2], axes[axis, 3])
-            force += (after - free) / m[9]
-            state[axis, 0] = m[0] * x + m[1] * v + m[4] * r0 + m[6] * r1 + m[8] * force
-            state[axis, 1] = after
-            actual[n + 1, axis] = state[axis, 0]
+            pull_x, pull_y = 0.5 * (pull_x + pull_y), 0.5 * (pull_x - pull_y)
+        x, u = _advance(x, u, x0, x1, stiffness[0] * pull_x, flow[0], rub[0])
+        y, v = _advance(y, v, y0, y1, stiffness[1] * pull_y, flow[1], rub[1])
+        actual[n + 1, 0], actual[n + 1, 1] = x, y
+    state[0, 0], state[0, 1] = x, u
+    state[1, 0], state[1, 1] = y, v
 
 
 _quantisation = _compile(_quantisation)
@@ -177,4 +196,6 @@ _belt = _compile(_belt)
 _motor_error = _compile(_motor_error)
 _implicit = _compile(_implicit)
 _after_friction = _compile(_after_friction)
+_extension = _compile(_extension)
+_advance = _compile(_advance)
 run = _compile(_run)

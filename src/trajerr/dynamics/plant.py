@@ -19,7 +19,7 @@ from trajerr.motion.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
 
-SIMULATION_RATE_HZ = 5000.0  # halving this step changes the default's result by < 0.1 µm
+SIMULATION_RATE_HZ = 10000.0  # halving this step changes the default's result by < 0.1 µm
 JITTER_RATE_HZ = 1000.0  # timing errors are drawn on this grid, whatever the simulation's rate
 
 
@@ -77,8 +77,10 @@ def simulate(
     kernel.run(
         command,
         timing,
-        np.array([_linear_row(axis, step) for axis in pair]),
-        _axis_rows(printer, step),
+        np.array([_flow(axis, step) for axis in pair]),
+        np.array([axis.stiffness_n_per_m for axis in pair]),
+        np.array([_rub(axis, step, printer.has("friction")) for axis in pair]),
+        _belts(printer),
         _ripples(printer),
         np.array([axis.microstep_mm * printer.has("quantisation") for axis in pair]),
         step,
@@ -151,28 +153,23 @@ def _state_at_rest(position: Floats) -> Floats:
     return np.column_stack([position, np.zeros(2)])
 
 
-def _linear_row(axis: AxisParameters, step: float) -> Floats:
+def _flow(axis: AxisParameters, step: float) -> Floats:
     solved = discretise(axis, step)
     parts = (solved.transition, solved.start, solved.end, solved.force)
     return np.concatenate([part.ravel() for part in parts])
 
 
-def _axis_rows(printer: Printer, step: float) -> Floats:
-    """Return (2, 8): k, F_c in mN, v_s, end weight, belt start, end, strength, imbalance."""
-    friction, belt = printer.has("friction"), printer.has("belt")
-    uneven = printer.belt_imbalance * (belt and printer.kinematics == "corexy")
+def _rub(axis: AxisParameters, step: float, acts: bool) -> Floats:
+    newton = axis.coulomb_n if acts else 0.0
+    return np.array([newton * 1000.0, axis.friction_velocity_mm_s, _end_weight(axis, step)])
+
+
+def _belts(printer: Printer) -> Floats:
+    acts = printer.has("belt")
+    uneven = printer.belt_imbalance if acts and printer.kinematics == "corexy" else 0.0
     return np.array(
         [
-            [
-                axis.stiffness_n_per_m,
-                axis.coulomb_n * 1000.0 * friction,
-                axis.friction_velocity_mm_s,
-                _end_weight(axis, step),
-                axis.belt_start_mm,
-                axis.belt_end_mm,
-                axis.belt_strength * belt,
-                sign * uneven,
-            ]
+            [axis.belt_start_mm, axis.belt_end_mm, axis.belt_strength * acts, sign * uneven]
             for axis, sign in ((printer.x, 1.0), (printer.y, -1.0))
         ]
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
+from scipy.special import ndtr
 
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import MoveKind
@@ -17,8 +18,8 @@ from trajerr.motion.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
 
-GAS_CONSTANT = 8.314462618  # J/(mol K)
-KELVIN = 273.15
+WLF_C1, WLF_C2 = 17.44, 51.6  # universal constants of Williams, Landel and Ferry; 1, K
+CHAIN_EXPONENT = 4.0  # relaxation of PLLA goes with M^4: Cooper-White and Mackay (1999)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
@@ -41,19 +42,22 @@ class ThermalParameters:
     convection_still_w_m2_k: float = 10.0
     convection_fan_w_m2_k: float = 44.0  # fan at full speed
     radiation_w_m2_k: float = 10.0
-    bed_plume_share: float = 0.35  # of the bed's excess temperature in the air around the part
+    bed_plume_share: float = 0.5  # of the bed's excess over the room in the air at the part
     nozzle_time_s: float = 8.0  # heater block and controller
     nozzle_resistance_k_w: float = 1.5  # from sensor to melt
     glass_transition_c: float = 60.0
     weld_reference_c: float = 130.0
-    weld_time_s: float = 0.8  # to full strength at the reference; fitted
-    weld_activation_j_mol: float = 40000.0
+    weld_time_s: float = 0.03  # of a median chain at the reference; the one fitted constant
+    polydispersity: float = 1.8  # M_w / M_n: how widely the chains' weld times spread
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             if not 0.0 < value < math.inf:
                 raise ConfigError(f"printer thermal {f.name}: got {value}, expected above 0")
+        if self.polydispersity < 1.0:
+            got = self.polydispersity
+            raise ConfigError(f"printer thermal polydispersity: got {got}, expected 1 or more")
 
     @property
     def volumetric_heat(self) -> float:
@@ -83,13 +87,13 @@ def temperatures(
     Floats
         (N,) adhesion ratio 0..1: strength of the weld made now over the solid's.
     """
-    nozzle = nozzle_temperature(thermal, trajectory)
     between = np.maximum(np.asarray(layer_time, dtype=np.float64), 0.1)
+    nozzle = nozzle_temperature(thermal, trajectory)
     loss = _surface_loss(thermal, trajectory.fan)
     interface = _found(thermal, trajectory, nozzle, between, loss)
     thickness = thermal.layer_height_mm * 1e-3
-    # A bead loses heat upwards to the air and downwards through half its own height.
-    cooling = loss + 2.0 * thermal.conductivity_w_m_k / thickness
+    # A fresh bead loses heat to the air above and, through its own height, to the layer below.
+    cooling = loss + thermal.conductivity_w_m_k / thickness
     decay = thermal.volumetric_heat * thickness / cooling
     share = decay / between * -np.expm1(-between / decay)
     surface = interface + (nozzle - interface) * share
@@ -103,10 +107,7 @@ def nozzle_temperature(thermal: ThermalParameters, trajectory: Trajectory) -> Fl
     Heating a flow Q takes ``ρ c_p Q (T − T_room)``; it drops across the resistance from
     sensor to melt.
     """
-    area = 0.25 * np.pi * thermal.filament_diameter_mm**2
-    fed = np.diff(trajectory.extrusion, prepend=trajectory.extrusion[:1])
-    printing = trajectory.kind == MoveKind.PRINT
-    flow = np.where(printing, np.maximum(fed, 0.0), 0.0) * trajectory.sample_rate * area  # mm³/s
+    flow = _flow(thermal, trajectory)
     excess = trajectory.nozzle - thermal.room_c
     power = thermal.volumetric_heat * 1e-9 * flow * excess
     keep = math.exp(-1.0 / (thermal.nozzle_time_s * trajectory.sample_rate))
@@ -115,6 +116,14 @@ def nozzle_temperature(thermal: ThermalParameters, trajectory: Trajectory) -> Fl
     start = trajectory.nozzle[0] - thermal.nozzle_resistance_k_w * float(np.mean(power))
     melt, _ = lfilter([1.0 - keep], [1.0, -keep], settled, zi=[keep * start])
     return np.asarray(melt)
+
+
+def _flow(thermal: ThermalParameters, trajectory: Trajectory) -> Floats:
+    """Return (N,) mm³/s laid down; what retracting and priming move does not count."""
+    area = 0.25 * np.pi * thermal.filament_diameter_mm**2
+    fed = np.diff(trajectory.extrusion, prepend=trajectory.extrusion[:1])
+    laid = np.where(trajectory.kind == MoveKind.PRINT, np.maximum(fed, 0.0), 0.0)
+    return np.asarray(laid * trajectory.sample_rate * area)
 
 
 def _surface_loss(thermal: ThermalParameters, fan: Floats) -> Floats:
@@ -132,48 +141,78 @@ def _found(
 ) -> Floats:
     """Return (N,) °C of the top of the stack when the next bead arrives.
 
-    The balance over one layer's time: fresh material brings heat ``ρ c_p d / t`` from the
-    nozzle, the air takes ``loss``, the bed gives or takes ``k / z`` through what is printed.
+    The balance over one layer's time: fresh material brings ``ρ c_p d / t`` from the nozzle,
+    the air takes ``loss`` from the top and from the warm sides below it, the bed gives or
+    takes ``k / z`` through what is printed.
     """
     air = thermal.room_c + thermal.bed_plume_share * (trajectory.bed - thermal.room_c)
-    height = np.maximum(_layer_height(trajectory), thermal.layer_height_mm) * 1e-3
+    height, flow = _per_layer(thermal, trajectory)
     fresh = thermal.volumetric_heat * thermal.layer_height_mm * 1e-3 / between
     bed = thermal.conductivity_w_m_k / height
-    total = fresh * nozzle + loss * air + bed * trajectory.bed
-    return np.asarray(total / (fresh + loss + bed))
+    # A layer as wide as a square of its area; its sides count as deep as heat reaches, the
+    # length √(k w / 4h) of a fin, but no deeper than the part is high.
+    width = np.sqrt(np.maximum(flow * between / thermal.layer_height_mm, 1.0)) * 1e-3
+    depth = np.minimum(np.sqrt(thermal.conductivity_w_m_k * width / (4.0 * loss)), height)
+    lost = loss * (1.0 + 4.0 * depth / width)
+    total = fresh * nozzle + lost * air + bed * trajectory.bed
+    return np.asarray(total / (fresh + lost + bed))
 
 
-def _layer_height(trajectory: Trajectory) -> Floats:
-    """Return (N,) mm, where each sample's layer is printed: hops and travels do not count."""
-    z = trajectory.position[:, 2]
-    printing = trajectory.kind == MoveKind.PRINT
-    height = z.copy()
+def _per_layer(thermal: ThermalParameters, trajectory: Trajectory) -> tuple[Floats, Floats]:
+    """Return (N,) height above the bed in m and (N,) mean flow in mm³/s of each one's layer."""
+    z, printing = trajectory.position[:, 2], trajectory.kind == MoveKind.PRINT
+    laid = _flow(thermal, trajectory)
+    height, flow = np.empty(len(z)), np.empty(len(z))
     for layer in np.unique(trajectory.layer):
         own = trajectory.layer == layer
         height[own] = np.median(z[own & printing]) if np.any(own & printing) else np.min(z[own])
-    return height
+        flow[own] = np.mean(laid[own])
+    return np.maximum(height, thermal.layer_height_mm) * 1e-3, flow
 
 
 def _healed(
     thermal: ThermalParameters, contact: Floats, final: Floats, decay: Floats, between: Floats
 ) -> Floats:
-    """Return (N,) degree of healing ``(∫ dt / t_w(T))^¼`` above glass transition, at most 1.
+    """Return (N,) share of full strength that a weld reaches above glass transition.
 
-    The interface cools from the contact temperature towards the stack's with time constant
-    ``decay``; t_w follows Arrhenius (Wool and O'Connor, J. Appl. Phys. 52:5953, 1981).
+    The interface cools from the contact temperature to the stack's with time constant
+    ``decay``. A chain whose weld time is t_w reaches ``(∫ dt / t_w(T))^¼``, at most 1 (Wool and
+    O'Connor, J. Appl. Phys. 52:5953, 1981).
     """
-    # Gauss-Legendre in u = exp(−t/decay), the cooling itself: dt = −decay du/u.
     excess = np.maximum(contact - final, 1e-9)
-    lowest = np.exp(-between / decay)
+    # Cooling u = exp(−t/decay) runs from 1 to where the weld is glassy or covered by a bead.
     glassy = (thermal.glass_transition_c - final) / excess
-    lowest = np.clip(np.maximum(lowest, glassy), 1e-12, 1.0)
-    span = -np.log(lowest)
-    reference = thermal.weld_reference_c + KELVIN
-    scale = thermal.weld_activation_j_mol / GAS_CONSTANT
-    total = np.zeros_like(final)
+    last = np.clip(np.maximum(np.exp(-between / decay), glassy), 1e-300, 1.0)
+    rest = _weld_rate(thermal, final)
+    total = -np.log(last) * rest
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        u = np.exp(-span * 0.5 * (1.0 + node))
-        kelvin = final + excess * u + KELVIN
-        rate = np.exp(scale * (1.0 / reference - 1.0 / kelvin)) / thermal.weld_time_s
-        total += 0.5 * weight * rate
-    return np.asarray(np.minimum((total * span * decay) ** 0.25, 1.0))
+        u = 1.0 - 0.5 * (1.0 - last) * (1.0 + node)
+        rate = _weld_rate(thermal, final + excess * u)
+        total += 0.5 * weight * (1.0 - last) * (rate - rest) / u
+    return _strength(total * decay, thermal.polydispersity)
+
+
+def _weld_rate(thermal: ThermalParameters, celsius: Floats) -> Floats:
+    """Return (N,) 1/t_w, 1/s: Williams, Landel and Ferry's law with its universal constants.
+
+    J. Am. Chem. Soc. 77:3701 (1955); it holds from glass transition to about 100 K above.
+    """
+    above = np.maximum(celsius - thermal.glass_transition_c, 0.0)
+    reference = thermal.weld_reference_c - thermal.glass_transition_c
+    decades = WLF_C1 * (above / (WLF_C2 + above) - reference / (WLF_C2 + reference))
+    return np.asarray(10.0**decades / thermal.weld_time_s)
+
+
+def _strength(healed: Floats, polydispersity: float) -> Floats:
+    """Return (N,) the mean of min(1, (h/τ)^¼) over chains.
+
+    Weld times go with a power of a chain's length, and lengths are log-normal with variance
+    ln(M_w/M_n) of their logarithm, so ln τ is normal about 0 and the mean has a closed form.
+    """
+    log = np.log(np.maximum(healed, 1e-300))
+    spread = CHAIN_EXPONENT * math.sqrt(math.log(polydispersity))
+    if spread < 1e-6:
+        return np.asarray(np.minimum(np.exp(0.25 * log), 1.0))
+    short = ndtr(log / spread)  # chains that have healed
+    long = np.exp(0.25 * log + spread**2 / 32.0) * ndtr(-log / spread - 0.25 * spread)
+    return np.asarray(short + long)
