@@ -1,0 +1,119 @@
+"""Linear least squares on the recent motion, ``fir``: the baseline to beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trajerr.models.inputs import ACCELERATION, VELOCITY, Scaling
+
+QUANTITIES = 3  # v, a, sign(v)
+RIDGES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+class FirNetwork(nn.Module):
+    """The error of each axis as a linear function of its last v, a and sign(v).
+
+    Before the first sample the axis is taken to have been at rest.
+
+    Parameters
+    ----------
+    taps
+        Samples of history.
+    """
+
+    context_length: torch.jit.Final[int]
+
+    def __init__(self, taps: int) -> None:
+        super().__init__()
+        self.context_length = taps
+        self.scaling = Scaling()
+        self.weight = nn.Parameter(torch.zeros(2, QUANTITIES, taps))
+        self.bias = nn.Parameter(torch.zeros(2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
+        signals = torch.cat([self._signals(features, axis) for axis in range(2)], dim=-1)
+        padded = functional.pad(signals.transpose(1, 2), (self.context_length - 1, 0))
+        error = functional.conv1d(padded, self.weight, self.bias, groups=2)
+        return self.scaling.to_mm(error.transpose(1, 2))
+
+    def _signals(self, features: Tensor, axis: int) -> Tensor:
+        """Return v, a (in standard deviations) and sign(v) of one axis, [B, T, 3]."""
+        velocity = features[..., VELOCITY + axis]
+        acceleration = features[..., ACCELERATION + axis]
+        return torch.stack(
+            [
+                velocity / self.scaling.feature_std[VELOCITY + axis],
+                acceleration / self.scaling.feature_std[ACCELERATION + axis],
+                torch.sign(velocity),
+            ],
+            dim=-1,
+        )
+
+    @torch.jit.ignore
+    def fit(
+        self,
+        training: Sequence[tuple[Tensor, Tensor]],
+        validation: Sequence[tuple[Tensor, Tensor]],
+        ridges: Sequence[float] = RIDGES,
+    ) -> float:
+        """Set weight and bias by ridge regression in closed form.
+
+        Parameters
+        ----------
+        training, validation
+            Pairs of features [N, 15] and errors [N, 2] mm, one per layer.
+        ridges
+            Candidates for the penalty on squared weights, relative to the mean square of
+            the regressors; the one with the least validation error is taken.
+
+        Returns
+        -------
+        float
+            The chosen ridge.
+        """
+        best = (np.inf, ridges[0])
+        moments = [self._moments(training, axis) for axis in range(2)]
+        for ridge in ridges:
+            self._solve(moments, ridge)
+            best = min(best, (self._mean_square_error(validation), ridge))
+        self._solve(moments, best[1])
+        return best[1]
+
+    def _moments(
+        self, sequences: Sequence[tuple[Tensor, Tensor]], axis: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the normal equations of one axis; the last regressor is the constant."""
+        size = QUANTITIES * self.context_length + 1
+        gram, moment = np.zeros((size, size)), np.zeros(size)
+        for features, error in sequences:
+            signals = self._signals(features, axis).double()
+            padded = functional.pad(signals.T, (self.context_length - 1, 0))
+            windows = padded.unfold(1, self.context_length, 1).transpose(0, 1).flatten(1)
+            rows = torch.cat([windows, torch.ones(len(windows), 1)], dim=1).numpy()
+            gram += rows.T @ rows
+            scaled = (error[:, axis] - self.scaling.target_mean[axis]) / self.scaling.target_std[
+                axis
+            ]
+            moment += rows.T @ scaled.double().numpy()
+        return gram, moment
+
+    def _solve(
+        self, moments: list[tuple[NDArray[np.float64], NDArray[np.float64]]], ridge: float
+    ) -> None:
+        for axis, (gram, moment) in enumerate(moments):
+            penalty = ridge * np.trace(gram) / len(gram) * np.eye(len(gram))
+            penalty[-1, -1] = 0.0
+            solution = torch.from_numpy(np.linalg.solve(gram + penalty, moment))
+            with torch.no_grad():
+                self.weight[axis] = solution[:-1].reshape(QUANTITIES, self.context_length)
+                self.bias[axis] = solution[-1]
+
+    def _mean_square_error(self, sequences: Sequence[tuple[Tensor, Tensor]]) -> float:
+        with torch.no_grad():
+            squares = [(self(f.unsqueeze(0))[0] - e).square().sum() for f, e in sequences]
+        return float(torch.stack(squares).sum()) / sum(error.numel() for _, error in sequences)

@@ -1,0 +1,180 @@
+"""What a network sees of the raw features, and how its output becomes millimetres.
+
+Knows the columns of the feature vector and their statistics; the rest of a network sees
+dimensionless numbers only.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trajerr.errors import ConfigError
+
+N_FEATURES = 15
+POSITION = 0  # column of x; y is the next one, and so for the three below
+VELOCITY = 3
+ACCELERATION = 7
+JERK = 11
+
+LINEAR_RANGE = 4.0  # standard deviations up to which an input passes unbent
+POSITION_RANGE = 3.0  # standard deviations beyond which position is taken as at the border
+REVERSAL_SPEED = 1.0  # mm/s; the scale on which the direction of travel changes sign
+
+
+class Scaling(nn.Module):
+    """Statistics of the training data, in buffers so that they travel with the weights."""
+
+    feature_mean: Tensor
+    feature_std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("feature_mean", torch.zeros(N_FEATURES))
+        self.register_buffer("feature_std", torch.ones(N_FEATURES))
+        self.register_buffer("target_mean", torch.zeros(2))
+        self.register_buffer("target_std", torch.ones(2))
+
+    @torch.jit.ignore
+    def set_statistics(self, stats: Mapping[str, Sequence[float]]) -> None:
+        """Take over means and standard deviations; a constant quantity gets the deviation 1.
+
+        Parameters
+        ----------
+        stats
+            ``feature_mean``, ``feature_std``: 15 values in raw units; ``target_mean``,
+            ``target_std``: 2 values in mm.
+        """
+        for name in ("feature_mean", "feature_std", "target_mean", "target_std"):
+            values = torch.tensor([float(value) for value in stats[name]])
+            if name.endswith("_std"):
+                values = torch.where(values > 0.0, values, torch.ones_like(values))
+            getattr(self, name).copy_(values)
+
+    def normalize(self, features: Tensor) -> Tensor:
+        """Return features [..., 15] in standard deviations from their mean."""
+        return (features - self.feature_mean) / self.feature_std
+
+    def to_mm(self, output: Tensor) -> Tensor:
+        """Return a normalised prediction [..., 2] in mm."""
+        return output * self.target_std + self.target_mean
+
+
+class JointInputs(nn.Module):
+    """All features of one sample as one vector, both axes together.
+
+    Parameters
+    ----------
+    ripple_periods_mm
+        Travel per period of the motors' position ripple, mm. Its phase is a function of
+        the commanded position that no smooth function of the normalised position can give.
+    """
+
+    streams: torch.jit.Final[int]
+
+    def __init__(self, ripple_periods_mm: Sequence[float]) -> None:
+        super().__init__()
+        self.streams = 1
+        self.size = N_FEATURES + 2 + 4 * len(ripple_periods_mm)
+        self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
+
+    def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
+        """Return the inputs [B, T, size] of raw and normalised features [B, T, 15]."""
+        position = normalized[..., :VELOCITY].clamp(-POSITION_RANGE, POSITION_RANGE)
+        phases = ripple_phases(features[..., POSITION : POSITION + 2], self.periods)
+        direction = torch.tanh(features[..., VELOCITY : VELOCITY + 2] / REVERSAL_SPEED)
+        motion = bend(normalized[..., VELOCITY:])
+        return torch.cat([position, motion, direction, phases.flatten(-2)], dim=-1)
+
+
+class AxisInputs(nn.Module):
+    """Each axis as a sequence of its own, so that one set of weights serves both.
+
+    The axes of a Cartesian printer obey one equation with different parameters and do not
+    disturb each other; the last two inputs say which axis it is.
+
+    Parameters
+    ----------
+    ripple_periods_mm
+        As for :class:`JointInputs`.
+    cross_axis
+        Whether a sequence also holds the motion of the other axis, as a CoreXY needs.
+    """
+
+    streams: torch.jit.Final[int]
+    cross_axis: torch.jit.Final[bool]
+
+    def __init__(self, ripple_periods_mm: Sequence[float], cross_axis: bool = False) -> None:
+        super().__init__()
+        self.streams = 2
+        self.cross_axis = cross_axis
+        self.size = 7 + 2 * len(ripple_periods_mm) + (4 if cross_axis else 0)
+        self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
+        self.register_buffer("identity", torch.eye(2), persistent=False)
+
+    def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
+        """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
+        position = features[..., POSITION : POSITION + 2]
+        velocity = features[..., VELOCITY : VELOCITY + 2]
+        where = normalized[..., POSITION : POSITION + 2].clamp(-POSITION_RANGE, POSITION_RANGE)
+        motion = torch.stack(
+            [
+                bend(normalized[..., VELOCITY : VELOCITY + 2]),
+                bend(normalized[..., ACCELERATION : ACCELERATION + 2]),
+                bend(normalized[..., JERK : JERK + 2]),
+                torch.tanh(velocity / REVERSAL_SPEED),
+            ],
+            dim=-1,
+        )  # [B, T, 2, 4]
+        which = self.identity.expand(where.shape + (2,))
+        parts = [where.unsqueeze(-1), motion, ripple_phases(position, self.periods), which]
+        if self.cross_axis:
+            parts.append(motion.flip(-2))
+        stacked = torch.cat(parts, dim=-1)  # [B, T, 2, size]
+        return stacked.transpose(1, 2).flatten(0, 1)
+
+
+def make_inputs(axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool) -> nn.Module:
+    """Return the inputs for ``axes`` ``shared`` or ``joint``.
+
+    Raises
+    ------
+    ConfigError
+        ``axes`` is neither.
+    """
+    if axes == "shared":
+        return AxisInputs(ripple_periods_mm, cross_axis)
+    if axes == "joint":
+        return JointInputs(ripple_periods_mm)
+    raise ConfigError(f"model.axes is {axes!r}, expected shared or joint")
+
+
+def bend(normalized: Tensor) -> Tensor:
+    """Return values unchanged up to ``LINEAR_RANGE`` deviations, logarithmic beyond.
+
+    Keeps motion faster than all training data from driving a network where it never was.
+    """
+    size = normalized.abs().clamp(min=LINEAR_RANGE)
+    beyond = torch.sign(normalized) * LINEAR_RANGE * (1.0 + torch.log(size / LINEAR_RANGE))
+    return torch.where(normalized.abs() <= LINEAR_RANGE, normalized, beyond)
+
+
+def ripple_phases(position: Tensor, periods: Tensor) -> Tensor:
+    """Return sine and cosine of the phase of positions [..., 2] mm: [..., 2, 2 * periods]."""
+    cycles = position.unsqueeze(-1) / periods
+    angle = 2.0 * math.pi * (cycles - torch.floor(cycles))
+    return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
+
+
+def unfold_streams(output: Tensor, streams: int) -> Tensor:
+    """Return the outputs [streams * B, T, 2 / streams] of a network as [B, T, 2]."""
+    if streams == 1:
+        return output
+    return output.squeeze(-1).unflatten(0, (-1, 2)).transpose(1, 2)
+
+
+def _periods(periods_mm: Sequence[float]) -> Tensor:
+    return torch.tensor([float(period) for period in periods_mm])

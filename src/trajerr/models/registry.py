@@ -1,0 +1,47 @@
+"""Networks by name: the only way from a config or a checkpoint to a network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from trajerr.errors import ConfigError
+from trajerr.models.fir import FirNetwork
+from trajerr.models.lstm import LstmNetwork
+from trajerr.models.transformer import TransformerRecurrent
+
+NETWORKS: Mapping[str, type[nn.Module]] = {
+    "base": TransformerRecurrent,
+    "small": TransformerRecurrent,
+    "large": TransformerRecurrent,
+    "lstm": LstmNetwork,
+    "fir": FirNetwork,
+}
+
+
+def build_network(config: Mapping[str, Any]) -> nn.Module:
+    """Build a network from plain values.
+
+    Parameters
+    ----------
+    config
+        ``name`` of :data:`NETWORKS`, and the arguments of that network.
+
+    Raises
+    ------
+    ConfigError
+        The name is unknown, or an argument is missing, unknown or of a wrong type.
+    """
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    name = config.get("name")
+    if name not in NETWORKS:
+        raise ConfigError(f"model.name is {name!r}, expected one of {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[name](**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model {name}: {error}") from error
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return how many numbers training can change."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)

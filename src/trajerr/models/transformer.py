@@ -1,0 +1,156 @@
+"""Causal transformer encoder with a recurrent decoder: ``base``, ``small`` and ``large``."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trajerr.models.attention import BandedAttention, EncoderLayer
+from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
+from trajerr.models.recurrence import Recurrence
+
+
+class TransformerRecurrent(nn.Module):
+    """Attention to the recent motion, then an LSTM that remembers friction's history.
+
+    Parameters
+    ----------
+    d_model
+        Width of embedding, encoder and decoder.
+    num_layers
+        Encoder layers.
+    num_heads
+        Heads of each.
+    feedforward
+        Hidden size of each encoder layer's feed-forward part.
+    attention_context
+        Samples that one encoder layer looks back, itself included.
+    decoder_layers
+        LSTM layers.
+    decoder_attention
+        Whether the decoder's output attends to the encoder's recent outputs.
+    dropout
+        In encoder, decoder and head, in training only.
+    axes
+        ``shared``: one set of weights for each axis in turn; ``joint``: both axes at once.
+    cross_axis
+        For shared axes, whether each also sees the other's motion.
+    ripple_periods_mm
+        Periods of the motors' ripple, mm; their phases become inputs.
+    context_length
+        Samples after which a prediction no longer depends on where a window was cut; the
+        recurrence makes this a matter of degree, settled in training.
+    """
+
+    context_length: torch.jit.Final[int]
+    streams: torch.jit.Final[int]
+    d_model: torch.jit.Final[int]
+    attention_context: torch.jit.Final[int]
+
+    def __init__(
+        self,
+        d_model: int,
+        num_layers: int,
+        num_heads: int,
+        feedforward: int,
+        attention_context: int,
+        decoder_layers: int,
+        decoder_attention: bool,
+        dropout: float,
+        axes: str,
+        cross_axis: bool,
+        ripple_periods_mm: Sequence[float],
+        context_length: int,
+    ) -> None:
+        super().__init__()
+        self.context_length = context_length
+        self.d_model = d_model
+        self.attention_context = attention_context
+        self.scaling = Scaling()
+        self.inputs = make_inputs(axes, ripple_periods_mm, cross_axis)
+        self.streams = self.inputs.streams
+        self.hidden_size = self.streams * d_model
+        self.embedding = nn.Sequential(nn.Linear(self.inputs.size, d_model), nn.LayerNorm(d_model))
+        self.encoder = nn.ModuleList(
+            EncoderLayer(d_model, num_heads, attention_context, feedforward, dropout)
+            for _ in range(num_layers)
+        )
+        self.decoder = Recurrence(d_model, d_model, decoder_layers, dropout)
+        self.recall = (
+            BandedAttention(d_model, num_heads, attention_context) if decoder_attention else None
+        )
+        self.head = make_head(d_model, 2 // self.streams, dropout)
+        self.shortcut = nn.Linear(self.inputs.size, 2 // self.streams)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
+        error, _ = self.stream(features, self.initial_state(features.shape[0]))
+        return error
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Return what the decoder knows of each sample, [B, T, streams * d_model]."""
+        inputs = self.inputs(features, self.scaling.normalize(features))
+        state = self.initial_state(features.shape[0])
+        decoded, _ = self._decode(inputs, state)
+        return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
+
+    def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Return the error [B, T, 2] mm of the samples that follow a state, and the next state.
+
+        A state holds the decoder's hidden and cell state [layers, streams * B, d_model],
+        then the keys and values [streams * B, context, 2 * d_model] of each attention.
+        """
+        inputs = self.inputs(features, self.scaling.normalize(features))
+        decoded, state = self._decode(inputs, state)
+        output = self.head(decoded) + self.shortcut(inputs)
+        return self.scaling.to_mm(unfold_streams(output, self.streams)), state
+
+    def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
+        features = sample.unsqueeze(1)
+        inputs = self.inputs(features, self.scaling.normalize(features))
+        vector = self.embedding(inputs.squeeze(1))
+        pasts: list[Tensor] = []
+        for index, layer in enumerate(self.encoder):
+            vector, past = layer.step(vector, state[2 + index])
+            pasts.append(past)
+        decoded, hidden, cell = self.decoder(vector.unsqueeze(1), state[0], state[1])
+        if self.recall is not None:
+            recalled, past = self.recall.step(decoded.squeeze(1), vector, state[-1])
+            decoded = decoded + recalled.unsqueeze(1)
+            pasts.append(past)
+        output = self.head(decoded) + self.shortcut(inputs)
+        error = self.scaling.to_mm(unfold_streams(output, self.streams))
+        return error.squeeze(1), [hidden, cell] + pasts
+
+    def initial_state(self, batch: int) -> list[Tensor]:
+        """Return the state at rest of ``batch`` streams."""
+        rows = batch * self.streams
+        mean = self.scaling.target_mean  # for its device and type
+        memory = mean.new_zeros([self.decoder.num_layers, rows, self.d_model])
+        attentions = len(self.encoder) + (0 if self.recall is None else 1)
+        past = mean.new_zeros([rows, self.attention_context, 2 * self.d_model])
+        return [memory, memory] + [past for _ in range(attentions)]
+
+    def _decode(self, inputs: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        encoded = self.embedding(inputs)
+        pasts: list[Tensor] = []
+        for index, layer in enumerate(self.encoder):
+            encoded, past = layer(encoded, state[2 + index])
+            pasts.append(past)
+        decoded, hidden, cell = self.decoder(encoded, state[0], state[1])
+        if self.recall is not None:
+            recalled, past = self.recall(decoded, encoded, state[-1])
+            decoded = decoded + recalled
+            pasts.append(past)
+        return decoded, [hidden, cell] + pasts
+
+
+def make_head(width: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Return the two-layer head that reads the error off a hidden vector."""
+    return nn.Sequential(
+        nn.Linear(width, width // 2),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(width // 2, outputs),
+    )

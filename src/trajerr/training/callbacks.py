@@ -1,0 +1,184 @@
+"""What happens beside the steps: checkpoints, random state, what TensorBoard shows."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from trajerr.training.checkpoint import BEST, LAST
+
+OBJECTIVE = "val/loss"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the checkpoint of least validation loss, across a resume into another folder.
+
+    Parameters
+    ----------
+    folder
+        Where it goes.
+    say
+        What to do with a line for the user.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._say = say
+        super().__init__(
+            dirpath=folder,
+            filename=Path(BEST).stem,
+            monitor=OBJECTIVE,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Save if the epoch is the best so far, and say so."""
+        before = self.best_model_score
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.best_model_score is not before:
+            self._say(f"  ✓ Saved checkpoint: {self.best_model_path}")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Carry the best so far along: its figure and its file."""
+        before, score = Path(state_dict["best_model_path"]), state_dict["best_model_score"]
+        if score is None or not before.is_file():
+            return
+        here = Path(str(self.dirpath)) / BEST
+        here.parent.mkdir(parents=True, exist_ok=True)
+        if before.resolve() != here.resolve():
+            shutil.copyfile(before, here)
+        self.best_model_path = self.kth_best_model_path = str(here)
+        self.best_model_score = self.kth_value = score
+        self.best_k_models = {str(here): score}
+
+
+def last_checkpoint(folder: Path) -> ModelCheckpoint:
+    """Return the callback that keeps the checkpoint of the last whole epoch, to resume from."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=Path(LAST).stem,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+class RandomState(lightning.Callback):
+    """Keeps the random generators' state in checkpoints, so that a resume repeats dropout."""
+
+    def __init__(self) -> None:
+        self._resumed: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the generators of CPU and accelerators."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember the state until training starts."""
+        self._resumed = state_dict
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Restore the state after everything that sets training up has drawn from it."""
+        if self._resumed is None:
+            return
+        torch.set_rng_state(self._resumed["cpu"].cpu())
+        if self._resumed["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(self._resumed["cuda"])
+        self._resumed = None
+
+
+class GradientRecord(lightning.Callback):
+    """Writes the gradient's norm and, each few epochs, the gradients' histograms.
+
+    Parameters
+    ----------
+    every_n_epochs
+        Between histograms.
+    """
+
+    def __init__(self, every_n_epochs: int) -> None:
+        self._every = every_n_epochs
+
+    def on_before_optimizer_step(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """Record gradients as they are before clipping."""
+        if trainer.global_step % trainer.log_every_n_steps:
+            return
+        gradients = {n: p.grad for n, p in pl_module.named_parameters() if p.grad is not None}
+        norms = [gradient.float().norm() for gradient in gradients.values()]
+        pl_module.log("train/gradient_norm", torch.stack(norms).norm())
+        first = trainer.fit_loop.epoch_loop.batch_idx == 0
+        if first and trainer.current_epoch % self._every == 0:
+            for writer in _writers(trainer):
+                for name, gradient in gradients.items():
+                    writer.add_histogram(f"gradients/{name}", gradient, trainer.current_epoch)
+
+
+class LayerFigure(lightning.Callback):
+    """Draws predicted and true error of a stretch of validation data each few epochs.
+
+    Parameters
+    ----------
+    features, target
+        (N, 15) raw and (N, 2) mm, one uninterrupted stretch.
+    sample_rate
+        Hz.
+    every_n_epochs
+        Between figures.
+    """
+
+    def __init__(
+        self, features: Tensor, target: Tensor, sample_rate: float, every_n_epochs: int
+    ) -> None:
+        self._features, self._target = features, target
+        self._sample_rate = sample_rate
+        self._every = every_n_epochs
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Draw, except while Lightning only checks that validation runs."""
+        if trainer.sanity_checking or trainer.current_epoch % self._every:
+            return
+        with torch.no_grad():
+            predicted = pl_module(self._features.to(pl_module.device).unsqueeze(0))[0].cpu()
+        for writer in _writers(trainer):
+            figure = self._draw(predicted)
+            writer.add_figure("val/predicted_and_true", figure, trainer.current_epoch)
+
+    def _draw(self, predicted: Tensor) -> Figure:
+        time = torch.arange(len(self._target)) / self._sample_rate
+        figure = Figure(figsize=(10.0, 5.0), layout="constrained")
+        for axis, (panel, name) in enumerate(
+            zip(figure.subplots(2, sharex=True), "xy", strict=True)
+        ):
+            panel.plot(time, self._target[:, axis] * 1000.0, label="true", color="0.6", lw=2.0)
+            panel.plot(time, predicted[:, axis] * 1000.0, label="predicted", color="C0", lw=0.8)
+            panel.set_ylabel(f"error {name}, µm")
+        panel.set_xlabel("time, s")
+        figure.axes[0].legend(loc="upper right")
+        return figure
+
+
+def _writers(trainer: lightning.Trainer) -> list[Any]:
+    return [
+        logger.experiment
+        for logger in trainer.loggers
+        if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero
+    ]

@@ -1,0 +1,143 @@
+"""Reading trained networks back: never anything but tensors and plain values."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trajerr.errors import ConfigError, DataError
+from trajerr.models.registry import build_network
+from trajerr.training.task import TrajectoryTask
+
+BEST = "best.ckpt"
+LAST = "last.ckpt"
+FOLDER = "checkpoints"
+RESULT = "train.json"  # written last, so that a run that has it is finished
+
+NETWORK_PREFIX = "network."
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained network and what it was made from."""
+
+    path: Path
+    network: nn.Module  # in eval mode, on the CPU
+    network_config: Mapping[str, Any]  # what build_network takes
+    config: Mapping[str, Any]  # resolved config of the run
+    stats: Mapping[str, Any]  # of the prepared data, see trajerr.data.stats.Stats.to_dict
+    printer: Mapping[str, Any] | None  # None where trained on measured motion
+    metrics: Mapping[str, float]  # of the validation split when it was saved
+    burn_in: int  # samples of a window that its loss left out
+    version: str  # of trajerr that trained it
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Sample rate of the data in Hz."""
+        return float(self.stats["sample_rate_hz"])
+
+    @property
+    def split_identity(self) -> str:
+        """Which data was in which split, as a sha256."""
+        return str(self.stats["identity"])
+
+
+def load_checkpoint(path: Path | str) -> Loaded:
+    """Read a checkpoint that ``train`` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, foreign, or of a network that this version lacks.
+    """
+    content = read_checkpoint(Path(path))
+    try:
+        made_from = content["hyper_parameters"]
+        network = build_network(made_from["network"])
+        weights = content["state_dict"]
+        network.load_state_dict(
+            {
+                name.removeprefix(NETWORK_PREFIX): value
+                for name, value in weights.items()
+                if name.startswith(NETWORK_PREFIX)
+            }
+        )
+        return Loaded(
+            path=Path(path),
+            network=network.eval(),
+            network_config=made_from["network"],
+            config=made_from["config"] or {},
+            stats=made_from["stats"],
+            printer=made_from["printer"],
+            metrics=content["trajerr"]["metrics"],
+            burn_in=content["trajerr"]["burn_in"],
+            version=made_from["version"],
+        )
+    except (KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a checkpoint of this version of trajerr: {reason}") from error
+
+
+def find_best_checkpoint(outputs: Path | str = "outputs") -> Path:
+    """Return the best checkpoint of the newest finished training run.
+
+    Parameters
+    ----------
+    outputs
+        Folder that holds ``train/<run>``, ``outputs`` by default.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    results = sorted(Path(outputs).glob(f"train/*/{RESULT}"), key=lambda path: path.stat().st_mtime)
+    for result in reversed(results):
+        best = result.parent / FOLDER / BEST
+        if best.is_file():
+            return best
+    raise DataError(
+        f"{outputs}/train: no finished training run; "
+        "run python -m trajerr.train, or give checkpoint=FILE"
+    )
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Read what a checkpoint holds, tensors and plain values only.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged or foreign.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path}: not a checkpoint: {reason}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
+    return content
+
+
+def check_resumable(path: Path, task: TrajectoryTask, split_identity: str) -> None:
+    """Refuse a checkpoint of another network or of data that is split otherwise.
+
+    Raises
+    ------
+    DataError
+        It is not a checkpoint to go on from.
+    """
+    loaded = load_checkpoint(path)
+    if dict(loaded.network_config) != dict(task.hparams["network"]):
+        raise DataError(
+            f"{path}: holds another network than model={task.hparams['network']['name']}"
+        )
+    if loaded.split_identity != split_identity:
+        raise DataError(f"{path}: was trained on data that was prepared otherwise")

@@ -1,0 +1,275 @@
+"""One training run from plain settings to checkpoints: builds the trainer and drives it."""
+
+import json
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+from trajerr.data.datamodule import PrinterDataModule
+from trajerr.errors import ConfigError
+from trajerr.models.fir import FirNetwork
+from trajerr.models.registry import count_parameters
+from trajerr.training.callbacks import (
+    OBJECTIVE,
+    BestCheckpoint,
+    GradientRecord,
+    LayerFigure,
+    RandomState,
+    last_checkpoint,
+)
+from trajerr.training.checkpoint import (
+    BEST,
+    FOLDER,
+    LAST,
+    RESULT,
+    check_resumable,
+    read_checkpoint,
+)
+from trajerr.training.progress import EpochReport
+from trajerr.training.search import find_batch_size, find_learning_rate
+from trajerr.training.task import TrajectoryTask
+
+Plain = Mapping[str, Any]
+
+FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
+NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    best: Path  # checkpoint of least validation loss
+    last: Path
+    objective: float  # least validation loss
+    metrics: Mapping[str, float]  # of the validation split, at the best checkpoint
+    parameters: int
+    seconds: float
+
+
+def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
+    """Return the task that a resolved train config describes, on data with these stats.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range.
+    """
+    model = config["model"]
+    network = {key: value for key, value in model.items() if key not in NETWORK_KEYS_APART}
+    if network.get("sample_rate_hz", 0.0) is None:
+        network["sample_rate_hz"] = stats["sample_rate_hz"]
+    stated = stats["params"].get("printer")
+    return TrajectoryTask(
+        network=network,
+        loss=config["loss"],
+        optimizer=model["optimizer"],
+        schedule=model["schedule"],
+        stats=stats,
+        printer=config["loss"]["printer"] or (json.loads(stated) if stated else None),
+        config=config,
+    )
+
+
+def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
+    """Train a model and leave its checkpoints, its log and ``train.json`` in a folder.
+
+    Parameters
+    ----------
+    config
+        The resolved train config as plain containers.
+    data
+        The prepared data.
+    output
+        The run's folder.
+
+    Raises
+    ------
+    ConfigError, DataError
+        A value is out of range, or data or checkpoint cannot be used.
+    """
+    began = time.monotonic()
+    lightning.seed_everything(config["seed"], workers=True, verbose=False)
+    console = Console()
+    stats = data.stats.to_dict()
+    task = make_task(config, stats)
+    report = EpochReport(console)
+    report.say(_opening(config, task, data))
+    trainer = make_trainer(config, data, output, report)
+    if isinstance(task.network, FirNetwork):
+        _fit_closed_form(trainer, task, data, output / FOLDER)
+    else:
+        _fit(trainer, task, data, config, output)
+    outcome = _outcome(trainer, task, output, time.monotonic() - began)
+    if trainer.is_global_zero:
+        _record(outcome, config, trainer, output)
+        report.say(_closing(outcome))
+    return outcome
+
+
+def make_trainer(
+    config: Plain, data: PrinterDataModule, output: Path, report: EpochReport
+) -> lightning.Trainer:
+    """Return Lightning's trainer with all callbacks."""
+    settings = dict(config["trainer"])
+    settings.pop("compile")
+    settings["precision"] = resolve_precision(settings["precision"], settings["accelerator"])
+    every = settings.pop("figure_every_n_epochs")
+    sequence = data.open_split("val").sequences[0]
+    stretch = slice(0, FIGURE_SAMPLES)
+    folder = output / FOLDER
+    callbacks: list[Callback] = [
+        report,
+        RandomState(),
+        GradientRecord(every),
+        LayerFigure(
+            sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
+        ),
+        LearningRateMonitor(logging_interval="step"),
+        EarlyStopping(OBJECTIVE, **config["early_stopping"], verbose=False),
+        BestCheckpoint(folder, report.say),
+        last_checkpoint(folder),
+    ]
+    logger = TensorBoardLogger(output, name="", version="tensorboard")
+    return lightning.Trainer(
+        **settings,
+        default_root_dir=output,
+        logger=logger,
+        callbacks=callbacks,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def resolve_precision(precision: int | str, accelerator: str) -> str:
+    """Return Lightning's word for a precision; 16 is fp16 on CUDA and bf16 elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        It is neither 16, 32, 64 nor one of Lightning's words.
+    """
+    words = {"32": "32-true", "64": "64-true"}
+    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    words["16"] = "16-mixed" if on_cuda else "bf16-mixed"
+    known = ("16-mixed", "bf16-mixed", "32-true", "64-true")
+    resolved = words.get(str(precision), str(precision))
+    if resolved not in known:
+        raise ConfigError(
+            f"trainer.precision is {precision!r}, expected 16, 32, 64 or one of {', '.join(known)}"
+        )
+    return resolved
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    data: PrinterDataModule,
+    config: Plain,
+    output: Path,
+) -> None:
+    checkpoint = config["checkpoint"]
+    if checkpoint is not None:
+        check_resumable(Path(checkpoint), task, data.split_identity)
+    if config["batch_size_find"]:
+        find_batch_size(trainer, task, data)
+    if config["lr_find"]:
+        find_learning_rate(trainer, task, data, output)
+    if config["trainer"]["compile"]:
+        task.network.compile()
+    with warnings.catch_warnings():
+        # Batches are gathered in tens of µs; worker processes would only cost.
+        warnings.filterwarnings("ignore", message="The '.*_dataloader' does not have many workers")
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
+            raise KeyboardInterrupt from exit_
+
+
+def _fit_closed_form(
+    trainer: lightning.Trainer, task: TrajectoryTask, data: PrinterDataModule, folder: Path
+) -> None:
+    """Solve for the weights at once; the checkpoint is best and last in one."""
+    pairs = {
+        split: [(s.features, s.targets) for s in data.open_split(split).sequences]
+        for split in ("train", "val")
+    }
+    task.network.fit(pairs["train"], pairs["val"])
+    trainer.validate(task, datamodule=data, verbose=False)
+    for name in (BEST, LAST):
+        trainer.save_checkpoint(folder / name)
+
+
+def _outcome(
+    trainer: lightning.Trainer, task: TrajectoryTask, output: Path, seconds: float
+) -> Outcome:
+    best, last = output / FOLDER / BEST, output / FOLDER / LAST
+    metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
+    return Outcome(
+        best=best,
+        last=last,
+        objective=metrics[OBJECTIVE],
+        metrics=metrics,
+        parameters=count_parameters(task.network),
+        seconds=seconds,
+    )
+
+
+def _record(outcome: Outcome, config: Plain, trainer: lightning.Trainer, output: Path) -> None:
+    """Write hyper-parameters with their metrics to TensorBoard, and ``train.json``."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(_flat(config), dict(outcome.metrics))
+            logger.save()
+    figures = {
+        "model": config["model"]["name"],
+        "experiment_name": config["experiment_name"],
+        "parameters": outcome.parameters,
+        "epochs": trainer.current_epoch,
+        "seconds": round(outcome.seconds, 1),
+        "best_checkpoint": str(outcome.best),
+        "metrics": dict(outcome.metrics),
+    }
+    (output / RESULT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat
+
+
+def _opening(config: Plain, task: TrajectoryTask, data: PrinterDataModule) -> str:
+    splits = data.stats.splits
+    counts = ", ".join(f"{name} {split.windows} windows" for name, split in splits.items())
+    return (
+        f"Model {config['model']['name']}: {count_parameters(task.network):,} parameters\n"
+        f"Data {data.root}: {counts}, {data.stats.sample_rate_hz:g} Hz\n"
+        f"Burn-in {task.burn_in} samples, precision "
+        f"{resolve_precision(config['trainer']['precision'], config['trainer']['accelerator'])}"
+    )
+
+
+def _closing(outcome: Outcome) -> str:
+    m = outcome.metrics
+    return (
+        f"Best epoch, validation windows after burn-in: MAE {m['val/mae_mm'] * 1e3:.2f} µm, "
+        f"RMSE {m['val/rmse_mm'] * 1e3:.2f} µm, R² {m['val/r2']:.5f}, "
+        f"loss {outcome.objective:.5f}\n"
+        f"Trained in {outcome.seconds:.0f} s\n"
+        f"Last checkpoint: {outcome.last}\n"
+        f"Best checkpoint: {outcome.best}"
+    )

@@ -1,0 +1,204 @@
+"""The LightningModule: steps, logging, optimiser. What is computed is in ``models``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from trajerr import __version__
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError
+from trajerr.models.losses import (
+    PhysicsResidual,
+    physics_loss,
+    settling_samples,
+    trajectory_mae,
+)
+from trajerr.models.registry import build_network
+from trajerr.models.thermal import ThermalHead
+from trajerr.training.figures import ErrorFigures, mean_errors
+from trajerr.training.schedules import make_schedule
+
+Batch = Mapping[str, Tensor]
+Plain = Mapping[str, Any]
+
+
+class TrajectoryTask(lightning.LightningModule):
+    """Training a network to predict the tracking error.
+
+    All arguments are plain values and travel in the checkpoint, so that
+    ``load_from_checkpoint`` needs nothing else.
+
+    Parameters
+    ----------
+    network
+        ``name`` and arguments for :func:`trajerr.models.registry.build_network`.
+    loss
+        ``lambda_physics``, ``thermal_weight``, ``burn_in`` (samples; None: one settling time
+        of the printer) and ``burn_in_without_printer``.
+    optimizer
+        ``lr`` and ``weight_decay`` of AdamW.
+    schedule
+        ``name`` of the learning rate's schedule and its arguments.
+    stats
+        What ``stats.json`` says, see :class:`trajerr.data.stats.Stats`.
+    printer
+        The simulated printer, see :meth:`trajerr.dynamics.printer.Printer.to_dict`; None for
+        measured motion.
+    config
+        The whole resolved config of the run, for the record.
+    version
+        Of trajerr that made it, for the record.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range, or the physics loss lacks a printer.
+    """
+
+    def __init__(
+        self,
+        network: Plain,
+        loss: Plain,
+        optimizer: Plain,
+        schedule: Plain,
+        stats: Plain,
+        printer: Plain | None = None,
+        config: Plain | None = None,
+        version: str = __version__,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.network = build_network(network)
+        self.network.scaling.set_statistics(stats)
+        self.lr = float(optimizer["lr"])
+        axes = _axes(printer)
+        self.burn_in = _burn_in(loss, axes, stats["sample_rate_hz"])
+        self.physics = _physics(loss, axes, stats["sample_rate_hz"])
+        self.thermal = _thermal(loss, self.network, stats)
+        self.figures = nn.ModuleDict({stage: ErrorFigures() for stage in ("validate", "examine")})
+        self.example_input_array = None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
+        return self.network(features)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the loss of one batch."""
+        features, target = batch["input_features"], batch["trajectory_targets"]
+        predicted = self.network(features).float()
+        trajectory = trajectory_mae(predicted, target, self._scale, self.burn_in)
+        loss = trajectory + self._physics_term(predicted, features) + self._thermal_term(batch)
+        mean_x, mean_y = mean_errors(predicted[:, self.burn_in :], target[:, self.burn_in :])
+        shown = {"train/loss": trajectory, "train/mae_x_mm": mean_x, "train/mae_y_mm": mean_y}
+        self.log_dict(shown, on_step=True, on_epoch=True, batch_size=len(features))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Gather the figures of one validation batch."""
+        self._evaluate(batch, "val", self.figures["validate"])
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Gather the figures of one test batch."""
+        self._evaluate(batch, "test", self.figures["examine"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of the validation split."""
+        self._log_figures("val", self.figures["validate"])
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures of the test split."""
+        self._log_figures("test", self.figures["examine"])
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return AdamW and its schedule."""
+        decay = self.hparams["optimizer"]["weight_decay"]
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = make_schedule(optimizer, self.hparams["schedule"], steps)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a reader wants to know without building the task."""
+        metrics = {
+            name: float(value)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        checkpoint["trajerr"] = {"metrics": metrics, "burn_in": self.burn_in}
+
+    @property
+    def _scale(self) -> Tensor:
+        return self.network.scaling.target_std
+
+    def _physics_term(self, predicted: Tensor, features: Tensor) -> Tensor:
+        if self.physics is None:
+            return predicted.new_zeros(())
+        residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
+        self.log("train/physics", residual, on_step=False, on_epoch=True, batch_size=len(features))
+        return self.hparams["loss"]["lambda_physics"] * residual
+
+    def _thermal_term(self, batch: Batch) -> Tensor:
+        features = batch["input_features"]
+        if self.thermal is None:
+            return features.new_zeros(())
+        predicted = self.thermal(self.network.hidden(features))
+        error = ((predicted - batch["thermal_targets"]) / self.thermal.std).abs().mean()
+        self.log("train/thermal", error, on_step=False, on_epoch=True, batch_size=len(features))
+        return self.hparams["loss"]["thermal_weight"] * error
+
+    def _evaluate(self, batch: Batch, stage: str, figures: nn.Module) -> None:
+        features, target = batch["input_features"], batch["trajectory_targets"]
+        predicted = self.network(features).float()
+        start = min(self.burn_in, predicted.shape[1] - 1)
+        figures.update(predicted[:, start:], target[:, start:])
+        values = {f"{stage}/loss": trajectory_mae(predicted, target, self._scale, self.burn_in)}
+        if start:
+            early = mean_errors(predicted[:, :start], target[:, :start]).mean()
+            values[f"{stage}/burn_in_mae_mm"] = early
+        self.log_dict(values, on_epoch=True, sync_dist=True, batch_size=len(features))
+
+    def _log_figures(self, stage: str, figures: nn.Module) -> None:
+        values = {f"{stage}/{name}": value for name, value in figures.compute().items()}
+        self.log_dict(values)
+        figures.reset()
+
+
+def _axes(printer: Plain | None) -> tuple[Any, ...]:
+    if printer is None:
+        return ()
+    machine = Printer.from_dict(printer)
+    return machine.x, machine.y
+
+
+def _burn_in(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> int:
+    if loss["burn_in"] is not None:
+        return int(loss["burn_in"])
+    damped = [axis for axis in axes if axis.damping_ratio > 0.0]
+    return settling_samples(damped, sample_rate) if damped else int(loss["burn_in_without_printer"])
+
+
+def _physics(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> PhysicsResidual | None:
+    weight = loss["lambda_physics"]
+    if weight < 0.0:
+        raise ConfigError(f"loss.lambda_physics is {weight}, expected 0 or more")
+    if weight == 0.0:
+        return None
+    if not axes:
+        raise ConfigError(
+            "loss.lambda_physics needs the printer's parameters, which this data (measured, or of"
+            " several printers) does not name; set loss.lambda_physics=0 or loss.printer"
+        )
+    return PhysicsResidual(axes, sample_rate)
+
+
+def _thermal(loss: Plain, network: nn.Module, stats: Plain) -> ThermalHead | None:
+    if loss["thermal_weight"] == 0.0:
+        return None
+    if stats["temperature_mean"] is None:
+        raise ConfigError("loss.thermal_weight needs temperatures, which this data lacks; set it 0")
+    if not hasattr(network, "hidden"):
+        raise ConfigError("loss.thermal_weight needs a neural network; set it 0 for this model")
+    return ThermalHead(network.hidden_size, stats["temperature_mean"], stats["temperature_std"])
