@@ -7,6 +7,7 @@ import torch
 from hydra.utils import instantiate
 from motion import layer
 from omegaconf import OmegaConf
+from rich.console import Console
 
 from trajerr.data.matlab import write_layer
 from trajerr.data.preparation import PrepareSettings, prepare
@@ -15,7 +16,8 @@ from trajerr.data.splits import SplitSettings
 from trajerr.data.stats import read_stats
 from trajerr.dynamics.printer import Printer
 from trajerr.entry import conf_dir
-from trajerr.evaluation.assess import EvaluateSettings
+from trajerr.evaluation import timing
+from trajerr.evaluation.assess import EvaluateSettings, evaluate
 from trajerr.models.registry import build_network
 
 NETWORKS = {
@@ -70,13 +72,38 @@ def checkpoints(prepared: Path, printer: Printer, tmp_path_factory) -> dict[str,
     }
 
 
+@pytest.fixture(scope="session")
+def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> Path:
+    """The folder of one evaluation with all it can write."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    settings = EvaluateSettings(
+        checkpoint=str(checkpoints["lstm"]),
+        split="train",
+        allow_overlap=True,
+        root=str(prepared),
+        output_dir=str(folder),
+        targets={"mae_mm": 1.0, "r2": 0.85, "p90_mm": 0.035, "max_mm": None, "inference_ms": 1e-9},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "CALLS", 5)
+        config = {"data": {"root": "<script>alert(1)</script>"}}
+        evaluate(settings, config, Console(quiet=True))
+    return folder
+
+
 @pytest.fixture
-def settings(prepared: Path, checkpoints: dict[str, Path], tmp_path: Path) -> EvaluateSettings:
+def settings(
+    prepared: Path, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch
+) -> EvaluateSettings:
+    """The quickest evaluation: figures only, hardly timed."""
+    monkeypatch.setattr(timing, "CALLS", 5)
     return EvaluateSettings(
         checkpoint=str(checkpoints["lstm"]),
         split="test",
         root=str(prepared),
         output_dir=str(tmp_path / "results"),
+        visualize=False,
+        generate_report=False,
         targets={"mae_mm": 0.02, "r2": 0.85, "p90_mm": 0.035, "max_mm": None},
     )
 

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from trajerr.data.atomic import write_atomically
-from trajerr.data.stats import Stats
+from trajerr.data.stats import SPLITS, Stats
 from trajerr.data.store import Split, open_split
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
@@ -63,11 +63,17 @@ class EvaluateSettings:
     bins: scores.Bins = field(default_factory=scores.Bins)
 
     def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ConfigError(f"split is {self.split!r}, expected one of {', '.join(SPLITS)}")
         for key in ("stride", "burn_in"):
             value = getattr(self, key)
             least = 1 if key == "stride" else 0
             if value is not None and value < least:
                 raise ConfigError(f"{key} is {value}, expected {least} or more, or null")
+        for name in self.targets:
+            if name not in scores.TARGETS:
+                known = ", ".join(scores.TARGETS)
+                raise ConfigError(f"targets.{name}: unknown, expected one of {known}")
 
     @property
     def checkpoints(self) -> list[Path]:

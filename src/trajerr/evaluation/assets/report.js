@@ -8,6 +8,8 @@
   const floats = (text) => new Float32Array(bytes(text).buffer);
   const length = (a, b) => Float32Array.from(a, (v, i) => Math.hypot(v, b[i]));
 
+  const STRIP = 60, MARGIN = 30; // px kept free for scale and legend; around the path
+
   // What a path can be coloured by, and what displaces it when deviations are drawn larger.
   const QUANTITIES = {
     speed: { name: "commanded speed", unit: "mm/s", scale: 1, of: (l) => l.speed },
@@ -39,12 +41,15 @@
       y0 = Math.min(y0, l.y[i]); y1 = Math.max(y1, l.y[i]);
     }
     if (x0 > x1) [x0, x1, y0, y1] = [0, 1, 0, 1];
-    const zoom = 0.86 * Math.min(canvas.clientWidth / (x1 - x0 || 1), canvas.clientHeight / (y1 - y0 || 1));
+    const [width, height] = [canvas.clientWidth - 2 * MARGIN, canvas.clientHeight - STRIP - MARGIN];
+    const zoom = Math.min(width / (x1 - x0 || 1), height / (y1 - y0 || 1));
     view = { x: (x0 + x1) / 2, y: (y0 + y1) / 2, zoom };
   }
 
-  const toX = (x) => (x - view.x) * view.zoom + canvas.clientWidth / 2;
-  const toY = (y) => (view.y - y) * view.zoom + canvas.clientHeight / 2;
+  const centreX = () => canvas.clientWidth / 2;
+  const centreY = () => (canvas.clientHeight + STRIP - MARGIN) / 2;
+  const toX = (x) => (x - view.x) * view.zoom + centreX();
+  const toY = (y) => (view.y - y) * view.zoom + centreY();
 
   function draw() {
     const l = layer(state.layer), q = QUANTITIES[state.quantity];
@@ -162,7 +167,7 @@
   }
 
   function zoomAt(x, y, factor) {
-    const [mx, my] = [(x - canvas.clientWidth / 2) / view.zoom, (canvas.clientHeight / 2 - y) / view.zoom];
+    const [mx, my] = [(x - centreX()) / view.zoom, (centreY() - y) / view.zoom];
     view.x += mx * (1 - 1 / factor);
     view.y += my * (1 - 1 / factor);
     view.zoom *= factor;
