@@ -4,7 +4,7 @@ Knows how a printer is put together and checked. Does not know how it moves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 from trajerr.dynamics.axis import AxisParameters
@@ -38,7 +38,7 @@ class Printer:
     y: AxisParameters
     limits: MachineLimits
     bed_mm: Sequence[float]  # reach of x, y, z from 0
-    thermal: ThermalParameters = field(default_factory=ThermalParameters)
+    thermal: ThermalParameters
     kinematics: str = "cartesian"
     belt_imbalance: float = 0.0  # corexy: belt A is stiffer by this share, belt B softer
     effects: Sequence[str] = EFFECTS

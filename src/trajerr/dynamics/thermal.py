@@ -25,44 +25,50 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 @dataclass(frozen=True)
 class ThermalParameters:
-    """Heat in the nozzle, in the part, and at the weld; PLA on an open printer by default.
+    """Heat around the part, in the nozzle and in the material, which by default is PLA.
 
     Raises
     ------
     ConfigError
-        If a value is not positive; the message names the key.
+        If a value is out of range; the message names the key.
     """
 
-    room_c: float = 25.0
-    filament_diameter_mm: float = 1.75
+    room_c: float
+    bed_air_share: float  # of the bed's excess over the room in the air around the part
+    convection_still_w_m2_k: float  # fan off
+    convection_fan_w_m2_k: float  # fan at full speed
+    nozzle_time_s: float  # time constant of heater block and controller
+    nozzle_resistance_k_w: float  # from sensor to melt
+    radiation_w_m2_k: float = 10.0  # linearised: 2 × 4 ε σ T³ with both sides near 350 K
     layer_height_mm: float = 0.2
-    density_kg_m3: float = 1240.0
+    filament_diameter_mm: float = 1.75
+    density_kg_m3: float = 1240.0  # PLA, as the next three; data sheets of common grades
     heat_capacity_j_kg_k: float = 1200.0
     conductivity_w_m_k: float = 0.13
-    convection_still_w_m2_k: float = 10.0
-    convection_fan_w_m2_k: float = 44.0  # fan at full speed
-    radiation_w_m2_k: float = 10.0
-    bed_plume_share: float = 0.5  # of the bed's excess over the room in the air at the part
-    nozzle_time_s: float = 8.0  # heater block and controller
-    nozzle_resistance_k_w: float = 1.5  # from sensor to melt
     glass_transition_c: float = 60.0
+    polydispersity: float = 1.8  # M_w / M_n of extruded PLA
     weld_reference_c: float = 130.0
     weld_time_s: float = 0.03  # of a median chain at the reference; the one fitted constant
-    polydispersity: float = 1.8  # M_w / M_n: how widely the chains' weld times spread
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             if not 0.0 < value < math.inf:
                 raise ConfigError(f"printer thermal {f.name}: got {value}, expected above 0")
-        if self.polydispersity < 1.0:
-            got = self.polydispersity
-            raise ConfigError(f"printer thermal polydispersity: got {got}, expected 1 or more")
+        _check("bed_air_share", self.bed_air_share, 1.0, at_most=True)
+        _check("polydispersity", self.polydispersity, 1.0, at_most=False)
+        _check("weld_reference_c", self.weld_reference_c, self.glass_transition_c, at_most=False)
 
     @property
     def volumetric_heat(self) -> float:
         """ρ c_p, J/(m³ K)."""
         return self.density_kg_m3 * self.heat_capacity_j_kg_k
+
+
+def _check(key: str, value: float, bound: float, *, at_most: bool) -> None:
+    if (value > bound) if at_most else (value < bound):
+        wanted = "at most" if at_most else "at least"
+        raise ConfigError(f"printer thermal {key}: got {value}, expected {wanted} {bound:g}")
 
 
 def temperatures(
@@ -145,7 +151,7 @@ def _found(
     the air takes ``loss`` from the top and from the warm sides below it, the bed gives or
     takes ``k / z`` through what is printed.
     """
-    air = thermal.room_c + thermal.bed_plume_share * (trajectory.bed - thermal.room_c)
+    air = thermal.room_c + thermal.bed_air_share * (trajectory.bed - thermal.room_c)
     height, flow = _per_layer(thermal, trajectory)
     fresh = thermal.volumetric_heat * thermal.layer_height_mm * 1e-3 / between
     bed = thermal.conductivity_w_m_k / height
