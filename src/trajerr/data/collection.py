@@ -213,15 +213,25 @@ def _collect_layer(
     return measure(record)
 
 
-@functools.lru_cache(maxsize=1)
 def _program(source: Source) -> Program:
+    return _read(source, source.stamp())
+
+
+@functools.lru_cache(maxsize=1)
+def _read(source: Source, stamp: tuple[int, int]) -> Program:
     return source.read()
 
 
-@functools.lru_cache(maxsize=4)  # the pairs of scales in a common choice of variants
 def _plan(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> Plan:
+    return _planned(source, source.stamp(), limits, scales)
+
+
+@functools.lru_cache(maxsize=4)  # the pairs of scales in a common choice of variants
+def _planned(
+    source: Source, stamp: tuple[int, int], limits: MachineLimits, scales: tuple[float, float]
+) -> Plan:
     acceleration, speed = scales
-    program = _program(source)
+    program = _read(source, stamp)
     return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
 
 
@@ -310,6 +320,7 @@ def _params(
         "acceleration_scale": float(variant.acceleration_scale),
         "speed_scale": float(variant.speed_scale),
         "seed": float(collection.seed),
+        "sample_rate_hz": float(collection.sample_rate_hz),
         "simulation_rate_hz": collection.simulation_rate,
         "printer_name": collection.printer.name,
         "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),

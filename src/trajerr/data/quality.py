@@ -198,12 +198,7 @@ def load_figures(folder: Path) -> list[LayerFigures]:
     if not path.is_file():
         return []
     try:
-        rows = [
-            LayerFigures(
-                **{**row, "interface": tuple(row["interface"]), "adhesion": tuple(row["adhesion"])}
-            )
-            for row in json.loads(path.read_text())["layers"]
-        ]
+        rows = [_figures(row) for row in json.loads(path.read_text())["layers"]]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a quality report ({error}); delete it") from error
     return [row for row in rows if layer_path(folder, row.layer, row.variant).is_file()]

@@ -27,6 +27,13 @@ class Source:
         """Read its G-code."""
         return load_part(self.name) if self.path is None else read_program(self.path)
 
+    def stamp(self) -> tuple[int, int]:
+        """Return what changes when the file does: time of change in ns, size in bytes."""
+        if self.path is None or not self.path.is_file():
+            return 0, 0
+        status = self.path.stat()
+        return status.st_mtime_ns, status.st_size
+
 
 def find_sources(
     parts: Sequence[str], gcode: str | Path | Sequence[str | Path] | None

@@ -1,0 +1,235 @@
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_print import printer, small_gcode, small_program
+
+from trajerr.data.collection import (
+    Collection,
+    collect,
+    lead_in,
+    seed_of,
+    simulate_layer,
+    split_errors,
+    survey,
+)
+from trajerr.data.error_sources import average, error_sources
+from trajerr.data.matlab import read_layer
+from trajerr.data.quality import load_figures
+from trajerr.data.sources import Source
+from trajerr.data.variants import Variant
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
+from trajerr.errors import ConfigError, DataError, GcodeError
+from trajerr.gcode.parts import load_part
+from trajerr.gcode.program import MoveKind
+from trajerr.motion.planner import plan
+from trajerr.motion.sampling import sample
+
+VARIANTS = (Variant(), Variant(4.0, 1.5), Variant(kind="perturbed"), Variant(kind="precompensated"))
+
+
+def collection(out: Path, **changes: object) -> Collection:
+    settings = Collection(printer(), VARIANTS, "all", 200.0, 3, out)
+    return replace(settings, **changes)
+
+
+def source(folder: Path, layers: int = 2) -> Source:
+    path = folder / "small.gcode"
+    path.write_text(small_gcode(layers))
+    return Source("small", path)
+
+
+def contents(out: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_collection_is_layers_times_variants(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    settings = collection(tmp_path / "raw")
+    figures = collect(settings, [source(tmp_path)], 1, lambda *done: told.append(done))
+    assert len(figures) == 8
+    assert told[0] == (0, 8)
+    assert told[-1] == (8, 8)
+    folder = tmp_path / "raw" / "data_simulation_small"
+    names = sorted(path.name for path in folder.glob("*.mat"))
+    assert names[0] == "layer0001_a1_v1.mat"
+    assert "layer0002_a4_v1.5.mat" in names
+    assert {row.variant for row in load_figures(folder)} == {v.name for v in VARIANTS}
+
+
+def test_a_file_holds_the_layer_as_planned_and_says_how_it_was_made(tmp_path: Path) -> None:
+    collect(collection(tmp_path, variants=(Variant(),)), [source(tmp_path)], 1)
+    record = read_layer(tmp_path / "data_simulation_small" / "layer0002_a1_v1.mat")
+    motion = plan(small_program(2), printer().limits)
+    begin, end = motion.layer_span(2)
+    planned = sample(motion, 200.0, begin, end)
+    np.testing.assert_array_equal(record.time, planned.time)
+    np.testing.assert_allclose(record.commanded, planned.position, rtol=0, atol=5e-7)
+    np.testing.assert_array_equal(record.extruding, planned.kind == MoveKind.PRINT)
+    np.testing.assert_array_equal(record.feature, planned.feature)
+    assert np.all(np.isfinite(record.temperatures))
+    assert 0.03 < np.sqrt(np.mean(np.sum(record.error**2, axis=1))) < 0.3
+    assert record.params["kind"] == "nominal"
+    assert record.params["source_sha256"] == small_program(2).sha256
+    assert json.loads(str(record.params["printer"])) == printer().to_dict()
+
+
+def test_same_bytes_whatever_the_order_and_the_number_of_processes(tmp_path: Path) -> None:
+    print_ = source(tmp_path, 3)
+    collect(collection(tmp_path / "one"), [print_], 1)
+    collect(collection(tmp_path / "two"), [print_], 2)
+    collect(collection(tmp_path / "parts", layers=[3]), [print_], 1)
+    collect(collection(tmp_path / "parts", layers=[1, 2]), [print_], 1)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "parts")
+
+
+def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
+    small = {"variants": (Variant(),), "layers": 1}
+    for seed in (0, 1):
+        collect(collection(tmp_path / str(seed), seed=seed, **small), [source(tmp_path)], 1)
+    first, second = (contents(tmp_path / str(seed)) for seed in (0, 1))
+    assert first.keys() == second.keys()
+    assert all(first[name] != second[name] for name in first)
+
+
+def test_a_finished_layer_is_kept_and_a_missing_one_made_again(tmp_path: Path) -> None:
+    print_ = source(tmp_path)
+    settings = collection(tmp_path / "raw")
+    whole = collect(settings, [print_], 1)
+    before = contents(tmp_path / "raw")
+    folder = tmp_path / "raw" / "data_simulation_small"
+    lost = folder / "layer0001_a4_v1.5.mat"
+    lost.unlink()
+    (folder / ".layer0001_a4_v1.5.mat.999.tmp").write_bytes(b"half")
+    kept = folder / "layer0002_a1_v1.mat"
+    stamp = kept.stat().st_mtime_ns
+    again = collect(settings, [print_], 1)
+    assert kept.stat().st_mtime_ns == stamp
+    assert contents(tmp_path / "raw") == before
+    assert sorted(again, key=repr) == sorted(whole, key=repr)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"seed": 4}, "seed"),
+        ({"printer": printer().with_stiffness_scale(1.1)}, "printer"),
+    ],
+)
+def test_layers_of_other_settings_are_never_mixed(
+    tmp_path: Path, changes: dict[str, object], key: str
+) -> None:
+    small = {"variants": (Variant(),), "layers": 1}
+    print_ = source(tmp_path)
+    collect(collection(tmp_path / "raw", **small), [print_], 1)
+    with pytest.raises(DataError, match=rf"was collected with {key} .*clear .*_small"):
+        collect(collection(tmp_path / "raw", **small, **changes), [print_], 1)
+
+
+def test_other_sample_rate_and_source_are_told_apart(tmp_path: Path) -> None:
+    small = {"variants": (Variant(),), "layers": 1}
+    collect(collection(tmp_path / "raw", **small), [source(tmp_path)], 1)
+    with pytest.raises(DataError, match="was collected with sample_rate_hz 200"):
+        collect(collection(tmp_path / "raw", **small, sample_rate_hz=250.0), [source(tmp_path)], 1)
+    with pytest.raises(DataError, match="was collected with source_sha256"):
+        collect(collection(tmp_path / "raw", **small), [source(tmp_path, 4)], 1)
+
+
+@pytest.mark.parametrize("rate", [100.0, 150.0, 500.0, 1000.0])
+def test_any_sample_rate(tmp_path: Path, rate: float) -> None:
+    settings = collection(tmp_path, variants=(Variant(),), layers=1, sample_rate_hz=rate)
+    assert settings.simulation_rate >= SIMULATION_RATE_HZ
+    (figures,) = collect(settings, [source(tmp_path)], 1)
+    motion = plan(small_program(2), printer().limits)
+    begin, end = motion.layer_span(1)
+    assert figures.points == pytest.approx((end - begin) * rate, abs=2)
+
+
+def test_unusable_settings_name_their_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sample_rate_hz: got 0"):
+        collection(tmp_path, sample_rate_hz=0.0)
+    with pytest.raises(ConfigError, match="seed: got -1"):
+        collection(tmp_path, seed=-1)
+    with pytest.raises(ConfigError, match="workers: got 0"):
+        collect(collection(tmp_path), [source(tmp_path)], 0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_of_workers_come_through(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "far.gcode"
+    path.write_text(small_gcode().replace("X95 ", "X950 "))
+    with pytest.raises(GcodeError, match=r"far\.gcode:\d+: the move leaves the bed"):
+        collect(collection(tmp_path), [Source("far", path)], workers)
+    with pytest.raises(DataError, match="no layer 9, expected 1 to 2"):
+        collect(collection(tmp_path, layers=[9]), [source(tmp_path)], workers)
+
+
+@pytest.mark.parametrize("layer", [2, 6, 41])
+def test_a_layer_starts_in_the_state_of_the_whole_print(layer: int, tmp_path: Path) -> None:
+    """Against one simulation without a break from the print's first motion on."""
+    quiet = printer().without("jitter")
+    motion = plan(load_part("tugboat"), quiet.limits)
+    begin, _ = motion.layer_span(layer)
+    start, stop = max(0.0, begin - 90.0), begin + 1.0
+    whole = sample(motion, SIMULATION_RATE_HZ, start, stop)
+    actual = simulate(quiet, whole, seed=0).xy
+    settings = collection(tmp_path, printer=quiet)
+    params: dict[str, str | float] = {"source_sha256": "x"}
+    record = simulate_layer(settings, motion, "tugboat", layer, Variant(), params)
+    late = record.time <= stop
+    rows = np.searchsorted(whole.time, record.time[late] - 1e-9)
+    np.testing.assert_allclose(record.actual[late], actual[rows], rtol=0, atol=5e-5)
+
+
+def test_lead_in_waits_until_both_axes_have_moved() -> None:
+    motion = plan(small_program(), printer().limits)
+    for layer in (2, 3, 4):
+        begin, _ = motion.layer_span(layer)
+        start = lead_in(motion, begin)
+        time = np.arange(start, begin, 1e-3)
+        moving = np.abs(motion.velocity(time)[:, :2]) > 0.0
+        assert np.all(moving.sum(axis=0) * 1e-3 >= 0.99)
+    assert lead_in(motion, 0.0) == 0.0
+
+
+def test_seeds_depend_on_every_name() -> None:
+    seeds = {
+        seed_of(seed, part, layer, variant)
+        for seed in range(3)
+        for part in ("a", "b")
+        for layer in range(10)
+        for variant in ("v", "w")
+    }
+    assert len(seeds) == 120
+    assert seed_of(1, "a", 2) == seed_of(1, "a", 2)
+
+
+def test_survey_counts_the_files(tmp_path: Path) -> None:
+    shared = (Variant(), Variant(2.0, every=2), Variant(4.0, every=2, start=1))
+    task = survey(collection(tmp_path, variants=shared), source(tmp_path, 3))
+    assert task.files == 3 + 2 + 1
+
+
+def test_sources_of_error_add_up(tmp_path: Path) -> None:
+    motion = plan(small_program(), printer().limits)
+    path = sample(motion, SIMULATION_RATE_HZ, *motion.layer_span(2))
+    found = error_sources(printer(), path)
+    assert set(found.added) == {"linear", *printer().effects}
+    assert found.quadrature**2 + found.cross == pytest.approx(found.total**2, rel=1e-12)
+    whole = simulate(printer(), path, seed=0).xy - path.position[:, :2]
+    assert found.total == pytest.approx(np.sqrt(np.mean(np.sum(whole**2, axis=1))), rel=1e-12)
+    # Friction holds each axis back by 0.1 mm, less where it stands still.
+    assert 0.08 < found.added["friction"] < 0.16
+    assert found.without["friction"] < found.without["jitter"]
+    both = average([found, found])
+    assert both.total == pytest.approx(found.total)
+    split = split_errors(collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], 1)
+    assert split["small"][0] == 2
