@@ -23,17 +23,28 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled  # type: ignore[no-any-return]
 
 
-def _quantisation(start: float, end: float, microstep: float) -> float:
-    """Mean of (nearest microstep − r) while r runs from start to end.
+def _excess(position: float, microstep: float) -> tuple[float, float]:
+    """How far r is beyond the motor's staircase, and the integral of that over r.
 
-    The rounding error s(r) has the antiderivative s²/2, continuous over its jumps.
+    The motor steps to the nearest microstep, over the last tenth before and the first tenth
+    after the middle between two. The integral is periodic, so it has no jumps.
     """
-    from_step = start - microstep * math.floor(start / microstep + 0.5)
-    to_step = end - microstep * math.floor(end / microstep + 0.5)
+    beyond = position - microstep * math.floor(position / microstep + 0.5)
+    flat = 0.4 * microstep
+    left = 0.5 * microstep - abs(beyond)
+    if abs(beyond) <= flat:
+        return beyond, 0.5 * beyond * beyond
+    ramp = 0.1 * microstep
+    integral = 0.5 * flat * (flat + ramp - left * left / ramp)
+    return math.copysign(flat * left / ramp, beyond), integral
+
+
+def _quantisation(start: float, end: float, microstep: float) -> float:
+    """Mean of (where the motor stands − r) while r runs from start to end."""
     travel = end - start
     if abs(travel) < 1e-9:
-        return -0.5 * (from_step + to_step) if from_step * to_step > 0.0 else -from_step
-    return -(to_step - from_step) * (to_step + from_step) / (2.0 * travel)
+        return -_excess(start, microstep)[0]
+    return (_excess(start, microstep)[1] - _excess(end, microstep)[1]) / travel
 
 
 def _ripple(start: float, end: float, amplitude: float, period: float) -> float:
@@ -190,6 +201,7 @@ def _run(
     state[1, 0], state[1, 1] = y, v
 
 
+_excess = _compile(_excess)
 _quantisation = _compile(_quantisation)
 _ripple = _compile(_ripple)
 _belt = _compile(_belt)
