@@ -58,6 +58,7 @@ class EvaluateSettings:
     kinds: Sequence[str] | None = None  # of variants; None: all
     stride: int | None = None  # samples between windows; None: the data's own
     burn_in: int | None = None  # samples; None: what the checkpoint's training left out
+    targets_on: str = "settled"  # which figures the targets judge, of scores.CONDITIONS
     runs: str = "outputs"  # folder whose train/ holds the trainings
     targets: Mapping[str, float | None] = field(default_factory=dict)
     bins: scores.Bins = field(default_factory=scores.Bins)
@@ -65,6 +66,9 @@ class EvaluateSettings:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ConfigError(f"split is {self.split!r}, expected one of {', '.join(SPLITS)}")
+        if self.targets_on not in scores.CONDITIONS:
+            known = ", ".join(scores.CONDITIONS)
+            raise ConfigError(f"targets_on is {self.targets_on!r}, expected one of {known}")
         for key in ("stride", "burn_in"):
             value = getattr(self, key)
             least = 1 if key == "stride" else 0
@@ -199,7 +203,8 @@ def _score(
         first : first + windows.length
     ]
     found["inference"] = measure_inference(cast(Network, checkpoint.network), sample)
-    found["targets"] = scores.check_targets(found, settings.targets)
+    found["targets"] = scores.check_targets(found, settings.targets, settings.targets_on)
+    found["targets_on"] = settings.targets_on
     found["model"] = {
         "name": _name(checkpoint),
         "parameters": count_parameters(checkpoint.network),

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from trajerr.data.atomic import write_atomically
 from trajerr.evaluation import plots
-from trajerr.evaluation.bootstrap import cluster_sums, paired_intervals
+from trajerr.evaluation.bootstrap import ClusterSums, cluster_sums, paired_intervals
 from trajerr.evaluation.predict import Layers, Prediction
 from trajerr.evaluation.style import save_figure
 
@@ -67,16 +67,20 @@ def compare(
                 "windows": found["overall"],
                 "trajectory": found["trajectory"]["overall"],
                 "interval_95": found["trajectory"]["interval_95"],
-                "minus_reference_95": {
-                    key: list(span)
-                    for key, span in paired_intervals(sums[reference], sums[name]).items()
-                },
+                "minus_reference_95": _difference(sums[reference], sums[name]),
                 "step_us_p50": found["inference"]["step_us_p50"],
                 "window_ms_p50": found["inference"]["window_ms_p50"],
             }
             for name, found in scores.items()
         },
     }
+
+
+def _difference(reference: ClusterSums, other: ClusterSums) -> dict[str, list[float]] | None:
+    """Return the intervals of ``other − reference``; ``None`` for a single layer."""
+    if len(reference.count) < 2:
+        return None
+    return {key: list(span) for key, span in paired_intervals(reference, other).items()}
 
 
 def _table(compared: Scores) -> Table:
@@ -86,15 +90,17 @@ def _table(compared: Scores) -> Table:
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for name, found in compared["checkpoints"].items():
-        low, high = (1000 * edge for edge in found["minus_reference_95"]["rmse_mm"])
-        errors = found["trajectory"]
+        errors, span = found["trajectory"], found["minus_reference_95"]
+        apart = (
+            f"{1000 * span['rmse_mm'][0]:+.2f} to {1000 * span['rmse_mm'][1]:+.2f}" if span else ""
+        )
         table.add_row(
             name,
             f"{found['model']['parameters']:,}",
             f"{1000 * errors['mae_mm']:.2f}",
             f"{1000 * errors['rmse_mm']:.2f}",
             f"{errors['r2']:.4f}",
-            "" if name == compared["reference"] else f"{low:+.2f} to {high:+.2f}",
+            "" if name == compared["reference"] else apart,
             f"{found['step_us_p50']:.0f}",
         )
     return table

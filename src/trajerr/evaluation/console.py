@@ -49,7 +49,7 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
     _print_conditions(console, scores)
     _print_methods(console, scores)
     _print_inference(console, scores["inference"])
-    _print_verdict(console, scores["targets"])
+    _print_verdict(console, scores)
     say(RULE)
 
 
@@ -59,6 +59,22 @@ def overlap_warning(shared: list[str]) -> str:
         f"Not unseen data: {len(shared)} layers of this split are in the training data "
         f"({', '.join(shared[:4])}{', …' if len(shared) > 4 else ''})."
     )
+
+
+def condition_name(scores: Mapping[str, Any]) -> str:
+    """Return on which samples the targets are judged."""
+    return {
+        "windows": "windows",
+        "settled": f"windows after {scores['burn_in']} samples",
+        "trajectory": "whole layers, streamed",
+    }[scores["targets_on"]]
+
+
+def target_texts(name: str, target: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a target's value and limit with units, e.g. ``("0.0061 mm", "< 0.02 mm")``."""
+    unit = {"r2": "", "inference_ms": " ms"}.get(name, " mm")
+    sign = ">" if name == "r2" else "<"
+    return f"{target['value']:.4f}{unit}", f"{sign} {target['limit']:g}{unit}"
 
 
 def _plain(console: Console) -> Callable[[str], None]:
@@ -92,12 +108,12 @@ def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
     table.add_row(*_row(settled, scores["settled"]["overall"]))
     streamed = scores["trajectory"]
     table.add_row(*_row("  whole layers, streamed", streamed["overall"]))
-    spans = streamed["interval_95"]
-    table.add_row(
-        "    95 % over layers",
-        *(f"{1000 * spans[k][0]:.2f}–{1000 * spans[k][1]:.2f}" for k in ("mae_mm", "rmse_mm")),
-        f"{spans['r2'][0]:.4f}–{spans['r2'][1]:.4f}",
-    )
+    if spans := streamed["interval_95"]:
+        table.add_row(
+            "    95 % over layers",
+            *(f"{1000 * spans[k][0]:.2f}–{1000 * spans[k][1]:.2f}" for k in ("mae_mm", "rmse_mm")),
+            f"{spans['r2'][0]:.4f}–{spans['r2'][1]:.4f}",
+        )
     console.print()
     console.print(table)
 
@@ -123,15 +139,20 @@ def _print_inference(console: Console, inference: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _print_verdict(console: Console, targets: Mapping[str, Mapping[str, Any]]) -> None:
-    missed = {name: target for name, target in targets.items() if not target["met"]}
-    console.print()
-    if not missed:
-        console.print("[bold green]✓ Model meets performance targets![/]")
+def _print_verdict(console: Console, scores: Mapping[str, Any]) -> None:
+    targets = scores["targets"]
+    if not targets:
         return
-    console.print(f"[bold red]✗ Model misses {len(missed)} of {len(targets)} targets:[/]")
-    for name, target in missed.items():
-        unit = {"r2": "", "inference_ms": " ms"}.get(name, " mm")
-        limit = f"{'above' if name == 'r2' else 'below'} {target['limit']:g}{unit}"
-        value = f"{target['value']:.4f}{unit}"
-        console.print(f"  {NAMES[name]}: {value}, expected {limit}", highlight=False)
+    table = _table(f"  Targets, {condition_name(scores)}", "value", "target", "")
+    for name, target in targets.items():
+        value, limit = target_texts(name, target)
+        mark = "[green]✓[/]" if target["met"] else "[red]✗[/]"
+        table.add_row(f"  {NAMES[name]}", value, limit, mark)
+    console.print()
+    console.print(table)
+    missed = sum(not target["met"] for target in targets.values())
+    console.print()
+    if missed:
+        console.print(f"[bold red]✗ Model misses {missed} of {len(targets)} targets.[/]")
+    else:
+        console.print("[bold green]✓ Model meets performance targets![/]")

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from trajerr.evaluation.console import NAMES, overlap_warning
+from trajerr.evaluation.console import NAMES, condition_name, overlap_warning, target_texts
 from trajerr.evaluation.metrics import magnitude
 from trajerr.evaluation.predict import Layers
 from trajerr.evaluation.style import PATH_COLOURS
@@ -60,7 +60,7 @@ def render(
         [
             _summary(scores),
             "<h2>Targets</h2>",
-            _targets(scores["targets"]),
+            _targets(scores),
             "<h2>Conditions and baselines</h2>",
             _methods(scores),
             "<h2>A layer, sample by sample</h2>",
@@ -146,32 +146,31 @@ def _summary(scores: Scores) -> str:
     )
 
 
-def _targets(targets: Scores) -> str:
-    def row(name: str, target: Scores) -> list[str]:
-        unit = {"r2": "", "inference_ms": " ms"}.get(name, " mm")
-        sign = "> " if name == "r2" else "< "
-        value, limit = f"{target['value']:.4f}{unit}", f"{sign}{target['limit']:g}{unit}"
-        return [NAMES[name], value, limit, "yes" if target["met"] else "no"]
-
-    return _table(
-        ["", "value", "target", "met"], [row(n, t) for n, t in targets.items()], marks=True
+def _targets(scores: Scores) -> str:
+    rows = [
+        [NAMES[name], *target_texts(name, target), "yes" if target["met"] else "no"]
+        for name, target in scores["targets"].items()
+    ]
+    return (
+        f"<p>On {condition_name(scores)}.</p>"
+        f"{_table(['', 'value', 'target', 'met'], rows, marks=True)}"
     )
 
 
 def _methods(scores: Scores) -> str:
     head = ["", "MAE / µm", "RMSE / µm", "R²"]
     streamed, model = scores["trajectory"], scores["model"]["name"]
-    spans = streamed["interval_95"]
     conditions = [
         _figures("windows, as trained", scores["overall"]),
         _figures(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
         _figures("whole layers, streamed", streamed["overall"]),
-        ["95 % interval over layers"]
-        + [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
-        + [f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"],
-        _figures("  x, streamed", streamed["x"]),
-        _figures("  y, streamed", streamed["y"]),
+        _figures("x, streamed", streamed["x"]),
+        _figures("y, streamed", streamed["y"]),
     ]
+    if spans := streamed["interval_95"]:
+        errors = [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
+        share = f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"
+        conditions.append(["streamed, 95 % over layers", *errors, share])
     methods = [_figures(f"{model} (this model)", streamed["overall"])]
     methods += [_figures(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
     if scores["noise_floor_mm"] is not None:

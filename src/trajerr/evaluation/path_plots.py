@@ -66,8 +66,9 @@ def trajectory_comparison(
         axes.set_ylim(centre[1] - side / 2, centre[1] + side / 2)
         axes.set_title(f"{name}  largest {'error' if name == 'A' else 'residual'}")
     handles, labels = places[0].get_legend_handles_labels()
+    enlarged = f" (deviation × {gain:g})" if gain != 1 else ""
     figure.legend(
-        handles, [labels[0], *(f"{label} (deviation × {gain:g})" for label in labels[1:])],
+        handles, [labels[0], *(f"{label}{enlarged}" for label in labels[1:])],
         loc="outside lower center", ncols=3,
     )  # fmt: skip
     return figure

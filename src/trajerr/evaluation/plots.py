@@ -118,7 +118,7 @@ def per_axis_error(
         RMS error that no model can beat; drawn as a line.
     """
     model = next(iter(predictions.values()))
-    figure = new_figure(height=2.9)
+    figure = new_figure(height=1.6 + 0.17 * max(len(groups), 8))
     methods, tail, parts = figure.subplots(1, 3, width_ratios=[1, 0.85, 1.15])
     rmse = {
         name: [UM * root_mean_square_error(p[:, i], target[:, i]) for i in (0, 1)]
@@ -303,7 +303,7 @@ def _fit_text(got: Floats, wanted: Floats) -> str:
 
 @styled
 def comparison(
-    models: Mapping[str, tuple[Mapping[str, float], Mapping[str, Sequence[float]]]],
+    models: Mapping[str, tuple[Mapping[str, float], Mapping[str, Sequence[float]] | None]],
     baselines: Mapping[str, Mapping[str, float]],
 ) -> Figure:
     """Compare models by MAE, RMSE and R², each with its interval; baselines as marks.
@@ -311,7 +311,7 @@ def comparison(
     Parameters
     ----------
     models
-        Name → (``mae_mm rmse_mm r2``, the same names → (low, high)).
+        Name → (``mae_mm rmse_mm r2``, the same names → (low, high) if known).
     baselines
         Name → ``mae_mm rmse_mm r2``.
     """
@@ -322,10 +322,12 @@ def comparison(
     for axes, (key, label) in zip(panels, quantities.items(), strict=True):
         for place, name in enumerate(names):
             if name in models:
-                value, span = models[name][0][key], models[name][1][key]
-                low, high = sorted(_smaller_is_better(key, edge) for edge in span)
-                axes.plot([low, high], [place, place], color=style.BLUE, lw=2, alpha=0.5)
-                axes.plot(_smaller_is_better(key, value), place, "o", ms=4.5, color=style.BLUE)
+                figures, spans = models[name]
+                if spans:
+                    edges = [_smaller_is_better(key, edge) for edge in spans[key]]
+                    axes.plot(edges, [place, place], color=style.BLUE, lw=2, alpha=0.5)
+                value = _smaller_is_better(key, figures[key])
+                axes.plot(value, place, "o", ms=4.5, color=style.BLUE)
             else:
                 axes.plot(
                     _smaller_is_better(key, baselines[name][key]),

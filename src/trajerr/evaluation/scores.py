@@ -32,6 +32,7 @@ TARGETS = (
     "max_mm",
     "inference_ms",
 )
+CONDITIONS = ("windows", "settled", "trajectory")  # on which figures targets can be judged
 AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
 
 
@@ -70,7 +71,7 @@ def baseline_scores(prediction: Prediction, layers: Layers, windows: Windows) ->
     return {"overall": overall, "trajectory": axis_summary(prediction.layers, layers.target)}
 
 
-def check_targets(scores: Scores, limits: Mapping[str, float | None]) -> Scores:
+def check_targets(scores: Scores, limits: Mapping[str, float | None], condition: str) -> Scores:
     """Compare figures with their limits: below it, but for R², which has to exceed it.
 
     Parameters
@@ -79,11 +80,14 @@ def check_targets(scores: Scores, limits: Mapping[str, float | None]) -> Scores:
         :func:`score`'s, with ``inference``.
     limits
         Names of :data:`TARGETS` → limit, or ``None`` for no target.
+    condition
+        Which figures are judged, of :data:`CONDITIONS`.
     """
-    measured = scores["overall"] | {
-        f"{rank}_mm": value for rank, value in scores["percentiles_mm"].items()
+    figures = scores if condition == "windows" else scores[condition]
+    measured = figures["overall"] | {
+        f"{rank}_mm": value for rank, value in figures["percentiles_mm"].items()
     }
-    measured["max_mm"] = scores["max_mm"]
+    measured["max_mm"] = figures["max_mm"]
     measured["inference_ms"] = scores["inference"]["window_ms_p50"]
     return {
         name: {
@@ -155,10 +159,14 @@ def _settled(prediction: NDArray[np.float32], target: NDArray[np.float32], burn_
 
 
 def _streamed(prediction: Prediction, layers: Layers) -> Scores:
-    """Score whole layers, with 95 % intervals over layers."""
+    """Score whole layers, with 95 % intervals over layers if there are several."""
     scores: Scores = dict(axis_summary(prediction.layers, layers.target))
     scores |= tail_summary(prediction.layers, layers.target)
     sums = bootstrap.cluster_sums(prediction.layers, layers.target, layers.cluster)
     scores["n_layers"] = len(sums.count)
-    scores["interval_95"] = {k: list(v) for k, v in bootstrap.intervals(sums).items()}
+    # One layer says nothing about how much layers differ.
+    several = len(sums.count) > 1
+    scores["interval_95"] = (
+        {k: list(v) for k, v in bootstrap.intervals(sums).items()} if several else None
+    )
     return scores
