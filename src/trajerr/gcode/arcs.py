@@ -65,8 +65,8 @@ def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: B
     """
     chord = end - start
     length = np.hypot(*chord.T)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        height = np.sqrt(np.maximum(radius**2 - length**2 / 4, 0.0)) / length
+    square = np.maximum(np.nan_to_num(radius) ** 2 - length**2 / 4, 0.0)
+    height = np.divide(np.sqrt(square), length, out=np.zeros_like(length), where=length > 0)
     height = np.where(clockwise == (radius > 0), -height, height)
     normal = np.column_stack([-chord[:, 1], chord[:, 0]])
     return np.asarray((start + end) / 2 + height[:, None] * normal)
@@ -80,7 +80,7 @@ def _equidistant(start: Floats, end: Floats, centre: Floats) -> Floats:
     share = np.divide(along, square, out=np.zeros_like(along), where=square > 0)
     shift = share[:, None] * chord
     radius = np.hypot(*(start - centre).T)
-    near = np.hypot(*shift.T) <= 0.05 * radius
+    near = (np.hypot(*shift.T) <= 0.1 * radius) & ~_radius_mismatch(start, end, centre)
     return np.asarray(np.where(near[:, None], centre + shift, centre))
 
 

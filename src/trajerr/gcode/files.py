@@ -10,6 +10,7 @@ from trajerr.gcode.program import Ints
 
 _SAMPLE_BYTES = 1 << 16
 _FOREIGN_SHARE = 0.1  # of control bytes, beyond which a file is no text
+_FOREIGN_BYTES = 8  # a few are but stray characters in a comment
 _MAGIC = {
     b"GCDE": "binary G-code (.bgcode), expected text: switch binary G-code off in the slicer",
     b"PK\x03\x04": "a zip archive (.3mf?), expected the G-code text inside it",
@@ -69,7 +70,7 @@ def check_content(text: bytes, where: str) -> None:
         raise GcodeError(f"{where}:{line}: binary data (a zero byte), expected text")
     sample = np.frombuffer(text[:_SAMPLE_BYTES], dtype=np.uint8)
     control = (sample < 32) & ~np.isin(sample, (9, 10, 12, 13))
-    if control.mean() > _FOREIGN_SHARE:
+    if control.sum() > max(_FOREIGN_SHARE * len(sample), _FOREIGN_BYTES):
         line = text.count(b"\n", 0, int(np.argmax(control))) + 1
         raise GcodeError(f"{where}:{line}: binary data, expected text")
 

@@ -12,7 +12,8 @@ from trajerr.gcode.layers import number_layers
 from trajerr.gcode.modal import STILL, Rows
 from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
 
-MAX_COORDINATE = 1e6  # mm; no printer is a kilometre long
+# mm; no printer is a kilometre long, and 100 km of filament weigh 300 kg
+_FARTHEST = np.array([1e6, 1e6, 1e6, 1e8])
 _XY_WORDS = [0, 1, 5, 6, 7]  # X Y I J R
 
 
@@ -66,12 +67,12 @@ def _check_rows(rows: Rows, where: str) -> None:
     if lost.any():
         line = rows.line[int(np.argmax(lost))] + 1
         raise GcodeError(f"{where}:{line}: coordinates without a command, expected G0 to G3 before")
-    far = ~(np.abs(rows.position[1:, :3]) <= MAX_COORDINATE)
+    far = ~(np.abs(rows.position[1:]) <= _FARTHEST)
     if far.any():
         row, axis = (int(i[0]) for i in np.nonzero(far))
         raise GcodeError(
-            f"{where}:{rows.line[row] + 1}: {'XYZ'[axis]} reaches {rows.position[row + 1, axis]:g} "
-            f"mm, expected at most {MAX_COORDINATE:g} mm"
+            f"{where}:{rows.line[row] + 1}: {'XYZE'[axis]} reaches "
+            f"{rows.position[row + 1, axis]:g} mm, expected at most {_FARTHEST[axis]:g} mm"
         )
 
 

@@ -6,6 +6,7 @@ resolved over the whole file (:mod:`~trajerr.gcode.modal`).
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _E_RULES = {
     "marlin": "either",
     "reprapfirmware": "apart",
 }
+_KLIPPER = re.compile(rb"^(?:SET_VELOCITY_LIMIT|SET_PRESSURE_ADVANCE|EXCLUDE_OBJECT_)", re.M | re.I)
 
 
 def read_program(path: Path) -> Program:
@@ -121,4 +123,4 @@ def _flavor(text: bytes, slicer: dict[str, str]) -> str:
     named = slicer.get("gcode_flavor", "").lower()
     if named:
         return named
-    return "klipper" if b"\nSET_VELOCITY_LIMIT" in text else ""
+    return "klipper" if _KLIPPER.search(text) else ""

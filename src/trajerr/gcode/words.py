@@ -86,7 +86,7 @@ def commands(code: str) -> Iterator[Command]:
         is_classic = name[1:2].isdigit() or not name
         end = len(code)
         if is_classic and name not in TEXT_COMMANDS:
-            following = _NEXT_COMMAND.search(_QUOTED.sub(_blank, code), begin)
+            following = _NEXT_COMMAND.search(_QUOTED.sub(_blank, code), max(begin, 1))
             end = following.start() if following else end
         yield Command(name, code[begin:end])
         code = code[end:].strip()
