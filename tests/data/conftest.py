@@ -1,4 +1,6 @@
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ RecordMaker = Callable[..., LayerRecord]
 CollectionMaker = Callable[..., list[Path]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record() -> RecordMaker:
     """Records of a smooth wandering path with an error of about 0.1 mm."""
 
@@ -52,36 +54,42 @@ def make_record() -> RecordMaker:
     return make
 
 
+def write_collection(
+    root: Path,
+    make_record: RecordMaker,
+    parts: tuple[str, ...] = ("cube", "cone"),
+    layers: int = 6,
+    variants: tuple[str, ...] = ("a1.0_v1.0", "a2.0_v1.0"),
+    **options: object,
+) -> list[Path]:
+    paths = []
+    for part in parts:
+        for layer in range(1, layers + 1):
+            for variant in variants:
+                path = root / f"data_simulation_{part}" / f"layer{layer:04d}_{variant}.mat"
+                write_layer(path, make_record(part, layer, variant, **options))
+                paths.append(path)
+    return paths
+
+
 @pytest.fixture
 def make_collection(tmp_path: Path, make_record: RecordMaker) -> CollectionMaker:
-    """Layer files of two parts, six layers, two variants each, 200 samples."""
+    """Layer files below ``raw``: two parts, six layers, two variants each, 200 samples."""
+    return partial(write_collection, tmp_path / "raw", make_record)
 
-    def make(
-        parts: tuple[str, ...] = ("cube", "cone"),
-        layers: int = 6,
-        variants: tuple[str, ...] = ("a1.0_v1.0", "a2.0_v1.0"),
-        **options: object,
-    ) -> list[Path]:
-        paths = []
-        for part in parts:
-            for layer in range(1, layers + 1):
-                for variant in variants:
-                    folder = tmp_path / "raw" / f"data_simulation_{part}"
-                    path = folder / f"layer{layer:04d}_{variant}.mat"
-                    write_layer(path, make_record(part, layer, variant, **options))
-                    paths.append(path)
-        return paths
 
-    return make
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory, make_record: RecordMaker) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_collection(folder / "raw", make_record)
+    settings = PrepareSettings(
+        (str(folder / "raw"),), sequence_length=32, split=SplitSettings(seed=1)
+    )
+    prepare(settings, folder / "processed")
+    return folder / "processed"
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, make_collection: CollectionMaker) -> Path:
-    """A prepared folder of layout ``sequences``: windows of 32 samples."""
-    make_collection()
-    root = tmp_path / "processed"
-    settings = PrepareSettings(
-        (str(tmp_path / "raw"),), sequence_length=32, split=SplitSettings(seed=1)
-    )
-    prepare(settings, root)
-    return root
+def prepared(tmp_path: Path, prepared_once: Path) -> Path:
+    """A prepared folder of layout ``sequences``, to read and to break: windows of 32 samples."""
+    return Path(shutil.copytree(prepared_once, tmp_path / "processed"))

@@ -49,6 +49,20 @@ def test_a_small_test_split_draws_from_every_source():
             assert {g.source for g, s in assigned.items() if s == split} == set("abcd")
 
 
+@given(st.sets(st.integers(1, 300), min_size=3), st.integers(0, 99))
+def test_a_source_is_split_alike_under_another_name(layers, seed):
+    first, second = (
+        {
+            g.layer: s
+            for g, s in assign_splits(
+                [Group(name, n) for n in layers], SplitSettings(seed=seed)
+            ).items()
+        }
+        for name in ("v7", "v73")
+    )
+    assert first == second
+
+
 def test_seeds_differ():
     found = [Group("a", layer) for layer in range(1, 21)]
     outcomes = {

@@ -122,6 +122,12 @@ def _stage(
     if len(rates) > 1:
         found = ", ".join(f"{file} has {rate:g} Hz" for rate, file in sorted(rates.items()))
         raise DataError(f"sample rates differ: {found}; sample_rate_hz=NUMBER resamples all to it")
+    if not any(record.pieces for record in staged):
+        short = sum(record.faults.get("short", 0) for record in staged)
+        raise DataError(
+            f"no layer is long enough: {short} pieces are shorter than sequence_length "
+            f"{settings.sequence_length} and the {HISTORY} samples before it"
+        )
     return sorted(staged, key=lambda s: s.key)
 
 

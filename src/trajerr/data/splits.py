@@ -142,12 +142,16 @@ def _assign_parts(parts: list[str], settings: SplitSettings) -> dict[str, str]:
 
 
 def _in_turn(groups: list[Group], seed: int) -> list[Group]:
-    """Order groups at random, one of each source before the second of any."""
+    """Order groups at random, one of each source before the second of any.
+
+    Within a source the order depends on the layers' numbers and not on the source's name:
+    the same files in a folder of another name are split alike.
+    """
     by_source: dict[str, list[Group]] = {}
-    for group in sorted(groups, key=lambda g: _rank(seed, f"{g.source}:{g.layer}")):
+    for group in sorted(groups, key=lambda g: _rank(seed, f"layer {g.layer}")):
         by_source.setdefault(group.source, []).append(group)
     turn = {g: i for found in by_source.values() for i, g in enumerate(found)}
-    return sorted(groups, key=lambda g: (turn[g], _rank(seed, f"turn {turn[g]}:{g.source}")))
+    return sorted(groups, key=lambda g: (turn[g], _rank(seed, f"turn {turn[g]} {g.source}")))
 
 
 def _fill(count: int, ratios: Mapping[str, float], what: str) -> list[str]:

@@ -1,0 +1,272 @@
+import warnings
+from itertools import pairwise
+
+import lightning
+import pytest
+import torch
+
+from trajerr.data import datamodule
+from trajerr.data.datamodule import PrinterDataModule
+from trajerr.data.preparation import PrepareSettings, prepare
+from trajerr.data.stats import read_stats
+from trajerr.data.store import open_split
+from trajerr.errors import ConfigError, DataError
+
+
+def epoch(module: PrinterDataModule, number: int) -> list[dict[str, torch.Tensor]]:
+    """All training batches of one epoch, as Lightning would ask for them."""
+    loader = module.train_dataloader()
+    loader.sampler.set_epoch(number)
+    return list(loader)
+
+
+def equal(first, second) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(a[name], b[name]) for a, b in zip(first, second, strict=True) for name in a
+    )
+
+
+def test_evaluation_goes_through_all_windows_in_order(prepared):
+    module = PrinterDataModule(prepared, batch_size=7)
+    for split, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
+        expected = [
+            s.features[a : a + 32]
+            for s in open_split(prepared, split).sequences
+            for a in range(0, len(s) - 31, 4)
+        ]
+        batches = list(loader)
+        assert len(loader) == len(batches) == -(-len(expected) // 7)
+        assert torch.equal(torch.cat([b["input_features"] for b in batches]), torch.stack(expected))
+    assert equal(list(module.predict_dataloader()), list(module.test_dataloader()))
+
+
+def test_batches_are_contiguous_float32_of_the_designed_shapes(prepared):
+    batch = next(iter(PrinterDataModule(prepared, batch_size=16).train_dataloader()))
+    shapes = {name: tuple(tensor.shape) for name, tensor in batch.items()}
+    assert shapes == {
+        "input_features": (16, 32, 15),
+        "trajectory_targets": (16, 32, 2),
+        "thermal_targets": (16, 32, 3),
+    }
+    assert all(t.is_contiguous() and t.dtype == torch.float32 for t in batch.values())
+
+
+def test_training_windows_are_slices_at_any_offset(prepared):
+    module = PrinterDataModule(prepared, batch_size=16, samples_per_epoch=320)
+    sequences = open_split(prepared, "train").sequences
+    known = {
+        s.features[a].numpy().tobytes(): s.features[a : a + 32]
+        for s in sequences
+        for a in range(len(s) - 31)
+    }
+    batches = epoch(module, 0)
+    assert len(batches) == len(module.train_dataloader()) == 20
+    windows = torch.cat([b["input_features"] for b in batches])
+    for window in windows:
+        assert torch.equal(window, known[window[0].numpy().tobytes()])
+    assert len({w[0].numpy().tobytes() for w in windows}) > 250
+
+
+def test_an_epoch_depends_on_seed_and_number_alone(prepared):
+    options = {"batch_size": 16, "augment_noise": 0.1}
+    first, second = (PrinterDataModule(prepared, **options) for _ in range(2))
+    epochs = [epoch(first, number) for number in range(3)]
+    assert equal(epoch(second, 2), epochs[2])  # resumed: epochs 0 and 1 were never drawn
+    assert all(not equal(a, b) for a, b in pairwise(epochs))
+    other = PrinterDataModule(prepared, seed=1, **options)
+    assert not equal(epoch(other, 0), epochs[0])
+
+
+def test_workers_change_nothing(prepared):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process with threads
+        alone = PrinterDataModule(prepared, batch_size=16, augment_noise=0.1)
+        helped = PrinterDataModule(prepared, batch_size=16, augment_noise=0.1, num_workers=2)
+        assert equal(epoch(helped, 1), epoch(alone, 1))
+        assert equal(list(helped.val_dataloader()), list(alone.val_dataloader()))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_an_epoch_without_overlap(prepared, monkeypatch, world):
+    options = {"batch_size": 16, "samples_per_epoch": 200}
+    whole = epoch(PrinterDataModule(prepared, **options), 4)
+    shares = []
+    for rank in range(world):
+        monkeypatch.setattr(datamodule, "_rank_and_world", lambda rank=rank: (rank, world))
+        module = PrinterDataModule(prepared, **options)
+        shares.append(epoch(module, 4))
+        assert len(module.train_dataloader()) == len(shares[-1])
+    assert len({len(share) for share in shares}) == 1
+    together = [batch for turn in zip(*shares, strict=True) for batch in turn]
+    assert equal(together, whole[: len(together)])
+    assert len(whole) - len(together) < world
+
+
+@pytest.mark.parametrize("world", [2, 5, 100])
+def test_processes_evaluate_every_window(prepared, monkeypatch, world):
+    batches = list(PrinterDataModule(prepared, batch_size=7).val_dataloader())
+    seen = []
+    for rank in range(world):
+        monkeypatch.setattr(datamodule, "_rank_and_world", lambda rank=rank: (rank, world))
+        seen.append(list(PrinterDataModule(prepared, batch_size=7).val_dataloader()))
+    assert len({len(share) for share in seen}) == 1
+    together = [batch for turn in zip(*seen, strict=True) for batch in turn]
+    assert equal(together[: len(batches)], batches)
+
+
+def test_incomplete_training_batches_are_left_out_unless_alone(prepared):
+    full = epoch(PrinterDataModule(prepared, batch_size=16, samples_per_epoch=40), 0)
+    assert [len(b["input_features"]) for b in full] == [16, 16]
+    few = epoch(PrinterDataModule(prepared, batch_size=64, samples_per_epoch=40), 0)
+    assert [len(b["input_features"]) for b in few] == [40]
+
+
+def test_noise_is_in_units_of_each_features_deviation(prepared):
+    options = {"batch_size": 32, "samples_per_epoch": 1600}
+    clean = epoch(PrinterDataModule(prepared, **options), 0)
+    noisy = epoch(PrinterDataModule(prepared, augment_noise=0.2, **options), 0)
+    noise = torch.cat(
+        [(n["input_features"] - c["input_features"]) for n, c in zip(noisy, clean, strict=True)]
+    ).double()
+    std = torch.tensor(read_stats(prepared).feature_std).double()
+    measured = noise.std(dim=(0, 1)) / std
+    torch.testing.assert_close(measured, torch.full_like(std, 0.2), rtol=0.03, atol=0.0)
+    for n, c in zip(noisy, clean, strict=True):
+        assert torch.equal(n["trajectory_targets"], c["trajectory_targets"])
+    module = PrinterDataModule(prepared, augment_noise=0.2)
+    assert equal(list(module.val_dataloader()), list(PrinterDataModule(prepared).val_dataloader()))
+
+
+def test_windows_may_be_longer_than_prepared(prepared):
+    module = PrinterDataModule(prepared, sequence_length=100, stride=50)
+    assert next(iter(module.train_dataloader()))["input_features"].shape[1] == 100
+    with pytest.raises(DataError, match="sequence_length is 500, but the longest sequence has 197"):
+        PrinterDataModule(prepared, sequence_length=500).train_dataloader()
+
+
+def test_kinds_select_what_is_trained_and_evaluated_on(tmp_path, make_collection):
+    make_collection(parts=("cube",), kind="nominal")
+    make_collection(parts=("cone",), kind="perturbed")
+    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32)
+    prepare(settings, tmp_path / "out")
+    module = PrinterDataModule(tmp_path / "out", kinds=["perturbed"], eval_kinds=["nominal"])
+    train = {s.metadata["part"] for s in module.open_split("train").sequences}
+    test = {s.metadata["part"] for s in module.open_split("test").sequences}
+    assert (train, test) == ({"cone"}, {"cube"})
+
+
+def test_identity_and_rate_are_checked(prepared):
+    module = PrinterDataModule(prepared)
+    module.require_identity(read_stats(prepared).identity)
+    with pytest.raises(DataError, match=r"split identity is .* was trained with 000000000000"):
+        module.require_identity("0" * 64)
+    with pytest.raises(DataError, match="has 200 Hz, expected 100 Hz"):
+        PrinterDataModule(prepared, sample_rate_hz=100.0).train_dataloader()
+
+
+def test_thermal_targets_are_refused_only_where_needed(tmp_path, make_collection):
+    make_collection(thermal=False)
+    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32)
+    prepare(settings, tmp_path / "out")
+    assert set(next(iter(PrinterDataModule(tmp_path / "out").train_dataloader()))) == {
+        "input_features",
+        "trajectory_targets",
+    }
+    with pytest.raises(DataError, match="thermal targets are needed, but not all its layers"):
+        PrinterDataModule(tmp_path / "out", thermal=True).train_dataloader()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "data.batch_size is 0, expected at least 1"),
+        ({"stride": -1}, "data.stride is -1"),
+        ({"augment_noise": -0.1}, "data.augment_noise is -0.1, expected 0 or more"),
+        ({"num_workers": -1}, "data.num_workers is -1"),
+    ],
+)
+def test_numbers_out_of_range_name_their_key(tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        PrinterDataModule(tmp_path, **options)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="not a prepared folder"):
+        PrinterDataModule(tmp_path).train_dataloader()
+
+
+def test_the_windows_layout_is_refused_for_training(tmp_path, make_collection):
+    make_collection(parts=("cube",), layers=3, variants=("a",))
+    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32, layout="windows")
+    prepare(settings, tmp_path / "out")
+    with pytest.raises(DataError, match="layout is windows, expected sequences"):
+        PrinterDataModule(tmp_path / "out").train_dataloader()
+
+
+class Recorder(lightning.LightningModule):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: dict[int, list[torch.Tensor]] = {}
+        self.validated = 0
+
+    def training_step(self, batch, _index):
+        self.seen.setdefault(self.current_epoch, []).append(batch["input_features"].clone())
+        return self.weight * batch["trajectory_targets"].sum()
+
+    def validation_step(self, batch, _index):
+        self.validated += len(batch["input_features"])
+
+    def predict_step(self, batch, _index):
+        return batch["input_features"]
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+# Lightning advises workers, which this loader does not need, and calls torch's old names.
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
+def test_lightning_draws_the_same_epochs_and_resumes_them(prepared, tmp_path):
+    def trainer(epochs: int) -> lightning.Trainer:
+        return lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+        )
+
+    data, whole = PrinterDataModule(prepared, batch_size=64), Recorder()
+    trainer(3).fit(whole, datamodule=data)
+    assert whole.validated == 3 * read_stats(prepared).splits["val"].windows + _sanity(data)
+    for number in range(3):
+        expected = [b["input_features"] for b in epoch(data, number)]
+        assert all(map(torch.equal, whole.seen[number], expected))
+    first, begun = trainer(2), Recorder()
+    first.fit(begun, datamodule=PrinterDataModule(prepared, batch_size=64))
+    first.save_checkpoint(tmp_path / "half.ckpt")
+    resumed = Recorder()
+    trainer(3).fit(
+        resumed,
+        datamodule=PrinterDataModule(prepared, batch_size=64),
+        ckpt_path=tmp_path / "half.ckpt",
+        weights_only=True,
+    )
+    assert list(resumed.seen) == [2]
+    assert all(map(torch.equal, resumed.seen[2], whole.seen[2]))
+    predicted = trainer(1).predict(resumed, datamodule=data)
+    assert torch.equal(
+        torch.cat(predicted), torch.cat([b["input_features"] for b in data.test_dataloader()])
+    )
+
+
+def _sanity(data: PrinterDataModule) -> int:
+    """Windows in the two batches that Lightning validates before it trains."""
+    return sum(
+        len(b["input_features"]) for b, _ in zip(data.val_dataloader(), range(2), strict=False)
+    )
