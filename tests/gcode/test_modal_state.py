@@ -97,6 +97,23 @@ def test_m400_and_tool_changes_bring_motion_to_rest() -> None:
     assert moves.stop.tolist() == [False, False, True, False, True]
 
 
+def test_m400_may_name_a_time() -> None:
+    moves = read("G1 X1", "M400 P300", "G1 X2").moves
+    assert moves.pause.tolist() == [0, 0.3, 0]
+
+
+@pytest.mark.parametrize("line", ["G1X10Y20E5", "g1x10y20e5", "G1 X10Y20E5", "G1X10Y20E-5"])
+def test_words_without_blanks_are_no_exponents(line: str) -> None:
+    assert ends(line)[0][:3] == [10, 20, 0]
+    assert abs(ends(line)[0][3]) == 5
+
+
+def test_carriage_returns_alone_end_lines() -> None:
+    program = parse_program(b"; old\rG1 X1 ; one\rG1 X2\r", "mac")
+    assert program.moves.line.tolist() == [1, 2]
+    assert program.line(1) == b"G1 X1 ; one\r"
+
+
 def test_extruder_continues_over_a_tool_change() -> None:
     assert ends("M83", "G1 X1 E1", "T1", "G1 X2 E1")[-1] == [2, 0, 0, 2]
 

@@ -39,7 +39,7 @@ _UNSUPPORTED = {
 # The firmware lets motion come to rest: it probes, parks, waits for a person or a tool.
 _STOPPING = frozenset(
     {"G12", "G27", "G29", "G30", "G31", "G32", "G33", "G34", "G76", "G80", "G81"}
-    | {"M0", "M1", "M25", "M226", "M400", "M600", "M601", "M701", "M702"}
+    | {"M0", "M1", "M25", "M226", "M600", "M601", "M701", "M702"}
     | {"PAUSE", "TEMPERATURE_WAIT", "START_PRINT", "PRINT_START"}
 )
 
@@ -209,7 +209,11 @@ class Interpreter:
             self.nozzle.change(self._line, self._tool_targets.get(tool, self.nozzle.current))
             self.stops.append(self._line)
 
-    def _wait(self) -> None:
+    def _wait(self, body: str) -> None:
+        """Apply M400; Bambu's takes a time to wait as well."""
+        words = text.loose_words(body)
+        if words.get("S") or words.get("P"):
+            self._dwell(body)
         self.stops.append(self._line)
 
     def _arc_centre(self, absolute: bool) -> None:
@@ -250,7 +254,7 @@ _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
     "M107": lambda i, body: i._set_fan(body, on=False),
     "M200": Interpreter._volumetric,
     "M220": Interpreter._speed_percentage,
-    "M400": lambda i, _: i._wait(),
+    "M400": Interpreter._wait,
     "SET_HEATER_TEMPERATURE": Interpreter._heat_named,
     "START_PRINT": Interpreter._start_print,
     "PRINT_START": Interpreter._start_print,

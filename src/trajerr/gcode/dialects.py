@@ -8,14 +8,15 @@ from trajerr.gcode.timeline import Timeline
 
 _HEADER_BYTES = 1 << 16
 _GENERATED = re.compile(
-    rb"(?:generated|sliced)[ _](?:by|with)[: ]+([A-Za-z][A-Za-z0-9_+-]*?)(?:\(R\))?"
+    rb"(?:generated|sliced)[ _](?:by|with)[: ]+([A-Za-z][A-Za-z0-9_+ -]{0,40}?)(?:\(R\))?"
     rb"(?:[ _]Version)?[ _-]+[vV]?(\d+(?:\.\d+)*)",
     re.IGNORECASE,
 )
 _BARE_NAME = re.compile(
-    rb"^; *(BambuStudio|OrcaSlicer|Creality_Print|KISSlicer|ideaMaker|SuperSlicer)"
+    rb"^; *(?:Generated (?:by|with) )?"
+    rb"(BambuStudio|OrcaSlicer|Creality_Print|KISSlicer|ideaMaker|Cura_SteamEngine|PrusaSlicer)"
     rb"[ _-]*(?:version )?[vV]?(\d[\d.]*)?",
-    re.MULTILINE,
+    re.MULTILINE | re.IGNORECASE,
 )
 _NAMES = {"Cura_SteamEngine": "Cura", "Creality_Print": "Creality Print"}
 
@@ -93,7 +94,7 @@ class CommentReader:
             self._set_feature(line, value)
         elif key == "LAYER":
             self._mark("number" if _is_integer(value) else "height", line)
-        elif key == "Z" or (not key and _is_number(value)):
+        elif key in ("Z", "") and _is_number(value):
             self._mark("height", line)
 
     def _read_phrase(self, line: int, phrase: str) -> None:
@@ -103,6 +104,8 @@ class CommentReader:
             self._mark("object", line)
         elif phrase.startswith("feature "):
             self._set_feature(line, phrase[8:])
+        elif phrase.startswith("'") and feature_type(phrase.split("'")[1]) is not None:
+            self._set_feature(line, phrase.split("'")[1])
         elif phrase[:1].isdigit():
             if _is_number(phrase):
                 self._mark("height", line)

@@ -76,8 +76,12 @@ def check_content(text: bytes, where: str) -> None:
 
 
 def find_lines(text: bytes) -> Ints:
-    """Return the byte offset of each line and of the end, shape (L+1,)."""
-    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")) + 1
+    """Return the byte offset of each line and of the end, shape (L+1,).
+
+    Lines end in LF or CRLF; a lone CR ends them only in a file that has no LF at all.
+    """
+    ending = ord("\n") if b"\n" in text else ord("\r")
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ending) + 1
     if not len(ends) or ends[-1] != len(text):
         ends = np.append(ends, len(text))
     return np.concatenate([[0], ends]).astype(np.int64)

@@ -145,8 +145,9 @@ _READERS = {
 def initial_limits(slicer: Mapping[str, str]) -> LimitSettings:
     """Return the machine limits of a slicer's configuration, where it has them.
 
-    PrusaSlicer, SuperSlicer, OrcaSlicer, Bambu Studio and Creality Print share these keys;
-    of a comma list the first value is that of the normal mode.
+    PrusaSlicer, SuperSlicer, OrcaSlicer, Bambu Studio and Creality Print share these keys
+    (but ``machine_max_speed_x`` for ``machine_max_feedrate_x``); of a comma list the first
+    value is that of the normal mode.
     """
     if slicer.get("machine_limits_usage") == "ignore":
         return LimitSettings()
@@ -159,7 +160,7 @@ def initial_limits(slicer: Mapping[str, str]) -> LimitSettings:
         return tuple(first(f"max_{quantity}_{axis.lower()}") for axis in AXES)
 
     return LimitSettings(
-        max_velocity=axes("feedrate"),
+        max_velocity=tuple(a or b for a, b in zip(axes("feedrate"), axes("speed"), strict=True)),
         max_acceleration=axes("acceleration"),
         jerk=axes("jerk"),
         print_acceleration=first("max_acceleration_extruding"),

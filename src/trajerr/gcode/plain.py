@@ -107,6 +107,8 @@ def _plain_lines(data: Bytes, starts: Ints, ends: Ints) -> Bools:
     odd = np.empty(len(data), dtype=bool)
     odd[0] = _FOREIGN[data[0]]
     odd[1:] = _FOREIGN[here] | (_BLANK[before] & _NUMBER[here]) | (_SIGN[here] & ~_LETTER[before])
+    odd[1:] |= (here == ord("e")) & _NUMBER[before]  # perhaps an exponent: look closer
+    odd[2:] |= (before[1:] == ord("E")) & _NUMBER[before[:-1]] & _SIGN[here[1:]]
     positions = np.flatnonzero(odd)
     clean = np.searchsorted(positions, starts) == np.searchsorted(positions, ends)
     return np.asarray(plain & clean)

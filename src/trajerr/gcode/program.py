@@ -42,7 +42,7 @@ class MoveKind(IntEnum):
     PRINT = 0  # moves in the plane and extrudes
     TRAVEL = 1  # moves without extruding (wipes, z-hops included)
     EXTRUDER = 2  # moves the extruder only: retract, unretract
-    PAUSE = 3  # does not move: dwell, homing, waiting for a temperature
+    PAUSE = 3  # plans no motion: dwell, waiting, homing (which ends elsewhere than it starts)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Moves:
     center: Floats  # (M, 2) arc centre x y; NaN where straight. Start and end are equally far
     #   from it but for arcs that nearly close: there let the radius run from one to the other.
     sweep: Floats  # (M,) signed arc angle, rad, counter-clockwise positive; 0 where straight
-    feedrate: Floats  # (M,) mm/s, as commanded
+    feedrate: Floats  # (M,) mm/s, as commanded, with the speed factor (M220) in force
     kind: NDArray[np.uint8]  # (M,) MoveKind
     feature: NDArray[np.uint8]  # (M,) FeatureType
     layer: NDArray[np.int32]  # (M,) 1 is the first layer; 0 comes before it

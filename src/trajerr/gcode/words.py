@@ -17,6 +17,9 @@ _QUOTED = re.compile(r'"[^"]*"?')
 _LINE_NUMBER = re.compile(r"N\s*(\d+)\s*", re.IGNORECASE)
 _CHECKSUM = re.compile(rb"\*\s*(\d{1,3})\s*$")
 
+# 1e-05 or 1E+09 as programs print floats; but "Y10E5" without blanks is two words.
+_EXPONENT = re.compile(r"[A-Za-z][-+\d.]*[\d.](?:[eE][+-]\d{2,3}(?![\d.])|e[+-]?\d)")
+
 # What follows these is free text, never words.
 TEXT_COMMANDS = frozenset({"M16", "M23", "M28", "M30", "M32", "M36", "M98", "M117", "M118", "M486"})
 MAX_VALUE = 1e15  # beyond this a value is a slip of the keyboard in any unit
@@ -106,6 +109,9 @@ def words(body: str) -> dict[str, float | None]:
     """
     result: dict[str, float | None] = {}
     position = 0
+    exponent = _EXPONENT.search(body)
+    if exponent and (exponent[0].isupper() or not body.islower()):
+        raise GcodeError(f"{_token(body, exponent.start())!r} has an exponent, expected decimals")
     while position < len(body):
         found = _WORD.match(body, position)
         if not found:

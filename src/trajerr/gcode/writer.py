@@ -72,16 +72,14 @@ def _with_endings(lines: list[bytes], program: Program, index: int) -> list[byte
     inner = ending or line_ending(program.line(0)) or b"\n"
     last = len(lines) - 1
     return [
-        line if line.endswith(b"\n") else line + (ending if i == last else inner)
+        line if line.endswith((b"\n", b"\r")) else line + (ending if i == last else inner)
         for i, line in enumerate(lines)
     ]
 
 
 def line_ending(line: bytes) -> bytes:
-    """Return the bytes that end a line: CRLF, LF, or nothing at the end of a file."""
-    if line.endswith(b"\r\n"):
-        return b"\r\n"
-    return b"\n" if line.endswith(b"\n") else b""
+    """Return the bytes that end a line: CRLF, LF, CR, or nothing at the end of a file."""
+    return next((e for e in (b"\r\n", b"\n", b"\r") if line.endswith(e)), b"")
 
 
 @dataclass
