@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 
 from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
@@ -27,7 +28,7 @@ DEVIATION_BAND_HZ = 45.0  # about twice the soft study's natural frequencies
 DEVIATION_CORNER_HZ = 6.0  # from here on a perturbation falls with 1/f, as a correction does
 ITERATIONS = (1, 16)  # from a first guess to nearly converged
 LEARNING_RATE = 0.4
-LEARNING_GRID_HZ = 1000.0
+CHANGE_GRID_HZ = 1000.0  # more than ten times what a change holds
 FADE_S = 0.25  # a change of the command grows from zero within this time
 
 
@@ -138,9 +139,9 @@ def _perturb(
 ) -> tuple[Trajectory, dict[str, str | float]]:
     random = np.random.default_rng(seed)
     level = float(np.exp(random.uniform(*np.log(DEVIATION_MM))))
-    xy = trajectory.position[:, :2]
-    drift = level * smooth_noise(random, len(trajectory), trajectory.sample_rate)
-    changed = trajectory.with_xy(xy + drift * fade_in(trajectory)[:, None])
+    coarse = _thinned(trajectory)
+    drift = level * smooth_noise(random, len(coarse), coarse.sample_rate)
+    changed = _shifted(trajectory, coarse, drift * fade_in(coarse)[:, None])
     return changed, {"deviation_rms_mm": level}
 
 
@@ -164,14 +165,19 @@ def _precompensate(
     for _ in range(iterations):
         command = learn(printer, nominal, command, seed, rate=LEARNING_RATE)
     change = command.position[:, :2] - nominal.position[:, :2]
-    fine = [np.interp(trajectory.time, nominal.time, column) for column in change.T]
-    changed = trajectory.with_xy(trajectory.position[:, :2] + np.column_stack(fine))
+    changed = _shifted(trajectory, nominal, change)
     return changed, {"iterations": float(iterations), "linear_start": float(linear_start)}
 
 
+def _shifted(trajectory: Trajectory, coarse: Trajectory, change: Floats) -> Trajectory:
+    """Return a trajectory moved by a change (M, 2) mm that is known on a coarser grid."""
+    fine = [np.interp(trajectory.time, coarse.time, column) for column in change.T]
+    return trajectory.with_xy(trajectory.position[:, :2] + np.column_stack(fine))
+
+
 def _thinned(trajectory: Trajectory) -> Trajectory:
-    """Return every few samples: a correction holds nothing fast, so learning may be coarse."""
-    every = max(1, int(trajectory.sample_rate / LEARNING_GRID_HZ))
+    """Return every few samples: changes of a command are slow against the plant's grid."""
+    every = max(1, int(trajectory.sample_rate / CHANGE_GRID_HZ))
     rest = ActualMotion(trajectory.position[:, :2], None)
     return decimate(trajectory, rest, trajectory.sample_rate / every)[0]
 
@@ -207,7 +213,8 @@ def smooth_noise(random: np.random.Generator, count: int, sample_rate: float) ->
     sample_rate
         Hz.
     """
-    length = max(count, int(sample_rate))  # at least a second: bins enough to shape
+    # At least a second, so that there are bins to shape; no large prime, so that it is fast.
+    length = next_fast_len(max(count, int(sample_rate)), real=True)
     frequency = np.fft.rfftfreq(length, 1.0 / sample_rate)
     used = (frequency > 0.0) & (frequency <= DEVIATION_BAND_HZ)
     weight = 1.0 / np.hypot(1.0, frequency[used] / DEVIATION_CORNER_HZ)
