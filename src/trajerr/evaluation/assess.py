@@ -194,7 +194,7 @@ def _score(
     burn_in = checkpoint.burn_in if settings.burn_in is None else settings.burn_in
     found |= scores.score(prediction, layers, windows, burn_in=burn_in, bins=settings.bins)
     found["baselines"] = {
-        name: scores.baseline_scores(other, layers, windows)
+        name: scores.baseline_scores(other, layers, windows, burn_in)
         for name, other in material.baselines.items()
     }
     found["noise_floor_mm"] = material.noise_floor_mm

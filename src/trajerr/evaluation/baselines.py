@@ -6,23 +6,23 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
-from trajerr.data.features import FEATURES
 from trajerr.data.stats import Stats
 from trajerr.data.store import Split
-from trajerr.dynamics.axis import AxisParameters, recurrence
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, noise_floor
 from trajerr.dynamics.printer import Printer
 from trajerr.evaluation.predict import Layers, Network, Prediction, Windows, predict
 from trajerr.models.fir import FirNetwork
+from trajerr.models.physics import PhysicsNetwork
 from trajerr.motion.trajectory import Trajectory
 
 Singles = NDArray[np.float32]
 
 TAPS = 40  # 0.2 s at 200 Hz, one settling time of a soft printer
+SUBSTEPS = 2  # steps of the axis equation a sample; 8 change its RMSE by 0.1 µm
+NO_FRICTION = 1e-6  # mm/s²: the network keeps its logarithm
 RIDGES = (1e-8, 1e-6, 1e-4, 1e-2)
-NOISE_SECONDS = 30.0  # of motion, to measure a floor of a few µm to a few per cent
+NOISE_SECONDS = 400.0  # of motion that the floor is measured on: a few seconds of simulation
 
 
 def predict_zero(layers: Layers, windows: Windows) -> Prediction:
@@ -52,30 +52,22 @@ def predict_fir(train: Split, val: Split, split: Split, windows: Windows) -> Pre
 
 
 def predict_physics(printer: Printer, split: Split, windows: Windows) -> Prediction:
-    """Predict with the axis equation's linear part and the printer's own parameters.
+    """Predict with the axis equation alone and the printer's own parameters.
 
-    Exact sampling of the second-order axis (:func:`trajerr.dynamics.axis.recurrence`), from
-    rest; what it leaves is friction, belt, ripple and noise.
+    Natural frequency, damping and Coulomb friction as the data was simulated with; what it
+    leaves is the belt's varying stiffness, ripple, noise, and the sampling of the command.
     """
-    columns = [FEATURES.index(name) for name in ("ax", "ay")]
-    rate = split.stats.sample_rate_hz
-    drives = [s.features[:, columns].numpy().astype(np.float64) for s in split.sequences]
-    whole = [_linear_response(printer, drive, rate) for drive in drives]
-    cuts = windows.cut(np.concatenate(drives).astype(np.float32))
-    return Prediction(_linear_response(printer, cuts, rate), np.concatenate(whole))
-
-
-def _linear_response(printer: Printer, drive: NDArray[Any], rate: float) -> Singles:
-    """Return the error of (..., N, 2) accelerations mm/s² of the command, from rest, mm."""
     axes = (printer.x, printer.y)
-    errors = [_axis_response(axis, drive[..., i], rate) for i, axis in enumerate(axes)]
-    return np.stack(errors, axis=-1).astype(np.float32)
-
-
-def _axis_response(axis: AxisParameters, drive: NDArray[Any], rate: float) -> NDArray[Any]:
-    term = recurrence(axis, rate)
-    response: NDArray[Any] = lfilter([term.b / rate**2], [1.0, term.a1, term.a2], drive, axis=-1)
-    return response
+    force = [1000 * axis.coulomb_n / axis.mass_kg * printer.has("friction") for axis in axes]
+    network = PhysicsNetwork(
+        sample_rate_hz=split.stats.sample_rate_hz,
+        substeps=SUBSTEPS,
+        natural_freq_hz=[axis.natural_freq_hz for axis in axes],
+        damping_ratio=[axis.damping_ratio for axis in axes],
+        friction_mm_s2=[max(f, NO_FRICTION) for f in force],
+        context_length=windows.length,
+    )
+    return predict(cast(Network, network.eval()), split, windows)
 
 
 def read_printer(stats: Stats) -> Printer | None:
@@ -90,27 +82,21 @@ def read_printer(stats: Stats) -> Printer | None:
 def measure_noise_floor(printer: Printer | None, layers: Layers) -> float | None:
     """Return the RMS over both axes, mm, of what only the printer's jitter adds to a split.
 
-    Simulates the head of its layers with and without jitter. ``None`` for measured data.
+    Simulates whole layers, evenly chosen, with and without jitter. ``None`` for measured data.
     """
     if printer is None:
         return None
     if not printer.has("jitter"):
         return 0.0
-    squares: list[float] = []
-    seconds = 0.0
-    for span in layers.spans:
-        keep = slice(span.start, min(span.stop, span.start + _samples_left(layers, seconds)))
-        duration = (keep.stop - keep.start) / layers.sample_rate
-        if duration > 0.1:
-            floor = noise_floor(printer, _finer(layers, keep), seed=len(squares))
-            squares.append(duration * floor**2)
-            seconds += duration
-    return float(np.sqrt(sum(squares) / seconds)) if seconds else None
+    chosen = _evenly(layers)
+    seconds = [(s.stop - s.start) / layers.sample_rate for s in chosen]
+    floors = [noise_floor(printer, _finer(layers, s), seed=i) for i, s in enumerate(chosen)]
+    return float(np.sqrt(np.average(np.square(floors), weights=seconds)))
 
 
-def _samples_left(layers: Layers, seconds: float) -> int:
-    share = NOISE_SECONDS / min(len(layers.spans), 10)
-    return max(0, int(layers.sample_rate * min(share, NOISE_SECONDS - seconds)))
+def _evenly(layers: Layers) -> list[slice]:
+    """Return all sequences, or every n-th where all would take long to simulate."""
+    return layers.spans[:: max(1, round(len(layers) / layers.sample_rate / NOISE_SECONDS))]
 
 
 def _finer(layers: Layers, span: slice) -> Trajectory:

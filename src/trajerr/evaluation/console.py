@@ -101,6 +101,13 @@ def _row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
     return name, mae, rmse, f"{figures['r2']:.4f}"
 
 
+def _both(name: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return RMSE and R² on windows and on whole layers."""
+    _, _, *windows = _row(name, scores["overall"])
+    _, _, *layers = _row(name, scores["trajectory"]["overall"])
+    return name, *windows, *layers
+
+
 def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
     table = _table("  Conditions", "MAE µm", "RMSE µm", "R²")
     table.add_row(*_row("  windows, as trained", scores["overall"]))
@@ -119,12 +126,14 @@ def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
 
 
 def _print_methods(console: Console, scores: Mapping[str, Any]) -> None:
-    table = _table("  Baselines (same windows)", "MAE µm", "RMSE µm", "R²")
-    table.add_row(*_row(f"  {scores['model']['name']} (this model)", scores["overall"]))
+    heads = [f"{what} {where}" for where in ("windows", "layers") for what in ("RMSE µm", "R²")]
+    table = _table("  Baselines", *heads)
+    table.add_row(*_both(f"  {scores['model']['name']} (this model)", scores))
     for name, baseline in scores["baselines"].items():
-        table.add_row(*_row(f"  {name}", baseline["overall"]))
+        table.add_row(*_both(f"  {name}", baseline))
     if scores["noise_floor_mm"] is not None:
-        table.add_row("  noise floor", "", f"{1000 * scores['noise_floor_mm']:.2f}", "")
+        floor = f"{1000 * scores['noise_floor_mm']:.2f}"
+        table.add_row("  noise floor", floor, "", floor, "")
     console.print()
     console.print(table)
 

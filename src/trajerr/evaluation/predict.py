@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from trajerr.data.features import FEATURES
 from trajerr.data.store import Sequence as LayerSequence
@@ -28,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 BATCH = 256  # windows at once
 CHUNK = 1024  # samples that a stream takes at once, its state carried to the next
+STREAMS = 32  # sequences at once
 
 
 class Network(Protocol):
@@ -202,29 +204,46 @@ def predict_sequences(network: Network, split: Split) -> list[Singles]:
     list of numpy.ndarray
         (N_i, 2) mm.
     """
-    return [predict_sequence(network, s.features).numpy() for s in split.sequences]
+    sequences = split.sequences
+    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    found: dict[int, Singles] = {}
+    for at in range(0, len(by_length), STREAMS):
+        together = by_length[at : at + STREAMS]
+        # Networks are causal: what stands behind a sequence's end does not change it.
+        padded = pad_sequence([sequences[i].features for i in together], batch_first=True)
+        predicted = predict_streams(network, padded).numpy()
+        found |= {i: predicted[k, : len(sequences[i])] for k, i in enumerate(together)}
+    return [found[i] for i in range(len(sequences))]
 
 
-def predict_sequence(network: Network, features: Tensor, chunk: int = CHUNK) -> Tensor:
-    """Predict one sequence of features (N, 15) as a deployed network does: (N, 2) mm.
+def predict_streams(network: Network, features: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Predict B sequences at once, as a deployed network does.
 
     A network with a memory takes ``chunk`` samples at a time and carries its state on; one
     without sees the ``context_length`` samples that its prediction can depend on.
+
+    Parameters
+    ----------
+    features
+        (B, N, 15), raw.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, N, 2) mm.
     """
+    pieces = []
     if hasattr(network, "stream"):
-        state, pieces = network.initial_state(1), []
-        for piece in torch.split(features, chunk):
-            error, state = network.stream(piece[None], state)
-            pieces.append(error[0])
-        return torch.cat(pieces)
-    history = network.context_length - 1
-    starts = range(0, len(features), chunk)
-    return torch.cat(
-        [
-            network(features[max(0, s - history) : s + chunk][None])[0, min(s, history) :]
-            for s in starts
-        ]
-    )
+        state = network.initial_state(len(features))
+        for piece in torch.split(features, chunk, dim=1):
+            error, state = network.stream(piece, state)
+            pieces.append(error)
+    else:
+        history = network.context_length - 1
+        for start in range(0, features.shape[1], chunk):
+            seen = features[:, max(0, start - history) : start + chunk]
+            pieces.append(network(seen)[:, min(start, history) :])
+    return torch.cat(pieces, dim=1)
 
 
 def _columns(*names: str) -> list[int]:

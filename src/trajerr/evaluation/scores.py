@@ -65,10 +65,16 @@ def score(
     return scores
 
 
-def baseline_scores(prediction: Prediction, layers: Layers, windows: Windows) -> Scores:
+def baseline_scores(
+    prediction: Prediction, layers: Layers, windows: Windows, burn_in: int
+) -> Scores:
     """Return the figures of a baseline on the same windows and layers."""
-    overall = summary(prediction.windows, windows.cut(layers.target))
-    return {"overall": overall, "trajectory": axis_summary(prediction.layers, layers.target)}
+    target = windows.cut(layers.target)
+    return {
+        "overall": summary(prediction.windows, target),
+        "settled": axis_summary(prediction.windows[:, burn_in:], target[:, burn_in:]),
+        "trajectory": axis_summary(prediction.layers, layers.target),
+    }
 
 
 def check_targets(scores: Scores, limits: Mapping[str, float | None], condition: str) -> Scores:
