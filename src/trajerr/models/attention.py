@@ -12,8 +12,6 @@ so that only the distance of two samples matters, and printing for an hour is li
 printing for a second.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -68,32 +66,54 @@ class BandedAttention(nn.Module):
             [B, T, width], and the past [B, context, 2 * width] of what follows.
         """
         history = torch.cat([past, self.key_value(memory)], dim=1)
-        padding = -asking.shape[1] % self.context
-        blocks = self._blocks(functional.pad(history, (0, 0, 0, padding)), 2)
-        pairs = torch.cat([blocks[:, :-1], blocks[:, 1:]], dim=3)  # [B, N, 2 heads, 2K, d]
-        key, value = pairs.chunk(2, dim=2)
-        query = self._blocks(functional.pad(self.query(asking), (0, 0, 0, padding)), 1)
-        query = rotate(query, self.cosine[self.context :], self.sine[self.context :])
-        mixed = _attend(query, rotate(key, self.cosine, self.sine), value, self.band)
-        joined = mixed.transpose(2, 3).flatten(3).flatten(1, 2)
-        return self.output(joined[:, : asking.shape[1]]), history[:, -self.context :]
+        query = self.query(asking)
+        # torch.export cannot prove that the blocks' sizes fit every length
+        if not torch.jit.is_scripting() and is_plain_export():
+            mixed = self._each(query, history)
+        else:
+            mixed = self._blockwise(query, history)
+        return self.output(mixed), history[:, -self.context :]
 
     def step(self, asking: Tensor, memory: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Attend from one sample [B, width]; returns [B, width] and the next past."""
-        recent = self.key_value(memory).unsqueeze(1)
-        history = torch.cat([past[:, 1:], recent], dim=1)
-        key, value = self._blocks(history, 2).chunk(2, dim=2)  # [B, 1, heads, K, d]
-        query = self.query(asking).unflatten(1, (1, self.num_heads, 1, -1))
-        last = self.context - 1
-        query = rotate(query, self.cosine[last : last + 1], self.sine[last : last + 1])
-        key = rotate(key, self.cosine[: self.context], self.sine[: self.context])
-        mixed = _attend(query, key, value, torch.zeros_like(self.cosine[0, :1]))
-        return self.output(mixed.flatten(1)), history
+        history = torch.cat([past, self.key_value(memory).unsqueeze(1)], dim=1)
+        mixed = self._each(self.query(asking).unsqueeze(1), history)
+        return self.output(mixed.squeeze(1)), history[:, 1:]
 
-    def _blocks(self, vectors: Tensor, parts: int) -> Tensor:
-        """Return [B, N * K, parts * width] as [B, N, parts * heads, K, d]."""
-        blocks = vectors.unflatten(1, (-1, self.context))
-        return blocks.unflatten(3, (parts * self.num_heads, -1)).transpose(2, 3)
+    def _blockwise(self, query: Tensor, history: Tensor) -> Tensor:
+        """Mix values block by block: [B, T, width] of queries and [B, K + T, 2 * width]."""
+        steps, width = query.shape[1], query.shape[2]
+        spare = self.context - 1  # rounds the last block up
+        pairs = _blocks(functional.pad(history, (0, 0, 0, spare)), 2 * self.context, self.context)
+        query = _blocks(functional.pad(query, (0, 0, 0, spare)), self.context, self.context)
+        query = rotate(
+            self._heads(query, 1), self.cosine[self.context :], self.sine[self.context :]
+        )
+        key, value = self._heads(pairs, 2).chunk(2, dim=1)  # [B * N, heads, 2K, d]
+        key = rotate(key, self.cosine, self.sine)
+        mixed = functional.scaled_dot_product_attention(query, key, value, self.band)
+        joined = mixed.transpose(1, 2).reshape(pairs.shape[0], pairs.shape[1] * self.context, width)
+        return joined[:, :steps]
+
+    def _each(self, query: Tensor, history: Tensor) -> Tensor:
+        """Mix values sample by sample: simple, but copies the past of each; as _blockwise."""
+        steps, width = query.shape[1], query.shape[2]
+        windows = _blocks(history[:, 1:], self.context, 1)
+        last = self.context - 1
+        query = rotate(
+            self._heads(query.unsqueeze(2), 1),
+            self.cosine[last : last + 1],
+            self.sine[last : last + 1],
+        )
+        key, value = self._heads(windows, 2).chunk(2, dim=1)  # [B * T, heads, K, d]
+        key = rotate(key, self.cosine[: self.context], self.sine[: self.context])
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        return mixed.reshape(windows.shape[0], steps, width)
+
+    def _heads(self, blocks: Tensor, parts: int) -> Tensor:
+        """Return [B, N, L, parts * width] as [B * N, parts * heads, L, d]."""
+        together = blocks.flatten(0, 1)
+        return together.unflatten(2, (parts * self.num_heads, -1)).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):
@@ -139,6 +159,12 @@ class EncoderLayer(nn.Module):
         return hidden + self.feedforward(hidden), history
 
 
+@torch.jit.ignore
+def is_plain_export() -> bool:
+    """Whether ``torch.export`` is tracing for a program of its own, not for ONNX."""
+    return torch.compiler.is_exporting() and not torch.onnx.is_in_onnx_export()
+
+
 def rotate(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotate the pairs (first half, second half) of vectors [..., T, d] by their positions."""
     first, second = vectors.chunk(2, dim=-1)
@@ -146,9 +172,9 @@ def rotate(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return torch.cat(turned, dim=-1)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    return torch.softmax(scores + mask, dim=-1) @ value
+def _blocks(vectors: Tensor, length: int, step: int) -> Tensor:
+    """Return [B, L, width] as blocks [B, N, length, width], each ``step`` after the last."""
+    return vectors.unfold(1, length, step).transpose(2, 3)
 
 
 def _rotations(length: int, size: int) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trajerr.models.inputs import ACCELERATION, VELOCITY, Scaling
+from trajerr.models.inputs import Scaling, motion
 
 QUANTITIES = 3  # v, a, sign(v)
 RIDGES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
@@ -36,20 +36,20 @@ class FirNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
-        signals = torch.cat([self._signals(features, axis) for axis in range(2)], dim=-1)
+        signals = torch.cat([self._signals(features, axis) for axis in (0, 1)], dim=-1)
         padded = functional.pad(signals.transpose(1, 2), (self.context_length - 1, 0))
         error = functional.conv1d(padded, self.weight, self.bias, groups=2)
         return self.scaling.to_mm(error.transpose(1, 2))
 
     def _signals(self, features: Tensor, axis: int) -> Tensor:
         """Return v, a (in standard deviations) and sign(v) of one axis, [B, T, 3]."""
-        velocity = features[..., VELOCITY + axis]
-        acceleration = features[..., ACCELERATION + axis]
+        _, velocity, acceleration, _ = motion(features)
+        _, velocity_scale, acceleration_scale, _ = motion(self.scaling.feature_std)
         return torch.stack(
             [
-                velocity / self.scaling.feature_std[VELOCITY + axis],
-                acceleration / self.scaling.feature_std[ACCELERATION + axis],
-                torch.sign(velocity),
+                velocity[..., axis] / velocity_scale[axis],
+                acceleration[..., axis] / acceleration_scale[axis],
+                torch.sign(velocity[..., axis]),
             ],
             dim=-1,
         )

@@ -13,10 +13,6 @@ from torch import Tensor, nn
 from trajerr.errors import ConfigError
 
 N_FEATURES = 15
-POSITION = 0  # column of x; y is the next one, and so for the three below
-VELOCITY = 3
-ACCELERATION = 7
-JERK = 11
 
 LINEAR_RANGE = 4.0  # standard deviations up to which an input passes unbent
 POSITION_RANGE = 3.0  # standard deviations beyond which position is taken as at the border
@@ -83,11 +79,10 @@ class JointInputs(nn.Module):
 
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [B, T, size] of raw and normalised features [B, T, 15]."""
-        position = normalized[..., :VELOCITY].clamp(-POSITION_RANGE, POSITION_RANGE)
-        phases = ripple_phases(features[..., POSITION : POSITION + 2], self.periods)
-        direction = torch.tanh(features[..., VELOCITY : VELOCITY + 2] / REVERSAL_SPEED)
-        motion = bend(normalized[..., VELOCITY:])
-        return torch.cat([position, motion, direction, phases.flatten(-2)], dim=-1)
+        position, velocity, _, _ = motion(features)
+        where, how = normalized.split([3, 12], dim=-1)
+        phases = ripple_phases(position, self.periods).flatten(-2)
+        return torch.cat([clip(where), bend(how), direction(velocity), phases], dim=-1)
 
 
 class AxisInputs(nn.Module):
@@ -117,24 +112,26 @@ class AxisInputs(nn.Module):
 
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
-        position = features[..., POSITION : POSITION + 2]
-        velocity = features[..., VELOCITY : VELOCITY + 2]
-        where = normalized[..., POSITION : POSITION + 2].clamp(-POSITION_RANGE, POSITION_RANGE)
-        motion = torch.stack(
-            [
-                bend(normalized[..., VELOCITY : VELOCITY + 2]),
-                bend(normalized[..., ACCELERATION : ACCELERATION + 2]),
-                bend(normalized[..., JERK : JERK + 2]),
-                torch.tanh(velocity / REVERSAL_SPEED),
-            ],
-            dim=-1,
+        position, velocity, _, _ = motion(features)
+        where, speed, acceleration, jerk = motion(normalized)
+        moves = torch.stack(
+            [bend(speed), bend(acceleration), bend(jerk), direction(velocity)], dim=-1
         )  # [B, T, 2, 4]
         which = self.identity.expand(where.shape + (2,))
-        parts = [where.unsqueeze(-1), motion, ripple_phases(position, self.periods), which]
+        phases = ripple_phases(position, self.periods)
+        parts = [clip(where).unsqueeze(-1), moves, phases, which]
         if self.cross_axis:
-            parts.append(motion.flip(-2))
-        stacked = torch.cat(parts, dim=-1)  # [B, T, 2, size]
-        return stacked.transpose(1, 2).flatten(0, 1)
+            parts.append(moves.flip(-2))
+        return torch.cat(parts, dim=-1).transpose(1, 2).flatten(0, 1)
+
+
+def motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return position, velocity, acceleration and jerk in x and y, each [..., 2].
+
+    The features are, in this order, ``x y z vx vy vz v_mag ax ay az a_mag jx jy jz curvature``.
+    """
+    r, v, _, a, _, j, _ = features.split([3, 3, 1, 3, 1, 3, 1], dim=-1)
+    return r[..., :2], v[..., :2], a[..., :2], j[..., :2]
 
 
 def make_inputs(axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool) -> nn.Module:
@@ -152,14 +149,24 @@ def make_inputs(axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool)
     raise ConfigError(f"model.axes is {axes!r}, expected shared or joint")
 
 
-def bend(normalized: Tensor) -> Tensor:
-    """Return values unchanged up to ``LINEAR_RANGE`` deviations, logarithmic beyond.
+def bend(normalized: Tensor, limit: float = LINEAR_RANGE) -> Tensor:
+    """Return values unchanged up to ``limit`` deviations, logarithmic beyond.
 
     Keeps motion faster than all training data from driving a network where it never was.
     """
-    size = normalized.abs().clamp(min=LINEAR_RANGE)
-    beyond = torch.sign(normalized) * LINEAR_RANGE * (1.0 + torch.log(size / LINEAR_RANGE))
-    return torch.where(normalized.abs() <= LINEAR_RANGE, normalized, beyond)
+    size = normalized.abs().clamp(min=limit)
+    beyond = torch.sign(normalized) * limit * (1.0 + torch.log(size / limit))
+    return torch.where(normalized.abs() <= limit, normalized, beyond)
+
+
+def clip(normalized: Tensor, limit: float = POSITION_RANGE) -> Tensor:
+    """Return positions as at the border of the training data where they are beyond."""
+    return normalized.clamp(-limit, limit)
+
+
+def direction(velocity: Tensor, scale: float = REVERSAL_SPEED) -> Tensor:
+    """Return the sign of velocities in mm/s, smooth around rest."""
+    return torch.tanh(velocity / scale)
 
 
 def ripple_phases(position: Tensor, periods: Tensor) -> Tensor:

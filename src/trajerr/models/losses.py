@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trajerr.dynamics.axis import AxisParameters, discretise, recurrence
 from trajerr.errors import ConfigError
-from trajerr.models.inputs import ACCELERATION
+from trajerr.models.inputs import motion
 
 
 def trajectory_mae(predicted: Tensor, target: Tensor, scale: Tensor, burn_in: int) -> Tensor:
@@ -80,7 +80,7 @@ class PhysicsResidual(nn.Module):
         ``features`` are the raw ones, [B, T, 15]. Zero for an exact solution of the linear
         axis under acceleration that is constant around each sample.
         """
-        acceleration = features[:, 2:, ACCELERATION : ACCELERATION + 2]
+        _, _, acceleration, _ = motion(features[:, 2:])
         past = self.a1 * error[:, 1:-1] + self.a2 * error[:, :-2]
         return error[:, 2:] + past - self.drive * acceleration
 

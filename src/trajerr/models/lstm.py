@@ -57,6 +57,7 @@ class LstmNetwork(nn.Module):
         decoded, _, _ = self.recurrence(inputs, state[0], state[1])
         return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
 
+    @torch.jit.export
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, T, 2] mm of the samples that follow a state, and the next state.
 
@@ -67,11 +68,13 @@ class LstmNetwork(nn.Module):
         output = self.head(decoded) + self.shortcut(inputs)
         return self.scaling.to_mm(unfold_streams(output, self.streams)), [hidden, cell]
 
+    @torch.jit.export
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
         error, state = self.stream(sample.unsqueeze(1), state)
         return error.squeeze(1), state
 
+    @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
         """Return the state at rest of ``batch`` streams."""
         shape = [self.recurrence.num_layers, batch * self.streams, self.recurrence.hidden_size]

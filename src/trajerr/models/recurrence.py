@@ -56,6 +56,8 @@ class Recurrence(nn.Module):
         if not torch.jit.is_scripting():
             if torch.onnx.is_in_onnx_export():
                 return self._onnx_operator(inputs, hidden, cell)
+            if torch.compiler.is_exporting():
+                return self._scan(inputs, hidden, cell)
         outputs, (hidden, cell) = self.lstm(inputs, (hidden, cell))
         return outputs, hidden, cell
 
@@ -65,6 +67,32 @@ class Recurrence(nn.Module):
             bias = getattr(self.lstm, f"bias_ih_l{layer}")
             with torch.no_grad():
                 bias[self.hidden_size : 2 * self.hidden_size].fill_(1.0)
+
+    @torch.jit.unused
+    def _scan(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run as scans, which keep the time axis of an exported program dynamic."""
+        from torch._higher_order_ops.scan import scan
+
+        sequence = inputs.transpose(0, 1)
+        last_hidden, last_cell = [], []
+        for layer in range(self.num_layers):
+            weights = [getattr(self.lstm, f"weight_{kind}_l{layer}") for kind in ("ih", "hh")]
+            biases = [getattr(self.lstm, f"bias_{kind}_l{layer}") for kind in ("ih", "hh")]
+
+            def advance(
+                carry: tuple[Tensor, Tensor],
+                sample: Tensor,
+                recurrent: Tensor = weights[1],
+            ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+                after = _cell(sample + carry[0] @ recurrent.T, carry[1])
+                return after, after[0].clone()
+
+            driven = nn.functional.linear(sequence, weights[0], biases[0] + biases[1])
+            start = (hidden[layer].clone(), cell[layer].clone())
+            (final_hidden, final_cell), sequence = scan(advance, start, driven)
+            last_hidden.append(final_hidden)
+            last_cell.append(final_cell)
+        return sequence.transpose(0, 1), torch.stack(last_hidden), torch.stack(last_cell)
 
     @torch.jit.unused
     def _onnx_operator(
@@ -97,7 +125,14 @@ class Recurrence(nn.Module):
         return outputs.squeeze(1), final_hidden, final_cell
 
 
+def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Return hidden and cell state [B, H] after the gates' sums [B, 4 H], ordered i f g o."""
+    i, f, g, o = gates.chunk(4, dim=-1)
+    cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
 def _onnx_gates(weights: Tensor) -> Tensor:
     """Reorder rows grouped as i f g o (PyTorch) to i o f g (ONNX)."""
-    i, f, g, o = weights.chunk(4)
-    return torch.cat([i, o, f, g])
+    size = weights.shape[0] // 4
+    return torch.cat([weights[:size], weights[3 * size :], weights[size : 3 * size]])

@@ -7,7 +7,9 @@ from torch import nn
 
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
+from trajerr.models.hybrid import HybridNetwork
 from trajerr.models.lstm import LstmNetwork
+from trajerr.models.physics import PhysicsNetwork
 from trajerr.models.transformer import TransformerRecurrent
 
 NETWORKS: Mapping[str, type[nn.Module]] = {
@@ -16,6 +18,8 @@ NETWORKS: Mapping[str, type[nn.Module]] = {
     "large": TransformerRecurrent,
     "lstm": LstmNetwork,
     "fir": FirNetwork,
+    "physics": PhysicsNetwork,
+    "hybrid": HybridNetwork,
 }
 
 

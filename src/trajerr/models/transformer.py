@@ -94,6 +94,7 @@ class TransformerRecurrent(nn.Module):
         decoded, _ = self._decode(inputs, state)
         return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
 
+    @torch.jit.export
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, T, 2] mm of the samples that follow a state, and the next state.
 
@@ -105,6 +106,7 @@ class TransformerRecurrent(nn.Module):
         output = self.head(decoded) + self.shortcut(inputs)
         return self.scaling.to_mm(unfold_streams(output, self.streams)), state
 
+    @torch.jit.export
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
         features = sample.unsqueeze(1)
@@ -123,6 +125,7 @@ class TransformerRecurrent(nn.Module):
         error = self.scaling.to_mm(unfold_streams(output, self.streams))
         return error.squeeze(1), [hidden, cell] + pasts
 
+    @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
         """Return the state at rest of ``batch`` streams."""
         rows = batch * self.streams

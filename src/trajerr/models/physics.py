@@ -1,0 +1,193 @@
+"""The axis equation alone, with learnable parameters: ``physics``.
+
+Between samples the commanded velocity is taken as linear, and each step is solved exactly
+for a carriage that slides all the while; one that stops within a step is held there.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trajerr.models.inputs import Scaling, motion
+
+
+class AxisEquation(nn.Module):
+    """``ë + 2ζω ė + ω² e = -a - f sign(ẋ)`` for x and y, sample after sample.
+
+    Parameters
+    ----------
+    sample_rate_hz
+        Of the features.
+    substeps
+        Steps a sample.
+    natural_freq_hz, damping_ratio, friction_mm_s2
+        Where learning starts, for x and y; friction is F_c / m.
+    """
+
+    substeps: torch.jit.Final[int]
+    step_s: torch.jit.Final[float]
+
+    def __init__(
+        self,
+        sample_rate_hz: float,
+        substeps: int,
+        natural_freq_hz: Sequence[float],
+        damping_ratio: Sequence[float],
+        friction_mm_s2: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.substeps = substeps
+        self.step_s = 1.0 / (sample_rate_hz * substeps)
+        self.log_frequency = nn.Parameter(_logs(f * 2.0 * math.pi for f in natural_freq_hz))
+        self.log_damping = nn.Parameter(_logs(damping_ratio))
+        self.log_friction = nn.Parameter(_logs(friction_mm_s2))
+
+    def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Solve over a sequence.
+
+        Parameters
+        ----------
+        features
+            [B, T, 15], raw.
+        state
+            [2, B, 2]: error (mm) and nozzle velocity (mm/s) of both axes.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor]
+            Error and velocity after each sample [T, 2, B, 2], and the last of them.
+        """
+        _, velocity, acceleration, _ = motion(features.transpose(0, 1))
+        coefficients = self.coefficients()
+        if not torch.jit.is_scripting():
+            if torch.compiler.is_exporting():
+                return self._scan(velocity, acceleration, state, coefficients)
+        states: list[Tensor] = []
+        for k in range(velocity.shape[0]):
+            state = self.advance(velocity[k], acceleration[k], state, coefficients)
+            states.append(state)
+        return torch.stack(states), state
+
+    def advance(
+        self, velocity: Tensor, acceleration: Tensor, state: Tensor, coefficients: Tensor
+    ) -> Tensor:
+        """Return the state [2, B, 2] one sample later; velocity and acceleration are [B, 2]."""
+        error, nozzle = state[0], state[1]
+        p00, p01, p10, p11, brake, ratio = coefficients.unbind(0)
+        for index in range(self.substeps):
+            offset = (index + 0.5 - 0.5 * self.substeps) * self.step_s
+            commanded = velocity + acceleration * offset
+            lag = nozzle - commanded
+            free = p10 * error + p11 * lag + commanded
+            slides = free.abs() > brake
+            impulse = torch.where(slides, torch.sign(free) * brake, free)
+            travelled = error - commanded * self.step_s + nozzle * (0.5 * self.step_s)
+            error = torch.where(slides, p00 * error + p01 * lag - ratio * impulse, travelled)
+            nozzle = free - impulse
+        return torch.stack([error, nozzle])
+
+    def coefficients(self) -> Tensor:
+        """Return what a step needs, [6, 2]: the transition, and friction's share of it.
+
+        For ``ζ < 1``, with ``ρ = exp(-ζωh)`` and ``ω_d = ω √(1 - ζ²)``, the transition of
+        (e, ė) is ``ρ [[c + ζω s, s], [-ω² s, c - ζω s]]``, ``c = cos ω_d h``,
+        ``s = sin(ω_d h) / ω_d``; a constant acceleration ``f`` adds ``p01 f`` to ė, at most
+        all of it, and ``(1 - p00) / ω² f`` to e.
+        """
+        frequency = torch.exp(self.log_frequency)
+        damping = torch.exp(self.log_damping).clamp(max=0.99)
+        friction = torch.exp(self.log_friction)
+        decay = damping * frequency
+        ringing = frequency * torch.sqrt(1.0 - damping**2)
+        shrink = torch.exp(-decay * self.step_s)
+        cosine = shrink * torch.cos(ringing * self.step_s)
+        sine = shrink * torch.sin(ringing * self.step_s) / ringing
+        p00, p01 = cosine + decay * sine, sine
+        p10, p11 = -(frequency**2) * sine, cosine - decay * sine
+        ratio = (1.0 - p00) / (frequency**2 * p01)
+        return torch.stack([p00, p01, p10, p11, p01 * friction, ratio])
+
+    @torch.jit.ignore
+    def parameters_by_name(self) -> dict[str, list[float]]:
+        """Return the learnt parameters in the units of the arguments."""
+        return {
+            "natural_freq_hz": (torch.exp(self.log_frequency) / (2.0 * math.pi)).tolist(),
+            "damping_ratio": torch.exp(self.log_damping).tolist(),
+            "friction_mm_s2": torch.exp(self.log_friction).tolist(),
+        }
+
+    @torch.jit.unused
+    def _scan(
+        self, velocity: Tensor, acceleration: Tensor, state: Tensor, coefficients: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Solve as a scan, which keeps the time axis of an exported graph dynamic."""
+        from torch._higher_order_ops.scan import scan
+
+        def advance(
+            carry: tuple[Tensor, Tensor], sample: Tensor
+        ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+            after = self.advance(sample[0], sample[1], carry[0], carry[1])
+            return (after, carry[1].clone()), after.clone()
+
+        # The coefficients ride along: an ONNX scan sees nothing from outside its body.
+        start = (state, coefficients.detach())
+        (last, _), states = scan(advance, start, torch.stack([velocity, acceleration], dim=1))
+        return states, last
+
+
+class PhysicsNetwork(nn.Module):
+    """The axis equation as a model.
+
+    Parameters
+    ----------
+    context_length
+        Samples after which a window's unknown beginning no longer matters.
+    sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+        As for :class:`AxisEquation`.
+    """
+
+    context_length: torch.jit.Final[int]
+
+    def __init__(
+        self,
+        sample_rate_hz: float,
+        substeps: int,
+        natural_freq_hz: Sequence[float],
+        damping_ratio: Sequence[float],
+        friction_mm_s2: Sequence[float],
+        context_length: int,
+    ) -> None:
+        super().__init__()
+        self.context_length = context_length
+        self.scaling = Scaling()
+        self.equation = AxisEquation(
+            sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
+        error, _ = self.stream(features, self.initial_state(features.shape[0]))
+        return error
+
+    @torch.jit.export
+    def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Return the error [B, T, 2] mm of the samples that follow a state, and the next state."""
+        states, last = self.equation(features, state[0])
+        return states[:, 0].transpose(0, 1), [last]
+
+    @torch.jit.export
+    def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
+        error, state = self.stream(sample.unsqueeze(1), state)
+        return error.squeeze(1), state
+
+    @torch.jit.export
+    def initial_state(self, batch: int) -> list[Tensor]:
+        """Return the state at rest of ``batch`` streams."""
+        return [self.scaling.target_mean.new_zeros([2, batch, 2])]
+
+
+def _logs(values: Sequence[float]) -> Tensor:
+    return torch.log(torch.tensor([float(value) for value in values]))

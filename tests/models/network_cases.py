@@ -1,0 +1,50 @@
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from trajerr.models.registry import build_network
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
+SAMPLE_RATE_HZ = 200.0
+
+
+def network_config(name: str) -> dict[str, Any]:
+    config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    config = {k: v for k, v in config.items() if k not in ("optimizer", "schedule")}
+    if "sample_rate_hz" in config:
+        config["sample_rate_hz"] = SAMPLE_RATE_HZ
+    return config
+
+
+def statistics() -> dict[str, list[float]]:
+    return {
+        "feature_mean": [110.0, 108.0, 5.0, 0.2, 0.3, 0.0, 27.0, 0.0, 0.0, 0.0, 800.0]
+        + [0.0, 0.0, 0.0, 2.7],
+        "feature_std": [10.0, 8.0, 3.0, 24.0, 21.0, 0.2, 16.0, 990.0, 980.0, 10.0, 1100.0]
+        + [2.1e5, 2.0e5, 1.3e3, 22.0],
+        "target_mean": [0.002, -0.001],
+        "target_std": [0.106, 0.108],
+    }
+
+
+def random_features(batch: int, steps: int, seed: int = 0) -> torch.Tensor:
+    """Features [B, T, 15] of a smooth random motion with reversals, raw units."""
+    generator = torch.Generator().manual_seed(seed)
+    stats = statistics()
+    noise = torch.randn(batch, steps + 40, 15, generator=generator)
+    smooth = noise.unfold(1, 41, 1).mean(-1)[:, :steps] * 6.0
+    mean, std = torch.tensor(stats["feature_mean"]), torch.tensor(stats["feature_std"])
+    return smooth * std + mean
+
+
+def build(name: str, **changes: Any) -> torch.nn.Module:
+    torch.manual_seed(1)
+    network = build_network({**network_config(name), **changes})
+    network.scaling.set_statistics(statistics())
+    with torch.no_grad():  # a linear baseline starts at zero, which would test nothing
+        if name == "fir":
+            for parameter in network.parameters():
+                parameter.normal_(std=0.05)
+    return network.eval()

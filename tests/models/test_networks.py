@@ -1,0 +1,154 @@
+import pytest
+import torch
+from network_cases import build, network_config, random_features
+
+from trajerr.data.features import FEATURES
+from trajerr.errors import ConfigError
+from trajerr.models import inputs
+from trajerr.models.registry import NETWORKS, build_network, count_parameters
+
+
+RECURRENT = ("base", "small", "large", "lstm", "physics", "hybrid")
+EXPORTED = ("base", "small", "large", "lstm", "hybrid")
+SMALL_LARGE = {"d_model": 32, "feedforward": 64, "attention_context": 8, "num_layers": 2}
+
+
+def shrunk(name: str) -> torch.nn.Module:
+    return build(name, **(SMALL_LARGE if name == "large" else {}))
+
+
+def test_columns_are_those_of_the_features() -> None:
+    columns = torch.arange(15.0)
+    names = [FEATURES[int(c)] for part in inputs.motion(columns) for c in part]
+    assert names == ["x", "y", "vx", "vy", "ax", "ay", "jx", "jy"]
+    assert inputs.N_FEATURES == len(FEATURES)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_length_gives_one_error_per_axis_and_sample(name: str) -> None:
+    network = shrunk(name)
+    for steps in (1, 2, 15, 16, 17, 130):
+        error = network(random_features(3, steps))
+        assert error.shape == (3, steps, 2)
+        assert torch.isfinite(error).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_future_does_not_change_the_past(name: str) -> None:
+    network = shrunk(name)
+    features = random_features(2, 90)
+    changed = features.clone()
+    changed[:, 60:] = random_features(2, 30, seed=9) * 3.0
+    before, after = network(features), network(changed)
+    torch.testing.assert_close(before[:, :60], after[:, :60], rtol=0.0, atol=1e-6)
+    assert (before[:, 60:] - after[:, 60:]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_items_of_a_batch_do_not_mix(name: str) -> None:
+    network = shrunk(name)
+    features = random_features(5, 40)
+    together = network(features)
+    for index in range(5):
+        alone = network(features[index : index + 1])[0]
+        torch.testing.assert_close(together[index], alone, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("cuts", [(1,), (16,), (7, 8, 50), (40, 99)])
+def test_streamed_pieces_equal_the_whole(name: str, cuts: tuple[int, ...]) -> None:
+    network = shrunk(name)
+    features = random_features(2, 100)
+    state, pieces = network.initial_state(2), []
+    for piece in torch.tensor_split(features, cuts, dim=1):
+        error, state = network.stream(piece, state)
+        pieces.append(error)
+    torch.testing.assert_close(torch.cat(pieces, 1), network(features), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_single_steps_equal_the_whole(name: str) -> None:
+    network = shrunk(name)
+    features = random_features(2, 50)
+    state, errors = network.initial_state(2), []
+    for sample in features.unbind(1):
+        error, state = network.step(state, sample)
+        errors.append(error)
+    torch.testing.assert_close(torch.stack(errors, 1), network(features), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["base", "large"])
+def test_attention_sees_its_context_and_nothing_before(name: str) -> None:
+    network = build(name, d_model=16, num_heads=2, attention_context=8, num_layers=1)
+    layer = network.encoder[0]
+    vectors = torch.randn(1, 40, 16, requires_grad=True)
+    out, _ = layer(vectors, torch.zeros(1, 8, 32))
+    out[0, 30].sum().backward()
+    seen = torch.nonzero(vectors.grad[0].abs().sum(-1)).flatten().tolist()
+    assert seen == list(range(23, 31))
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.filterwarnings("ignore:`torch.jit.*:DeprecationWarning")
+def test_torchscript_says_the_same(name: str) -> None:
+    network = shrunk(name)
+    scripted = torch.jit.script(network)
+    for batch, steps in ((1, 128), (5, 33), (33, 7)):
+        features = random_features(batch, steps)
+        torch.testing.assert_close(scripted(features), network(features), rtol=1e-4, atol=1e-6)
+    state = network.initial_state(2)
+    sample = random_features(2, 1)[:, 0]
+    torch.testing.assert_close(scripted.step(state, sample)[0], network.step(state, sample)[0])
+
+
+def test_sizes_are_as_promised() -> None:
+    assert count_parameters(build("small")) < 50_000
+    assert 5.0e6 < count_parameters(build("large")) < 6.5e6
+
+
+def test_normalisation_is_inside() -> None:
+    network = build("base")
+    outputs = network(random_features(8, 200))
+    assert outputs.abs().max() < 1.0  # mm; normalised values would be of order one and more
+    scale = torch.tensor([2.0, 3.0])
+    before = network(random_features(1, 20))
+    network.scaling.target_std *= scale
+    network.scaling.target_mean *= scale
+    torch.testing.assert_close(network(random_features(1, 20)), before * scale)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_motion_beyond_all_training_stays_bounded(name: str) -> None:
+    if name in ("fir", "physics"):
+        pytest.skip("linear in its inputs by design")
+    features = random_features(2, 200)
+    features[..., 3:14] *= 20.0
+    assert shrunk(name)(features).abs().max() < 3.0
+
+
+def test_shared_axes_treat_x_and_y_alike_but_for_which_they_are() -> None:
+    network = build("base")
+    stats = {
+        "feature_mean": [0.0] * 15,
+        "feature_std": [1.0] * 15,
+        "target_mean": [0.0, 0.0],
+        "target_std": [1.0, 1.0],
+    }
+    network.scaling.set_statistics(stats)
+    network.inputs.identity.zero_()  # hides which axis it is
+    features = torch.randn(2, 60, 15)
+    swapped = features[..., [1, 0, 2, 4, 3, 5, 6, 8, 7, 9, 10, 12, 11, 13, 14]]
+    torch.testing.assert_close(network(swapped), network(features).flip(-1))
+
+
+def test_unknown_names_and_arguments_are_named() -> None:
+    with pytest.raises(ConfigError, match="resnet.*base"):
+        build_network({"name": "resnet"})
+    with pytest.raises(ConfigError, match="width"):
+        build_network({**network_config("base"), "width": 3})
+    with pytest.raises(ConfigError, match="dropout"):
+        config = network_config("base")
+        del config["dropout"]
+        build_network(config)
+    with pytest.raises(ConfigError, match=r"model\.axes.*both"):
+        build_network({**network_config("base"), "axes": "both"})
