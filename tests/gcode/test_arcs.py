@@ -121,11 +121,11 @@ def test_radius_too_small_becomes_a_half_circle() -> None:
     [
         ("G2 X0 Y10", "without I, J or R"),
         ("G2 X10 Y0 R5", "ends where it starts"),
-        ("G2 X-10 Y0 R4", "more than 4 R apart"),
-        ("G2 X-20 Y0 I-10", "differ in distance to its centre"),
+        ("G2 X-10 Y0 R4", "expected at most 2 R"),
+        ("G2 X-20 Y0 I-10", "lie 10 and 20 mm from its centre"),
         ("G2 X10 Y0 I0 J0", "radius zero"),
-        ("G3 X5 Y0 R0", "more than 4 R apart"),
-        ("G3 I-5 P100000", "more than 1000 turns"),
+        ("G3 X5 Y0 R0", "expected at most 2 R"),
+        ("G3 I-5 P100000", "of 100000 turns, expected at most 1000"),
     ],
 )
 def test_impossible_arcs(line: str, message: str) -> None:

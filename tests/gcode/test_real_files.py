@@ -1,6 +1,7 @@
 """Real files against what their slicers themselves say of them."""
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,20 @@ def test_arcs_end_on_their_circles(shared: Path) -> None:
     assert gap.max() < 1e-3  # slicers round to 1 µm, too much for circles of 15 µm
     assert gap[radii[0] > 0.1].max() < 1e-9
     assert np.abs(arcs.sweep).max() < 2 * np.pi
+
+
+def test_memory_grows_with_the_file_and_no_faster() -> None:
+    """A million lines then take less than 1 GB, text included."""
+    lines = [f"G1 X{k % 97}.{k % 10} Y{k % 89}.5 E.0{k % 9 + 1}\n" for k in range(50_000)]
+    text = ("M83\n" + "".join(lines)).encode()
+    tracemalloc.start()
+    try:
+        program = parse_program(text, "long")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(program.moves) == 50_000
+    assert peak / 50_000 < 800  # bytes a line
 
 
 def test_machine_tool_file_in_inches(shared: Path) -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from trajerr.errors import GcodeError
-from trajerr.gcode.program import Bools, Floats, Ints
+from trajerr.gcode.program import Bools, Floats
 
 CLOSED = 1e-9  # mm between start and end of a full circle
+MAX_TURNS = 1000
 
 
 def resolve_arcs(
@@ -100,30 +100,30 @@ def first_fault(
 ) -> tuple[int, str] | None:
     """Return index and explanation of the first impossible arc."""
     length = np.hypot(*(end - start).T)
-    radius = words[:, 2]
-    faults: list[tuple[Bools, str]] = [
-        (np.asarray(np.isnan(words[:, :3]).all(axis=1)), "an arc without I, J or R"),
-        (np.isfinite(radius) & (length < CLOSED), "an arc by R that ends where it starts"),
-        (length > 4 * np.abs(radius), "an arc by R whose ends are more than 4 R apart"),
-        (
-            _radius_mismatch(start, end, centre),
-            "an arc whose ends differ in distance to its centre",
-        ),
-        (np.hypot(*(start - centre).T) < CLOSED, "an arc of radius zero"),
-        (np.abs(np.nan_to_num(words[:, 3])) > 1000, "an arc of more than 1000 turns"),
-    ]
-    found = [(int(np.argmax(mask)), message) for mask, message in faults if mask.any()]
-    return min(found, key=lambda f: f[0]) if found else None
+    radius, turns = words[:, 2], np.nan_to_num(words[:, 3])
+    near, far = np.hypot(*(start - centre).T), np.hypot(*(end - centre).T)
+    masks = (
+        np.isnan(words[:, :3]).all(axis=1),
+        np.isfinite(radius) & (length < CLOSED),
+        length > 4 * np.abs(radius),
+        _radius_mismatch(start, end, centre),
+        near < CLOSED,
+        np.abs(turns) > MAX_TURNS,
+    )
+    found = [(int(np.argmax(mask)), kind) for kind, mask in enumerate(masks) if mask.any()]
+    if not found:
+        return None
+    i, kind = min(found)
+    return i, (
+        "an arc without I, J or R, expected its centre or radius",
+        "an arc by R that ends where it starts, expected I and J for a full circle",
+        f"an arc with R {radius[i]:g} mm but its ends {length[i]:g} mm apart, expected at most 2 R",
+        f"an arc whose ends lie {near[i]:g} and {far[i]:g} mm from its centre, expected equal",
+        "an arc of radius zero, expected I or J",
+        f"an arc of {turns[i]:g} turns, expected at most {MAX_TURNS}",
+    )[kind]
 
 
 def _radius_mismatch(start: Floats, end: Floats, centre: Floats) -> Bools:
     a, b = np.hypot(*(start - centre).T), np.hypot(*(end - centre).T)
     return np.asarray(np.abs(a - b) > np.maximum(0.1, 0.02 * a))
-
-
-def raise_for_fault(fault: tuple[int, str] | None, lines: Ints, where: str) -> None:
-    """Raise the error of an impossible arc."""
-    if fault:
-        raise GcodeError(
-            f"{where}:{lines[fault[0]] + 1}: {fault[1]}, expected one circle through both ends"
-        )

@@ -87,7 +87,9 @@ def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tu
     center[chosen], sweep[chosen] = arcs.resolve_arcs(
         start, end, words, rows.code[chosen] == 2, absolute, rows.origin[chosen, :2]
     )
-    arcs.raise_for_fault(arcs.first_fault(start, end, words, center[chosen]), line, where)
+    fault = arcs.first_fault(start, end, words, center[chosen])
+    if fault:
+        raise GcodeError(f"{where}:{line[fault[0]] + 1}: {fault[1]}")
     return center, sweep
 
 

@@ -3,6 +3,9 @@
 Plain motion lines are scanned all at once (:mod:`~trajerr.gcode.plain`), the others one by
 one (:mod:`~trajerr.gcode.commands`, :mod:`~trajerr.gcode.dialects`); then positions are
 resolved over the whole file (:mod:`~trajerr.gcode.modal`).
+
+The machine stands at zero before the first line and after homing, though a real one may
+not: what a file does before its first absolute move is known only up to that.
 """
 
 import hashlib
