@@ -1,7 +1,6 @@
 """Collect: print layers on the simulated machine and write them as ``.mat`` files."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from trajerr.data.planning import summarise_sources
 from trajerr.data.quality import QualityLimits, collected_figures, judge, require_passed
 from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
+from trajerr.data.workforce import count_workers
 from trajerr.entry import command
 from trajerr.evaluation import collection_report
 
@@ -39,8 +39,9 @@ def main(cfg: DictConfig) -> None:
         return
     limits = QualityLimits(**plain["quality"])
     collection = Collection(printer, variants, layers, cfg.sample_rate_hz, cfg.seed, out)
-    workers = cfg.workers or len(os.sched_getaffinity(0))
-    with Progress(console=Console(stderr=True)) as bar:
+    workers = count_workers(cfg.workers)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("collect", total=None)
         collect(collection, sources, workers, lambda n, of: bar.update(line, completed=n, total=of))
     splits = split_errors(collection, sources, workers)

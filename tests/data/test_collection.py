@@ -21,6 +21,7 @@ from trajerr.data.matlab import read_layer
 from trajerr.data.quality import load_figures
 from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
+from trajerr.data.workforce import count_workers
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.errors import ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part
@@ -159,7 +160,9 @@ def test_unusable_settings_name_their_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seed: got -1"):
         collection(tmp_path, seed=-1)
     with pytest.raises(ConfigError, match="workers: got 0"):
-        collect(collection(tmp_path), [source(tmp_path)], 0)
+        count_workers(0)
+    assert count_workers(3) == 3
+    assert count_workers(None) >= 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

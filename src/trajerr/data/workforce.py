@@ -23,6 +23,20 @@ def stopped() -> bool:
     return _stop is not None and _stop.is_set()
 
 
+def count_workers(asked: int | None) -> int:
+    """Return how many processes to use: as many as asked for, or one for each core.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than one is asked for.
+    """
+    workers = len(os.sched_getaffinity(0)) if asked is None else asked
+    if workers < 1:
+        raise ConfigError(f"workers: got {workers}, expected 1 or more, or null for all cores")
+    return workers
+
+
 class Workforce:
     """A pool of fresh processes; with one worker, this process itself.
 
@@ -30,21 +44,18 @@ class Workforce:
     ----------
     workers
         How many.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
     """
 
     def __init__(self, workers: int) -> None:
-        if workers < 1:
-            raise ConfigError(f"workers: got {workers}, expected 1 or more")
         # Fresh processes: forking one that runs threads may deadlock.
         context = multiprocessing.get_context("spawn")
         self._event = context.Event()
-        self._pool = None if workers == 1 else ProcessPoolExecutor(
-            workers, context, initializer=_start_worker, initargs=(self._event,)
+        self._pool = (
+            None
+            if workers == 1
+            else ProcessPoolExecutor(
+                workers, context, initializer=_start_worker, initargs=(self._event,)
+            )
         )
 
     def __enter__(self) -> Self:
