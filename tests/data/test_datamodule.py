@@ -179,9 +179,9 @@ def test_thermal_targets_are_refused_only_where_needed(tmp_path, make_collection
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "data.batch_size is 0, expected at least 1"),
+        ({"batch_size": 0}, "data.batch_size is 0, expected a whole number from 1 on"),
         ({"stride": -1}, "data.stride is -1"),
-        ({"augment_noise": -0.1}, "data.augment_noise is -0.1, expected 0 or more"),
+        ({"augment_noise": -0.1}, "data.augment_noise is -0.1, expected a number from 0 on"),
         ({"num_workers": -1}, "data.num_workers is -1"),
     ],
 )

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from trajerr.data.numbers import as_names, require_count, require_from_zero
 from trajerr.data.stats import Stats, read_stats
 from trajerr.data.store import Split, open_split
 from trajerr.data.windows import WindowTable
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 
 Batch = dict[str, Tensor]
 
@@ -162,20 +163,19 @@ class PrinterDataModule(lightning.LightningDataModule):
             "samples_per_epoch": samples_per_epoch,
         }
         for name, count in counts.items():
-            if count is not None and count < 1:
-                raise ConfigError(f"data.{name} is {count}, expected at least 1")
-        if augment_noise < 0.0:
-            raise ConfigError(f"data.augment_noise is {augment_noise}, expected 0 or more")
-        if num_workers < 0:
-            raise ConfigError(f"data.num_workers is {num_workers}, expected 0 or more")
+            if count is not None:
+                require_count(f"data.{name}", count)
+        require_count("data.num_workers", num_workers, at_least=0)
+        require_count("data.seed", seed, at_least=0)
+        require_from_zero("data.augment_noise", augment_noise)
         self.root = Path(root)
         self.batch_size = batch_size
         self._sequence_length = sequence_length
         self._stride = stride
         self._samples_per_epoch = samples_per_epoch
         self._augment_noise = augment_noise
-        self._kinds = kinds
-        self._eval_kinds = eval_kinds
+        self._kinds = None if kinds is None else as_names(kinds)
+        self._eval_kinds = None if eval_kinds is None else as_names(eval_kinds)
         self._thermal = thermal
         self._sample_rate = sample_rate_hz
         self._num_workers = num_workers

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.data.matfile import Value, read_matfile
+from trajerr.data.numbers import require_count, require_positive
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import measure_sample_rate
 from trajerr.data.stats import SPLITS
@@ -41,9 +42,11 @@ class LogSection:
     split: str = ""  # where split.by=section puts it
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start < self.stop:
+        require_count("log.sections.start", self.start, at_least=0)
+        require_count("log.sections.stop", self.stop)
+        if not self.start < self.stop:
             raise ConfigError(
-                f"log.sections: rows {self.start} to {self.stop}, expected 0 <= start < stop"
+                f"log.sections: rows {self.start} to {self.stop}, expected start < stop"
             )
         if self.split and self.split not in SPLITS:
             raise ConfigError(f"log.sections: split is {self.split!r}, expected {SPLITS}")
@@ -74,8 +77,8 @@ class LogFormat:
             raise ConfigError("log.x and log.y are both missing, expected at least one axis")
         if self.time is None and self.sample_rate_hz is None:
             raise ConfigError("log.time and log.sample_rate_hz are both missing, expected one")
-        if self.sample_rate_hz is not None and not self.sample_rate_hz > 0.0:
-            raise ConfigError(f"log.sample_rate_hz is {self.sample_rate_hz}, expected above 0")
+        if self.sample_rate_hz is not None:
+            require_positive("log.sample_rate_hz", self.sample_rate_hz)
         for key, units in (("time_unit", TIME_UNITS), ("length_unit", LENGTH_UNITS)):
             if getattr(self, key) not in units:
                 raise ConfigError(

@@ -17,6 +17,7 @@ from trajerr.data.dataset import make_window, own_storage
 from trajerr.data.features import HISTORY
 from trajerr.data.inputs import Input, find_inputs
 from trajerr.data.logs import LogFormat
+from trajerr.data.numbers import as_names, require_count, require_positive
 from trajerr.data.repair import FaultSettings
 from trajerr.data.scale import measure_error_rms, measure_scale
 from trajerr.data.splits import (
@@ -53,11 +54,11 @@ class PrepareSettings:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ConfigError(f"layout is {self.layout!r}, expected one of {', '.join(LAYOUTS)}")
-        for name in ("sequence_length", "stride"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
-        if self.sample_rate_hz is not None and not self.sample_rate_hz > 0.0:
-            raise ConfigError(f"sample_rate_hz is {self.sample_rate_hz}, expected above 0")
+        object.__setattr__(self, "data_dirs", as_names(self.data_dirs))
+        require_count("sequence_length", self.sequence_length)
+        require_count("stride", self.stride)
+        if self.sample_rate_hz is not None:
+            require_positive("sample_rate_hz", self.sample_rate_hz)
 
 
 def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | None = None) -> Stats:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.data.features import HISTORY
+from trajerr.data.numbers import require_positive
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError
@@ -43,8 +44,7 @@ class FaultSettings:
                     f"faults.{name} is {getattr(self, name)!r}, expected {' or '.join(allowed)}"
                 )
         for name in ("max_speed_mm_s", "stated_speed_factor"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"faults.{name} is {getattr(self, name)}, expected above 0")
+            require_positive(f"faults.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)

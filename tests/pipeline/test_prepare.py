@@ -1,0 +1,149 @@
+"""``python -m trajerr.prepare`` as a user runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trajerr.data.matlab import write_layer
+from trajerr.data.record import LayerRecord
+
+COMMAND = [sys.executable, "-m", "trajerr.prepare"]
+
+
+def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *overrides], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+
+
+def layer(number: int, samples: int = 400) -> LayerRecord:
+    time_s = np.arange(samples) / 200.0
+    x = 100.0 + 20.0 * np.sin(time_s * (1.0 + 0.1 * number))
+    commanded = np.column_stack([x, x[::-1], np.full(samples, 0.2 * number)])
+    return LayerRecord(
+        part="vase",
+        layer=number,
+        variant="a1_v1",
+        sample_rate=200.0,
+        time=time_s,
+        commanded=commanded,
+        actual=commanded[:, :2] + 0.1 * np.sin(9.0 * time_s)[:, None],
+        extruding=np.ones(samples, np.bool_),
+        travel=np.zeros(samples, np.bool_),
+        feature=np.ones(samples, np.uint8),
+        temperatures=None,
+        adhesion=None,
+        params={"kind": "nominal"},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with five collected layers where collect puts them."""
+    for number in range(1, 6):
+        name = f"data/raw/data_simulation_vase/layer{number:04d}_a1_v1.mat"
+        write_layer(tmp_path / name, layer(number))
+    return tmp_path
+
+
+def test_the_defaults_prepare_what_collect_wrote(folder):
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    for word in ("split", "layers", "points", "windows", "error RMS µm", "faults found: none"):
+        assert word in done.stdout
+    stats = json.loads((folder / "data/processed/stats.json").read_text())
+    assert stats["sequence_length"] == 128
+    assert {name: split["layers"] for name, split in stats["splits"].items()} == {
+        "train": 3,
+        "val": 1,
+        "test": 1,
+    }
+    assert sorted(p.name for p in (folder / "data").iterdir()) == ["processed", "raw"]
+
+
+def test_every_key_reaches_its_setting(folder):
+    done = run(
+        folder,
+        "output_dir=elsewhere",
+        "sequence_length=64",
+        "stride=8",
+        "train_ratio=0.6",
+        "val_ratio=0",
+        "test_ratio=0.4",
+        "layout=windows",
+        "sample_rate_hz=100",
+        "seed=3",
+        "faults.max_speed_mm_s=300",
+    )
+    assert done.returncode == 0, done.stderr
+    stats = json.loads((folder / "elsewhere/stats.json").read_text())
+    assert (stats["sequence_length"], stats["stride"], stats["layout"]) == (64, 8, "windows")
+    assert stats["sample_rate_hz"] == 100.0
+    assert [stats["splits"][s]["layers"] for s in ("train", "val", "test")] == [3, 0, 2]
+    assert stats["settings"]["split"]["seed"] == 3
+    assert stats["settings"]["faults"]["max_speed_mm_s"] == 300.0
+    assert (folder / "elsewhere/train/sample_00001.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data_dirs=['absent/*']"], "prepare: data_dirs: absent/* finds no .mat file"),
+        (["split.by=part"], "prepare: 1 parts cannot fill 3 splits (train, val, test)"),
+        (["data_dirs=bad.mat"], "bad.mat: not a readable MATLAB file"),
+        (["stride=often"], "prepare: stride is 'often', expected a whole number from 1 on"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_1(folder, overrides, message):
+    (folder / "bad.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut short")
+    done = run(folder, *overrides)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert not (folder / "data/processed").exists()
+
+
+def test_ctrl_c_says_so_and_the_next_run_goes_on(folder):
+    for number in range(6, 150):
+        name = f"data/raw/data_simulation_vase/layer{number:04d}_a1_v1.mat"
+        write_layer(folder / name, layer(number))
+    staged = folder / "data/.processed.partial/staged"
+    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not staged.is_dir():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "prepare: interrupted; run the same command again to resume" in complaint
+    assert "Traceback" not in complaint
+    assert not (folder / "data/processed").exists()
+    assert 0 < len(list(staged.iterdir())) < 149
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert not staged.exists()
+    assert (folder / "data/processed/stats.json").is_file()
+
+
+def test_a_measured_log_prepares_by_its_config(shared, tmp_path):
+    done = run(
+        tmp_path, f"data_dirs=['{shared}/data/emps/DATA_EMPS.mat']", "log=emps", "split.by=section"
+    )
+    assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "data/processed/stats.json").read_text())
+    assert stats["sample_rate_hz"] == 1000.0
+    points = {name: split["points"] for name, split in stats["splits"].items()}
+    assert points == {"train": 2597, "val": 517, "test": 3117}
+
+
+def test_help_names_every_key_with_its_unit(tmp_path):
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0
+    for key in ("data_dirs", "sequence_length", "train_ratio", "max_speed_mm_s", "sample_rate_hz"):
+        assert key in done.stdout
