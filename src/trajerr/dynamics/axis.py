@@ -37,7 +37,7 @@ class AxisParameters:
     stiffness_n_per_m: float  # at the middle of the belt's span
     damping_n_s_per_m: float
     coulomb_n: float = 0.0  # Coulomb friction
-    friction_velocity_mm_s: float = 0.001  # v_s of the smooth sign tanh(v / v_s)
+    friction_velocity_mm_s: float = 1e-4  # v_s of the smooth sign tanh(v / v_s)
     belt_start_mm: float = -60.0  # coordinate of one pulley
     belt_end_mm: float = 290.0  # coordinate of the other
     belt_strength: float = 0.0  # share of the belt in the compliance: 0 constant, 1 belt alone

@@ -83,8 +83,10 @@ def _implicit(free: float, drop: float, smooth: float) -> float:
     return math.copysign(v * smooth, free)
 
 
-def _after_friction(before: float, free: float, drop: float, smooth: float, weight: float) -> float:
-    """Velocity at the end of a step with friction.
+def _after_friction(
+    before: float, free: float, drop: float, smooth: float, weight: float
+) -> tuple[float, float]:
+    """Return what friction leaves of a step.
 
     Parameters
     ----------
@@ -98,23 +100,35 @@ def _after_friction(before: float, free: float, drop: float, smooth: float, weig
         v_s of tanh(v / v_s).
     weight
         Share of the step's end in the mean of tanh, from ½ (smooth) to 1 (stiff).
+
+    Returns
+    -------
+    float
+        Velocity at the end.
+    float
+        What to add to the mean velocity that a constant force with that end would give: 0
+        but where the carriage comes to stand or creeps.
     """
     if drop == 0.0:
-        return free
+        return free, 0.0
     fast = 9.0 * smooth
-    if abs(before) > fast:
-        sign = math.copysign(1.0, before)
-        slid = free - drop * sign
-        if slid * sign > fast:
-            return slid
-        push = (free - before) * sign
-        if drop > fast and push < -drop:
-            # It reverses within the step: `push + drop` against the motion up to the instant
-            # at which it stands, `push − drop` from there on.
-            standing = abs(before) / (drop - push)
-            return sign * (push + drop) * (1.0 - standing)
+    sign = math.copysign(1.0, before)
+    push = (free - before) * sign
+    stands = abs(before) > fast and abs(before) + push <= drop
+    if abs(before) > fast and not stands and abs(before) + push - drop > fast:
+        return free - drop * sign, 0.0
+    if stands and drop > fast:
+        # `push − drop` acts until it stands, at this share of the step. If the push can move
+        # it back against friction, `push + drop` acts from there on; else it stays.
+        share = abs(before) / (drop - push)
+        if push < -drop:
+            return sign * (push + drop) * (1.0 - share), -sign * drop * share * (1.0 - share)
+        known = drop * (1.0 - weight) * sign
+        return _implicit(free - known, drop * weight, smooth), -0.5 * before * (1.0 - share)
     known = drop * (1.0 - weight) * math.tanh(before / smooth)
-    return _implicit(free - known, drop * weight, smooth)
+    after = _implicit(free - known, drop * weight, smooth)
+    creeps = abs(before) <= fast and abs(after) <= fast
+    return after, (weight - 0.5) * (after - before) if creeps else 0.0
 
 
 def _motor_error(
@@ -149,14 +163,21 @@ def _extension(
 
 
 def _advance(
-    x: float, v: float, begin: float, end: float, push: float, flow: Floats, rub: Floats
+    x: float,
+    v: float,
+    begin: float,
+    end: float,
+    push: float,
+    step: float,
+    flow: Floats,
+    rub: Floats,
 ) -> tuple[float, float]:
     """One step of one axis: where it is and how fast, under a further force ``push`` in mN."""
     free = flow[2] * x + flow[3] * v + flow[5] * begin + flow[7] * end + flow[9] * push
-    after = _after_friction(v, free, rub[0] * flow[9], rub[1], rub[2])
+    after, extra = _after_friction(v, free, rub[0] * flow[9], rub[1], rub[2])
     push += (after - free) / flow[9]
     x = flow[0] * x + flow[1] * v + flow[4] * begin + flow[6] * end + flow[8] * push
-    return x, after
+    return x + extra * step, after
 
 
 def _run(
@@ -194,8 +215,8 @@ def _run(
         pull_y = _extension(b0, b1, middle_b, error_b, belts[1])
         if corexy:
             pull_x, pull_y = 0.5 * (pull_x + pull_y), 0.5 * (pull_x - pull_y)
-        x, u = _advance(x, u, x0, x1, stiffness[0] * pull_x, flow[0], rub[0])
-        y, v = _advance(y, v, y0, y1, stiffness[1] * pull_y, flow[1], rub[1])
+        x, u = _advance(x, u, x0, x1, stiffness[0] * pull_x, step, flow[0], rub[0])
+        y, v = _advance(y, v, y0, y1, stiffness[1] * pull_y, step, flow[1], rub[1])
         actual[n + 1, 0], actual[n + 1, 1] = x, y
     state[0, 0], state[0, 1] = x, u
     state[1, 0], state[1, 1] = y, v

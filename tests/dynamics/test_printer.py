@@ -1,0 +1,88 @@
+"""Printers: as shipped, as plain containers, and refused where a number is wrong."""
+
+import json
+
+import pytest
+from commanded import PRINTERS, load_printer
+from omegaconf import OmegaConf
+
+from trajerr.dynamics.printer import EFFECTS, Printer
+from trajerr.errors import ConfigError
+
+NAMES = sorted(path.stem for path in PRINTERS.glob("*.yaml"))
+
+
+def test_the_shipped_printers():
+    assert {"ender3_v2", "ender3_stock", "corexy", "klipper_fast"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_named_as_its_file_and_survives_json(name):
+    printer = load_printer(name)
+    assert printer.name == name
+    assert Printer.from_dict(json.loads(json.dumps(printer.to_dict()))) == printer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_number_has_a_unit_or_source(name):
+    for line in (PRINTERS / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+        key, _, rest = line.partition(":")
+        if any(c.isdigit() for c in rest) and key.strip() not in ("", "name") and "#" not in key:
+            assert "#" in rest, line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_can_be_read_without_hydra(name):
+    plain = OmegaConf.to_container(OmegaConf.load(PRINTERS / f"{name}.yaml"), resolve=True)
+    assert Printer.from_dict(plain) == load_printer(name)
+
+
+def test_frequencies_are_those_of_their_sources():
+    stock, fast = load_printer("ender3_stock"), load_printer("klipper_fast")
+    assert stock.x.natural_freq_hz == pytest.approx(46.0, abs=0.05)
+    assert stock.y.natural_freq_hz == pytest.approx(42.5, abs=0.05)
+    assert stock.x.damping_ratio == pytest.approx(0.05, abs=1e-3)
+    assert 55.0 < fast.x.natural_freq_hz < 57.1
+    assert fast.limits.print_acceleration_mm_s2 >= 3000.0
+
+
+def test_stiffness_scales_and_frequency_follows():
+    soft = load_printer().with_stiffness_scale(0.81)
+    assert soft.x.natural_freq_hz == pytest.approx(0.9 * load_printer().x.natural_freq_hz)
+    assert soft.y.damping_n_s_per_m == load_printer().y.damping_n_s_per_m
+
+
+def test_effects_are_switched_by_name():
+    printer = load_printer()
+    assert printer.effects == EFFECTS
+    assert printer.without("friction", "jitter").effects == ("belt", "ripple", "quantisation")
+    assert printer.only().effects == ()
+    assert printer.only("jitter", "belt").effects == ("belt", "jitter")
+    with pytest.raises(ConfigError, match="backlash"):
+        printer.without("backlash")
+    with pytest.raises(ConfigError, match="backlash"):
+        Printer.from_dict({**printer.to_dict(), "effects": ["backlash"]})
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"kinematics": "delta"}, "kinematics"),
+        ({"bed_mm": [220.0, 220.0]}, "bed_mm"),
+        ({"bed_mm": [220.0, 0.0, 250.0]}, "bed_mm"),
+        ({"belt_imbalance": 0.9}, "belt_imbalance"),
+        ({"colour": "black"}, "colour"),
+        ({"x": {"mass_kg": 0.3}}, "stiffness_n_per_m"),
+        ({"limits": {"max_velocity": [1, 2, 3, 4]}}, "max_velocity"),
+    ],
+)
+def test_a_wrong_key_is_named(change, named):
+    with pytest.raises(ConfigError, match=named):
+        Printer.from_dict({**load_printer().to_dict(), **change})
+
+
+def test_both_axes_of_a_corexy_hang_on_the_same_belts():
+    plain = load_printer("corexy").to_dict()
+    plain["y"]["stiffness_n_per_m"] *= 2.0
+    with pytest.raises(ConfigError, match=r"y.stiffness_n_per_m"):
+        Printer.from_dict(plain)

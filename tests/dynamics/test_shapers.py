@@ -1,0 +1,127 @@
+"""Input shapers against published weights, and against what they are for."""
+
+import numpy as np
+import pytest
+from commanded import load_printer, trajectory, wandering
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trajerr.dynamics.plant import simulate
+from trajerr.dynamics.shapers import SHAPERS, apply, residual, shape_trajectory, shaper
+from trajerr.errors import ConfigError
+
+# At a damping ratio of 0.1: check values that the design states.
+WEIGHTS = {
+    "zv": [0.5783, 0.4217],
+    "mzv": [0.3651, 0.4075, 0.2274],
+}
+modes = {"frequency": st.floats(10.0, 120.0), "damping": st.floats(0.0, 0.2)}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_published_weights(name):
+    np.testing.assert_allclose(shaper(name, 40.0, 0.1).amplitudes, WEIGHTS[name], atol=6e-5)
+
+
+def test_ei_weights_follow_the_design():
+    k = np.exp(-0.1 * np.pi / np.sqrt(0.99))
+    weights = np.array([0.25 * 1.05, 0.5 * 0.95 * k, 0.25 * 1.05 * k**2])
+    np.testing.assert_allclose(shaper("ei", 40.0, 0.1).amplitudes, weights / weights.sum())
+
+
+def test_multi_hump_weights_agree_with_firmwares_fits():
+    """Klipper fits polynomials in the damping ratio to Singhose's solutions: its terms at 0."""
+    two = [0.16054, 0.33911, 0.34089, 0.15997]
+    three = [0.11275, 0.23698, 0.30008, 0.23775, 0.11244]
+    np.testing.assert_allclose(shaper("2hump_ei", 40.0, 0.0).amplitudes, two, atol=1.5e-3)
+    np.testing.assert_allclose(shaper("3hump_ei", 40.0, 0.0).amplitudes, three, atol=1.5e-3)
+
+
+@pytest.mark.parametrize("name", SHAPERS)
+@given(**modes)
+def test_weights_sum_to_one_and_delay_nothing_on_average(name, frequency, damping):
+    found = shaper(name, frequency, damping)
+    assert found.amplitudes.sum() == pytest.approx(1.0)
+    assert found.amplitudes @ found.times == pytest.approx(0.0, abs=1e-12)
+    assert np.all(found.amplitudes > 0.0)
+    assert np.all(np.diff(found.times) > 0.0)
+
+
+@pytest.mark.parametrize("name", ["zv", "mzv", "zvd", "2hump_ei"])
+@given(**modes)
+def test_nothing_rings_at_the_design_frequency(name, frequency, damping):
+    left = residual(shaper(name, frequency, damping), frequency, damping)
+    # Damping enters the two-hump form as powers of K only, which is exact for zeros there too.
+    assert left < 1e-9
+
+
+@pytest.mark.parametrize("name", ["ei", "3hump_ei"])
+@given(frequency=st.floats(10.0, 120.0))
+def test_extra_insensitive_shapers_leave_their_tolerance(name, frequency):
+    assert residual(shaper(name, frequency, 0.0), frequency, 0.0) == pytest.approx(0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "reach"), [("zv", 0.02), ("ei", 0.15), ("2hump_ei", 0.35), ("3hump_ei", 0.45)]
+)
+def test_each_stays_below_five_percent_as_far_as_it_promises(name, reach):
+    tuned = shaper(name, 40.0, 0.0)
+    for ratio in np.linspace(1.0 - reach, 1.0 + reach, 41):
+        assert residual(tuned, 40.0 * ratio, 0.0) < 0.0505
+    assert residual(tuned, 40.0 * (1.0 + 1.6 * reach), 0.0) > 0.05
+
+
+@pytest.mark.parametrize("name", ["zv", "mzv", "zvd"])
+def test_a_shaped_move_does_not_ring(name):
+    """A jump in velocity, on the linear plant: no error is left once the shaper is through."""
+    printer, sample_rate = load_printer().only(), 10000.0
+    time = np.arange(8000) / sample_rate
+    xy = np.repeat(100.0 + 30.0 * np.maximum(time - 0.2, 0.0)[:, None], 2, axis=1)
+    path = trajectory(xy, sample_rate)
+    shaped = shape_trajectory(path, printer, name)
+    error = (simulate(printer, shaped, seed=0).xy - xy)[4000:6500]
+    raw = (simulate(printer, path, seed=0).xy - xy)[4000:6500]
+    assert np.max(np.abs(error)) < 2e-3 * np.max(np.abs(raw))
+
+
+@given(
+    name=st.sampled_from(SHAPERS),
+    slope=st.floats(-100.0, 100.0),
+    sample_rate=st.sampled_from([1e3, 5e3]),
+)
+def test_a_steady_move_passes_unchanged(name, slope, sample_rate):
+    values = 50.0 + slope * np.arange(2000) / sample_rate
+    shaped = apply(shaper(name, 30.0, 0.1), values, sample_rate)
+    np.testing.assert_allclose(shaped[500:-500], values[500:-500], atol=1e-9)
+
+
+def test_delays_between_samples_are_kept():
+    """Halving the rate moves a smooth shaped command by the interpolation's error alone."""
+    fine, coarse = 10000.0, 2000.0
+    tuned = shaper("mzv", 37.3, 0.1)
+    slow = [
+        apply(tuned, np.sin(20.0 * np.arange(int(rate)) / rate), rate)[:: int(rate / coarse)]
+        for rate in (fine, coarse)
+    ]
+    assert np.max(np.abs(slow[0] - slow[1])[100:-100]) < 2e-5
+
+
+def test_each_axis_is_shaped_for_itself_and_none_is_the_command():
+    printer = load_printer()
+    path = trajectory(wandering(5000.0), 5000.0)
+    assert shape_trajectory(path, printer, "none") is path
+    shaped = shape_trajectory(path, printer, "ZV")
+    for i, axis in enumerate((printer.x, printer.y)):
+        tuned = shaper("zv", axis.natural_freq_hz, axis.damping_ratio)
+        np.testing.assert_array_equal(
+            shaped.position[:, i], apply(tuned, path.position[:, i], 5000.0)
+        )
+    np.testing.assert_array_equal(shaped.position[:, 2], path.position[:, 2])
+
+
+def test_unknown_shapers_and_modes_are_refused():
+    with pytest.raises(ConfigError, match="zv, mzv"):
+        shaper("smooth", 40.0, 0.1)
+    for mode in ((0.0, 0.1), (40.0, 1.0), (float("nan"), 0.1)):
+        with pytest.raises(ConfigError, match="expected"):
+            shaper("zv", *mode)
