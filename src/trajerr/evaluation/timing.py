@@ -61,7 +61,7 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
 def _time_windows(network: Network, window: Tensor, threads: int, batch: int) -> Timing:
     features = window.expand(batch, -1, -1).contiguous()
     with _threads(threads), torch.inference_mode():
-        return _quantiles(lambda: network(features), threads, batch)
+        return measure_calls(lambda: network(features), threads, batch)
 
 
 def _time_steps(network: Network, window: Tensor) -> Timing:
@@ -70,17 +70,24 @@ def _time_steps(network: Network, window: Tensor) -> Timing:
         if not hasattr(network, "step"):
             context = window.repeat(1 + network.context_length // len(window), 1)
             recent = context[-network.context_length :][None]
-            return _quantiles(lambda: network(recent), 1, 1)
+            return measure_calls(lambda: network(recent), 1, 1)
         samples, state = list(window[:, None]), [network.initial_state(1)]
 
         def advance() -> None:
             _, state[0] = network.step(state[0], samples[0])
             samples.append(samples.pop(0))
 
-        return _quantiles(advance, 1, 1)
+        return measure_calls(advance, 1, 1)
 
 
-def _quantiles(call: Callable[[], object], threads: int, batch: int) -> Timing:
+def measure_calls(call: Callable[[], object], threads: int, batch: int) -> Timing:
+    """Time a call after a warm-up.
+
+    Parameters
+    ----------
+    threads, batch
+        What the call uses, for the record.
+    """
     begin = time.perf_counter()
     warm = 0
     while warm < WARM_UP and (warm < 2 or time.perf_counter() - begin < BUDGET / 3):
