@@ -186,6 +186,8 @@ def test_targets_are_judged(found):
     assert targets["r2"]["met"] is (found["settled"]["overall"]["r2"] > 0.85)
     assert targets["p90_mm"]["value"] == found["settled"]["percentiles_mm"]["p90"]
     assert targets["inference_ms"]["met"] is False
+    step_us = found["inference"]["step_us_p50"]
+    assert targets["inference_ms"]["value"] == pytest.approx(step_us / 1000)
 
 
 def test_the_first_samples_of_a_layer_are_its_first_window(kept):

@@ -16,7 +16,8 @@ NAMES = {
     "p95_mm": "95th percentile",
     "p99_mm": "99th percentile",
     "max_mm": "Max",
-    "inference_ms": "Inference",
+    "inference_ms": "Inference, 1 sample",
+    "window_ms": "Inference, 1 window",
 }
 
 
@@ -72,7 +73,7 @@ def condition_name(scores: Mapping[str, Any]) -> str:
 
 def target_texts(name: str, target: Mapping[str, Any]) -> tuple[str, str]:
     """Return a target's value and limit with units, e.g. ``("0.0061 mm", "< 0.02 mm")``."""
-    unit = {"r2": "", "inference_ms": " ms"}.get(name, " mm")
+    unit = {"r2": "", "inference_ms": " ms", "window_ms": " ms"}.get(name, " mm")
     sign = ">" if name == "r2" else "<"
     return f"{target['value']:.4f}{unit}", f"{sign} {target['limit']:g}{unit}"
 

@@ -31,6 +31,7 @@ TARGETS = (
     "p99_mm",
     "max_mm",
     "inference_ms",
+    "window_ms",
 )
 CONDITIONS = ("windows", "settled", "trajectory")  # on which figures targets can be judged
 AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
@@ -94,7 +95,8 @@ def check_targets(scores: Scores, limits: Mapping[str, float | None], condition:
         f"{rank}_mm": value for rank, value in figures["percentiles_mm"].items()
     }
     measured["max_mm"] = figures["max_mm"]
-    measured["inference_ms"] = scores["inference"]["window_ms_p50"]
+    measured["inference_ms"] = scores["inference"]["step_us_p50"] / 1000
+    measured["window_ms"] = scores["inference"]["window_ms_p50"]
     return {
         name: {
             "value": measured[name],
