@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr import __version__
+from trajerr.data.atomic import write_atomically
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
 from trajerr.deploy.knots import Cut, EmissionSettings, Offset, cut, move_times, vertices
@@ -135,7 +136,7 @@ def apply_correction(
         )
     result = correct_program(program, model, printer, settings or CorrectionSettings())
     if result.text is not None:
-        _write_complete(out, result.text)
+        write_atomically(out, result.text)
     return result
 
 
@@ -323,14 +324,3 @@ def _marked(
     ).encode()
     first = list(lines.get(0, [program.line(0)]))
     return replace_lines(program, {**lines, 0: [*first, mark]})
-
-
-def _write_complete(out: Path, text: bytes) -> None:
-    """Write a file that is either whole or absent."""
-    part = out.with_name(out.name + ".part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)

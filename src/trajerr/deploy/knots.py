@@ -36,8 +36,9 @@ class EmissionSettings:
         If a value is out of range; the message names the key.
     """
 
-    rate_hz: float = 100.0  # most moves per second
-    tolerance_mm: float = 0.001  # how far thinning may move a point of the command
+    rate_hz: float = 150.0  # most moves per second
+    across_mm: float = 0.005  # how far thinning may move a point of the command off its line
+    along_mm: float = 0.08  # and along it, at its time
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
@@ -46,9 +47,10 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
-        if not 0.0 <= self.tolerance_mm < np.inf:
-            message = f"emission tolerance_mm: got {self.tolerance_mm}, expected 0 or more"
-            raise ConfigError(message)
+        for key in ("across_mm", "along_mm"):
+            value = getattr(self, key)
+            if not 0.0 <= value < np.inf:
+                raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: Emission
     times, owner, stretch = _knots(blocks, settings.rate_hz)
     point = plan.position(times)
     point[:, :2] += offset(times)
-    keep = _thinned(times, point, owner, settings.tolerance_mm)
+    keep = _thinned(times, point, owner, settings)
     pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
     replaced, member = planner.membership(spans)
     return Cut(pieces, replaced, member)
@@ -267,16 +269,19 @@ def _knots(blocks: list[_Block], rate: float) -> tuple[Floats, Ints, Ints]:
     return np.concatenate(times), np.concatenate(owner), stretch
 
 
-def _thinned(times: Floats, point: Floats, owner: Ints, tolerance: float) -> Bools:
-    """Return (N,) which knots stay when no dropped one moves by more than the tolerance."""
+def _thinned(times: Floats, point: Floats, owner: Ints, settings: EmissionSettings) -> Bools:
+    """Return (N,) which knots stay when no dropped one moves by more than allowed."""
     keep = np.ones(len(times), dtype=np.bool_)
     if len(times):
-        _thin(times, np.ascontiguousarray(point[:, :3]), owner, tolerance, keep)
+        xyz = np.ascontiguousarray(point[:, :3])
+        _thin(times, xyz, owner, settings.across_mm, settings.along_mm, keep)
     return keep
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _thin(times: Floats, point: Floats, owner: Ints, tolerance: float, keep: Bools) -> None:
+def _thin(
+    times: Floats, point: Floats, owner: Ints, across: float, along: float, keep: Bools
+) -> None:
     """Extend each piece as long as all points it skips stay close, at their times."""
     anchor = 0
     for i in range(1, len(times) - 1):
@@ -284,13 +289,13 @@ def _thin(times: Floats, point: Floats, owner: Ints, tolerance: float, keep: Boo
             anchor = i
             continue
         span = times[i + 1] - times[anchor]
+        chord = point[i + 1] - point[anchor]
+        length = np.sqrt(np.sum(chord * chord))
         for j in range(anchor + 1, i + 1):
-            share = (times[j] - times[anchor]) / span
-            square = 0.0
-            for axis in range(3):
-                line = point[anchor, axis] + share * (point[i + 1, axis] - point[anchor, axis])
-                square += (point[j, axis] - line) ** 2
-            if square > tolerance * tolerance:
+            off = point[j] - point[anchor] - chord * ((times[j] - times[anchor]) / span)
+            ahead = np.sum(off * chord) / length if length > 0.0 else 0.0
+            aside = np.sqrt(max(np.sum(off * off) - ahead * ahead, 0.0))
+            if aside > across or abs(ahead) > along:
                 anchor = i
                 break
         keep[i] = anchor == i

@@ -47,8 +47,9 @@ class LearningSettings:
     """
 
     gain: float = 0.4  # γ, share of the inverse that one iteration takes
+    cutoff: float = 1.6  # natural frequencies above which the inverse fades out
     iterations: int = 25  # on the trajectory
-    planned_iterations: int = 8  # on the moves that will be written, planner in the loop
+    planned_iterations: int = 10  # on the moves that will be written, planner in the loop
     patience: int = 6  # iterations without improvement after which a layer is done
     lead_in_s: float = 1.0  # motion before a layer that lets the model's memory settle
     lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
@@ -56,6 +57,7 @@ class LearningSettings:
 
     def __post_init__(self) -> None:
         _check("gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
+        _check("cutoff", self.cutoff, self.cutoff >= 1.0, "1 or more")
         for key in ("iterations", "patience", "batch"):
             _check(key, getattr(self, key), getattr(self, key) >= 1, "1 or more")
         for key in ("planned_iterations", "lead_in_s", "lead_out_s"):
@@ -110,7 +112,7 @@ def predict_actual(model: ErrorModel, commanded: Sequence[Floats]) -> list[Float
     return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
 
 
-def learning_step(axes: Axes, error: Floats, rate: float) -> Floats:
+def learning_step(axes: Axes, error: Floats, rate: float, cutoff: float) -> Floats:
     """Return the (T, 2) change of command whose effect is an error at the nozzle, mm.
 
     Parameters
@@ -121,8 +123,11 @@ def learning_step(axes: Axes, error: Floats, rate: float) -> Floats:
         Actual minus wanted, mm.
     rate
         Hz.
+    cutoff
+        Natural frequencies above which it fades out.
     """
-    return np.column_stack([invert(axes[i], error[:, i], rate) for i in range(2)])
+    columns = [invert(axes[i], error[:, i], rate, cutoff=cutoff) for i in range(2)]
+    return np.column_stack(columns)
 
 
 def learn(
@@ -194,7 +199,7 @@ class _Batch:
             stale = min(iteration - int(np.argmin(values)) for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
                 break
-            self._improve(correction, actual, settings.gain)
+            self._improve(correction, actual, settings)
             project(correction, slice(self.episodes[0].begin, self.episodes[-1].end))
         for e, values in zip(self.episodes, kept, strict=True):
             correction[e.begin : e.end] = values
@@ -208,10 +213,13 @@ class _Batch:
             commanded.append(part)
         return predict_actual(self.model, commanded)
 
-    def _improve(self, correction: Floats, actual: list[Floats], gain: float) -> None:
+    def _improve(
+        self, correction: Floats, actual: list[Floats], settings: LearningSettings
+    ) -> None:
         rate = self.model.sample_rate_hz
         for e, positions in zip(self.episodes, actual, strict=True):
             error = positions - self.nominal[e.first : e.last, :2]
-            change = learning_step(self.axes, error, rate) * self.weight[e.first : e.last, None]
+            change = learning_step(self.axes, error, rate, settings.cutoff)
+            change *= self.weight[e.first : e.last, None]
             core = slice(e.begin - e.first, e.end - e.first)
-            correction[e.begin : e.end] -= gain * change[core]
+            correction[e.begin : e.end] -= settings.gain * change[core]

@@ -144,7 +144,7 @@ class Polisher:
             core = (time >= begin) & (time < finish)
             scores[row].append(self.score(time[core], positions[core]))
             error = positions - self.nominal.position(time)[:, :2]
-            step = _smoothed(learning_step(self.axes, error, rate))
+            step = _smoothed(learning_step(self.axes, error, rate, self.learning.cutoff))
             inside = np.flatnonzero((asked > begin) & (asked <= finish))
             at = clock.to_corrected(asked[inside])
             for axis in range(2):

@@ -1,0 +1,96 @@
+"""What predicts errors for a correction: a bundle's network, or the simulated printer."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.dynamics.plant import simulate
+from trajerr.dynamics.printer import Printer
+from trajerr.motion.trajectory import Trajectory
+
+Floats = NDArray[np.float64]
+
+TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
+
+
+class Predicts(Protocol):
+    """A bundle at work, as :class:`trajerr.deploy.runtime.Predictor` is one."""
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples per second that features have to have."""
+        ...
+
+    def predict(self, features: Floats) -> dict[str, NDArray[np.float32]]:
+        """Return ``error_x`` and ``error_y`` in mm of (B, T, 15) features."""
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A bundle's network as an error model."""
+
+    predictor: Predicts
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples per second that the features must have."""
+        return self.predictor.sample_rate_hz
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        predicted = self.predictor.predict(features)
+        both = np.stack([predicted["error_x"], predicted["error_y"]], axis=-1)
+        return both.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class TwinModel:
+    """The simulated printer as an error model, without what is random.
+
+    Between samples the command runs straight, as it does in what is written.
+    """
+
+    printer: Printer
+    sample_rate_hz: float = 200.0
+    threads: int = 2
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.stack(list(pool.map(self._error, features)))
+
+    def _error(self, features: Floats) -> Floats:
+        commanded = features[:, :3]
+        times = int(np.ceil(TWIN_RATE_HZ / self.sample_rate_hz))
+        index = np.arange(len(commanded))
+        fine = np.arange((len(commanded) - 1) * times + 1) / times
+        position = np.column_stack([np.interp(fine, index, commanded[:, i]) for i in range(3)])
+        motion = simulate(
+            self.printer.without("jitter"),
+            _bare_trajectory(position, self.sample_rate_hz * times),
+            seed=0,
+        )
+        return motion.xy[::times] - commanded[:, :2]
+
+
+def _bare_trajectory(position: Floats, rate: float) -> Trajectory:
+    """Return a trajectory of which only the positions are known."""
+    count = len(position)
+    nothing = np.zeros(count)
+    return Trajectory(
+        sample_rate=rate,
+        first=0,
+        position=position,
+        extrusion=nothing,
+        move=np.zeros(count, dtype=np.int64),
+        layer=np.zeros(count, dtype=np.int32),
+        feature=np.zeros(count, dtype=np.uint8),
+        kind=np.zeros(count, dtype=np.uint8),
+        nozzle=nothing,
+        bed=nothing,
+        fan=nothing,
+    )
