@@ -221,9 +221,7 @@ def draw(replay: Replay, method: str, folder: Path) -> None:
     layer = replay.layers[len(replay.layers) // 2]
     shown = {name: replay.walls(name, layer) for name in (UNCORRECTED, method)}
     title = f"layer {layer}"
-    figure = correction_plots.corner(
-        shown[UNCORRECTED], shown[method], replay.path, name=method, title=title
-    )
+    figure = correction_plots.corner(shown[UNCORRECTED], shown[method], name=method, title=title)
     save_figure(figure, folder / "corner.png")
     save_figure(correction_plots.error_maps(shown, title=title), folder / "error_maps.png")
     motions = {

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from trajerr.evaluation import style
 from trajerr.evaluation.closed_loop import UNCORRECTED, WallMotion
-from trajerr.evaluation.contour import NominalPath
 from trajerr.evaluation.spectra import spectrum
 from trajerr.evaluation.style import new_figure, path_axes, styled
 
 Floats = NDArray[np.float64]
 
 UM = 1000.0  # µm per mm
+NEAR, SHARP = 1.0, np.radians(40.0)  # mm and rad: a path that turns so much so fast has a corner
 WINDOW = 22.0  # side of an enlarged place, in multiples of the uncorrected error there
 COLOURS = {
     UNCORRECTED: style.BLACK,
@@ -36,17 +36,15 @@ COLOURS = {
 
 
 @styled
-def corner(
-    before: WallMotion, after: WallMotion, path: NominalPath, *, name: str, title: str
-) -> Figure:
-    """Show where the uncorrected print errs most, before and after, in true proportions.
+def corner(before: WallMotion, after: WallMotion, *, name: str, title: str) -> Figure:
+    """Show the corner where the uncorrected print errs most, before and after.
+
+    True proportions, enlarged: the side of the window is a few millimetres.
 
     Parameters
     ----------
     before, after
         Motion on the walls of the same layer.
-    path
-        The nominal path.
     name
         Of the correction.
     title
@@ -54,7 +52,7 @@ def corner(
     """
     figure = new_figure(height=2.9)
     whole, *places = figure.subplots(1, 3)
-    worst = int(np.argmax(np.abs(before.contour)))
+    worst = int(np.argmax(np.abs(before.contour) * _near_corners(before)))
     centre = before.nominal[worst]
     side = max(WINDOW * abs(float(before.contour[worst])), 0.2)
     for line in _runs(before):
@@ -62,8 +60,14 @@ def corner(
     whole.add_patch(_box(centre, side))
     whole.set_title(title)
     for axes, motion, label in zip(places, (before, after), (UNCORRECTED, name), strict=True):
-        axes.plot(*path.vertices.T, color=style.COMMANDED, lw=1.0, label="nominal path")
         for i, line in enumerate(_runs(motion)):
+            axes.plot(
+                *motion.nominal[line].T,
+                color=style.COMMANDED,
+                lw=2.5,
+                alpha=0.6,
+                label="nominal path" if i == 0 else None,
+            )
             axes.plot(
                 *motion.actual[line].T,
                 color=COLOURS.get(label, style.BLUE),
@@ -180,6 +184,19 @@ def _marks(
         if case in cases:
             values = [cases[case][m]["wall_contour_rms_um"] for m in methods]
             axes.plot(values, places, marker, color=style.VERMILLION, mec="white", ms=5, label=case)
+
+
+def _near_corners(motion: WallMotion) -> NDArray[np.bool_]:
+    """Return (N,) which samples lie within 1 mm of a sharp corner; all where there is none."""
+    near = np.zeros(len(motion.time), dtype=bool)
+    for line in _runs(motion):
+        xy = motion.nominal[line]
+        heading = np.unwrap(np.arctan2(*np.diff(xy, axis=0).T[::-1]))
+        progress = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy, axis=0), axis=1))])
+        ahead = np.interp(progress + NEAR / 2, progress[1:], heading)
+        behind = np.interp(progress - NEAR / 2, progress[1:], heading)
+        near[line] = np.abs(ahead - behind) > SHARP
+    return near if near.any() else ~near
 
 
 def _box(centre: Floats, side: float) -> Rectangle:
