@@ -17,7 +17,7 @@ from trajerr.data.planning import summarise_sources
 from trajerr.data.quality import QualityLimits, collected_figures, judge, require_passed
 from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
-from trajerr.data.workforce import count_workers
+from trajerr.data.workforce import Workforce, count_workers
 from trajerr.entry import command
 from trajerr.evaluation import collection_report
 
@@ -39,12 +39,12 @@ def main(cfg: DictConfig) -> None:
         return
     limits = QualityLimits(**plain["quality"])
     collection = Collection(printer, variants, layers, cfg.sample_rate_hz, cfg.seed, out)
-    workers = count_workers(cfg.workers)
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    shown = Progress(console=console, disable=not console.is_terminal)
+    with Workforce(count_workers(cfg.workers)) as force, shown as bar:
         line = bar.add_task("collect", total=None)
-        collect(collection, sources, workers, lambda n, of: bar.update(line, completed=n, total=of))
-    splits = split_errors(collection, sources, workers)
+        collect(collection, sources, force, lambda n, of: bar.update(line, completed=n, total=of))
+        splits = split_errors(collection, sources, force)
     report = judge(collected_figures(out), limits, cfg.sample_rate_hz, time.monotonic() - began) | {
         "sources": as_report(average([split for _, split in splits.values()]))
     }

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,21 +8,20 @@ import numpy as np
 import pytest
 from small_print import printer, small_gcode, small_program
 
+from trajerr.data import collection as collecting
 from trajerr.data.collection import (
     Collection,
-    collect,
     lead_in,
     seed_of,
     simulate_layer,
-    split_errors,
     survey,
 )
 from trajerr.data.error_sources import average, error_sources
 from trajerr.data.matlab import read_layer
-from trajerr.data.quality import load_figures
+from trajerr.data.quality import LayerFigures, load_figures
 from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
-from trajerr.data.workforce import count_workers
+from trajerr.data.workforce import Workforce, count_workers
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.errors import ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part
@@ -35,6 +35,16 @@ VARIANTS = (Variant(), Variant(4.0, 1.5), Variant(kind="perturbed"), Variant(kin
 def collection(out: Path, **changes: object) -> Collection:
     settings = Collection(printer(), VARIANTS, "all", 200.0, 3, out)
     return replace(settings, **changes)
+
+
+def collect(
+    settings: Collection,
+    sources: list[Source],
+    workers: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[LayerFigures]:
+    with Workforce(workers) as force:
+        return collecting.collect(settings, sources, force, on_progress)
 
 
 def source(folder: Path, layers: int = 2) -> Source:
@@ -234,5 +244,7 @@ def test_sources_of_error_add_up(tmp_path: Path) -> None:
     assert found.without["friction"] < found.without["jitter"]
     both = average([found, found])
     assert both.total == pytest.approx(found.total)
-    split = split_errors(collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], 1)
+    split = collecting.split_errors(
+        collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], Workforce(1)
+    )
     assert split["small"][0] == 2

@@ -201,6 +201,7 @@ def test_killed_ten_times_it_resumes_to_the_same_bytes(tmp_path):
         running.kill()  # the workers are not told
         running.communicate(timeout=60)
     time.sleep(1.0)
-    assert run(tmp_path, f"out={out}", "workers=2", *KILLED).returncode == 0
+    resumed = run(tmp_path, f"out={out}", "workers=2", *KILLED)
+    assert resumed.returncode == 0, resumed.stderr
     assert half_files(out) == []
     assert layers_of(out) == layers_of(tmp_path / "whole")

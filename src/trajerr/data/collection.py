@@ -85,7 +85,7 @@ class Task:
 def collect(
     collection: Collection,
     sources: Sequence[Source],
-    workers: int,
+    force: Workforce,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[LayerFigures]:
     """Collect all sources and return the figures of every layer and variant.
@@ -98,8 +98,8 @@ def collect(
         What and how.
     sources
         Of G-code.
-    workers
-        Processes.
+    force
+        Processes that do it.
     on_progress
         Told how many files are done, of how many.
 
@@ -111,24 +111,23 @@ def collect(
         If the disk is full or the folder cannot be written.
     """
     # With many sources each is read by one process only; few are shared out layer by layer.
-    grain = LAYERS_A_TASK if len(sources) < 4 * workers else None
+    grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
+    surveys = force.map(functools.partial(survey, collection), sources)
+    tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
+    tasks.sort(key=lambda task: (task.source.name, task.layers))
+    total = sum(task.files for task in tasks)
+    on_progress(0, total)
     done: list[LayerFigures] = []
-    with Workforce(workers) as force:
-        surveys = force.map(functools.partial(survey, collection), sources)
-        tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
-        tasks.sort(key=lambda task: (task.source.name, task.layers))
-        total = sum(task.files for task in tasks)
-        on_progress(0, total)
-        for figures in force.map(functools.partial(run, collection), tasks):
-            done += figures
-            on_progress(len(done), total)
+    for figures in force.map(functools.partial(run, collection), tasks):
+        done += figures
+        on_progress(len(done), total)
     for name in {source.name for source in sources}:
         save_figures(collection.folder(name), (row for row in done if row.part == name))
     return done
 
 
 def split_errors(
-    collection: Collection, sources: Sequence[Source], workers: int
+    collection: Collection, sources: Sequence[Source], force: Workforce
 ) -> dict[str, tuple[int, ErrorSources]]:
     """Split the error of each source's middle layer in the first variant by effect.
 
@@ -137,8 +136,7 @@ def split_errors(
     dict
         Source name → number of the layer, RMS by effect.
     """
-    with Workforce(workers) as force:
-        return dict(sorted(force.map(functools.partial(_split, collection), sources)))
+    return dict(sorted(force.map(functools.partial(_split, collection), sources)))
 
 
 def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, ErrorSources]]:

@@ -47,6 +47,7 @@ class Workforce:
     """
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         # Fresh processes: forking one that runs threads may deadlock.
         context = multiprocessing.get_context("spawn")
         self._event = context.Event()
