@@ -10,8 +10,8 @@ from trajerr.errors import DataError
 def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[str]:
     """Return the layers of ``judged`` that the training split held, sorted, as "part layer".
 
-    A layer counts as seen if the same file was trained on, or the same layer of the same
-    part, in whatever variant and data set: its geometry is then known.
+    A layer counts as seen if training had the same layer of the same part, or of the same
+    file under another name, in whatever variant and data set: its geometry is then known.
 
     Parameters
     ----------
@@ -21,12 +21,14 @@ def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[
         Sources of the split to evaluate.
     """
     seen = [s for s in trained.get("sources", ()) if s["split"] == "train"]
-    files = {s["sha256"] for s in seen}
+    files = {(s["sha256"], s["layer"]) for s in seen}
     layers = {(s["part"], s["layer"]) for s in seen}
-    return sorted(
-        {f"{s.part} {s.layer}" for s in judged if s.sha256 in files or (s.part, s.layer) in layers},
-        key=lambda name: (name.rsplit(" ", 1)[0], int(name.rsplit(" ", 1)[1])),
-    )
+    shared = {
+        (s.part, s.layer)
+        for s in judged
+        if (s.sha256, s.layer) in files or (s.part, s.layer) in layers
+    }
+    return [f"{part} {layer}" for part, layer in sorted(shared)]
 
 
 def refuse_overlap(
