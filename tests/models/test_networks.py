@@ -7,7 +7,6 @@ from trajerr.errors import ConfigError
 from trajerr.models import inputs
 from trajerr.models.registry import NETWORKS, build_network, count_parameters
 
-
 RECURRENT = ("base", "small", "large", "lstm", "physics", "hybrid")
 EXPORTED = ("base", "small", "large", "lstm", "hybrid")
 SMALL_LARGE = {"d_model": 32, "feedforward": 64, "attention_context": 8, "num_layers": 2}
@@ -21,7 +20,7 @@ def test_columns_are_those_of_the_features() -> None:
     columns = torch.arange(15.0)
     names = [FEATURES[int(c)] for part in inputs.motion(columns) for c in part]
     assert names == ["x", "y", "vx", "vy", "ax", "ay", "jx", "jy"]
-    assert inputs.N_FEATURES == len(FEATURES)
+    assert len(FEATURES) == inputs.N_FEATURES
 
 
 @pytest.mark.parametrize("name", NETWORKS)

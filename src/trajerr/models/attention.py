@@ -12,8 +12,11 @@ so that only the distance of two samples matters, and printing for an hour is li
 printing for a second.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional
 
 ROTATION_BASE = 10_000.0  # Vaswani et al., Attention is all you need, 2017, section 3.5
@@ -32,8 +35,11 @@ class BandedAttention(nn.Module):
         How many samples, itself included, one sample sees.
     """
 
-    num_heads: torch.jit.Final[int]
-    context: torch.jit.Final[int]
+    num_heads: Final[int]
+    context: Final[int]
+    cosine: Tensor
+    sine: Tensor
+    band: Tensor
 
     def __init__(self, width: int, num_heads: int, context: int) -> None:
         super().__init__()
@@ -68,7 +74,7 @@ class BandedAttention(nn.Module):
         history = torch.cat([past, self.key_value(memory)], dim=1)
         query = self.query(asking)
         # torch.export cannot prove that the blocks' sizes fit every length
-        if not torch.jit.is_scripting() and is_plain_export():
+        if not is_scripting() and is_plain_export():
             mixed = self._each(query, history)
         else:
             mixed = self._blockwise(query, history)
@@ -113,7 +119,7 @@ class BandedAttention(nn.Module):
     def _heads(self, blocks: Tensor, parts: int) -> Tensor:
         """Return [B, N, L, parts * width] as [B * N, parts * heads, L, d]."""
         together = blocks.flatten(0, 1)
-        return together.unflatten(2, (parts * self.num_heads, -1)).transpose(1, 2)
+        return torch.unflatten(together, 2, [parts * self.num_heads, -1]).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):
@@ -159,7 +165,7 @@ class EncoderLayer(nn.Module):
         return hidden + self.feedforward(hidden), history
 
 
-@torch.jit.ignore
+@torch.jit.unused
 def is_plain_export() -> bool:
     """Whether ``torch.export`` is tracing for a program of its own, not for ONNX."""
     return torch.compiler.is_exporting() and not torch.onnx.is_in_onnx_export()

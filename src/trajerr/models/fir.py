@@ -1,6 +1,7 @@
 """Linear least squares on the recent motion, ``fir``: the baseline to beat."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class FirNetwork(nn.Module):
         Samples of history.
     """
 
-    context_length: torch.jit.Final[int]
+    context_length: Final[int]
 
     def __init__(self, taps: int) -> None:
         super().__init__()
@@ -54,7 +55,6 @@ class FirNetwork(nn.Module):
             dim=-1,
         )
 
-    @torch.jit.ignore
     def fit(
         self,
         training: Sequence[tuple[Tensor, Tensor]],

@@ -1,6 +1,7 @@
 """The axis equation with a network for what it leaves unexplained: ``hybrid``."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,8 @@ class HybridNetwork(nn.Module):
         As for :class:`~trajerr.models.physics.AxisEquation`.
     """
 
-    context_length: torch.jit.Final[int]
-    streams: torch.jit.Final[int]
+    context_length: Final[int]
+    streams: Final[int]
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class HybridNetwork(nn.Module):
         state = self.initial_state(features.shape[0])
         inputs, _, _ = self._inputs(features, state[2])
         decoded, _, _ = self.recurrence(inputs, state[0], state[1])
-        return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
+        return torch.unflatten(decoded, 0, [-1, self.streams]).transpose(1, 2).flatten(2)
 
     @torch.jit.export
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -107,9 +108,6 @@ class HybridNetwork(nn.Module):
             ],
             dim=-1,
         )  # [B, T, 2, 3]
-        if self.streams == 2:
-            more = solved.transpose(1, 2).flatten(0, 1)
-        else:
-            more = solved.flatten(-2)
+        solved = solved.transpose(1, 2).flatten(0, 1) if self.streams == 2 else solved.flatten(-2)
         inputs = self.inputs(features, self.scaling.normalize(features))
-        return torch.cat([inputs, more], dim=-1), error, last
+        return torch.cat([inputs, solved], dim=-1), error, last

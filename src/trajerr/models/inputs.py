@@ -6,6 +6,7 @@ dimensionless numbers only.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,6 @@ class Scaling(nn.Module):
         self.register_buffer("target_mean", torch.zeros(2))
         self.register_buffer("target_std", torch.ones(2))
 
-    @torch.jit.ignore
     def set_statistics(self, stats: Mapping[str, Sequence[float]]) -> None:
         """Take over means and standard deviations; a constant quantity gets the deviation 1.
 
@@ -69,7 +69,9 @@ class JointInputs(nn.Module):
         the commanded position that no smooth function of the normalised position can give.
     """
 
-    streams: torch.jit.Final[int]
+    streams: Final[int]
+
+    periods: Tensor
 
     def __init__(self, ripple_periods_mm: Sequence[float]) -> None:
         super().__init__()
@@ -80,7 +82,7 @@ class JointInputs(nn.Module):
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [B, T, size] of raw and normalised features [B, T, 15]."""
         position, velocity, _, _ = motion(features)
-        where, how = normalized.split([3, 12], dim=-1)
+        where, how = torch.split(normalized, [3, 12], dim=-1)
         phases = ripple_phases(position, self.periods).flatten(-2)
         return torch.cat([clip(where), bend(how), direction(velocity), phases], dim=-1)
 
@@ -99,8 +101,10 @@ class AxisInputs(nn.Module):
         Whether a sequence also holds the motion of the other axis, as a CoreXY needs.
     """
 
-    streams: torch.jit.Final[int]
-    cross_axis: torch.jit.Final[bool]
+    streams: Final[int]
+    cross_axis: Final[bool]
+    periods: Tensor
+    identity: Tensor
 
     def __init__(self, ripple_periods_mm: Sequence[float], cross_axis: bool = False) -> None:
         super().__init__()
@@ -117,7 +121,7 @@ class AxisInputs(nn.Module):
         moves = torch.stack(
             [bend(speed), bend(acceleration), bend(jerk), direction(velocity)], dim=-1
         )  # [B, T, 2, 4]
-        which = self.identity.expand(where.shape + (2,))
+        which = self.identity.expand(where.shape[0], where.shape[1], 2, 2)
         phases = ripple_phases(position, self.periods)
         parts = [clip(where).unsqueeze(-1), moves, phases, which]
         if self.cross_axis:
@@ -130,11 +134,13 @@ def motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
     The features are, in this order, ``x y z vx vy vz v_mag ax ay az a_mag jx jy jz curvature``.
     """
-    r, v, _, a, _, j, _ = features.split([3, 3, 1, 3, 1, 3, 1], dim=-1)
+    r, v, _, a, _, j, _ = torch.split(features, [3, 3, 1, 3, 1, 3, 1], dim=-1)
     return r[..., :2], v[..., :2], a[..., :2], j[..., :2]
 
 
-def make_inputs(axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool) -> nn.Module:
+def make_inputs(
+    axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool
+) -> JointInputs | AxisInputs:
     """Return the inputs for ``axes`` ``shared`` or ``joint``.
 
     Raises
@@ -180,7 +186,7 @@ def unfold_streams(output: Tensor, streams: int) -> Tensor:
     """Return the outputs [streams * B, T, 2 / streams] of a network as [B, T, 2]."""
     if streams == 1:
         return output
-    return output.squeeze(-1).unflatten(0, (-1, 2)).transpose(1, 2)
+    return torch.unflatten(output.squeeze(-1), 0, [-1, 2]).transpose(1, 2)
 
 
 def _periods(periods_mm: Sequence[float]) -> Tensor:

@@ -1,6 +1,7 @@
 """A plain recurrent network, ``lstm``."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,8 @@ class LstmNetwork(nn.Module):
         As for :class:`~trajerr.models.transformer.TransformerRecurrent`.
     """
 
-    context_length: torch.jit.Final[int]
-    streams: torch.jit.Final[int]
+    context_length: Final[int]
+    streams: Final[int]
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class LstmNetwork(nn.Module):
         inputs = self.inputs(features, self.scaling.normalize(features))
         state = self.initial_state(features.shape[0])
         decoded, _, _ = self.recurrence(inputs, state[0], state[1])
-        return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
+        return torch.unflatten(decoded, 0, [-1, self.streams]).transpose(1, 2).flatten(2)
 
     @torch.jit.export
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -5,10 +5,12 @@ for a carriage that slides all the while; one that stops within a step is held t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 from trajerr.models.inputs import Scaling, motion
 
@@ -26,8 +28,8 @@ class AxisEquation(nn.Module):
         Where learning starts, for x and y; friction is F_c / m.
     """
 
-    substeps: torch.jit.Final[int]
-    step_s: torch.jit.Final[float]
+    substeps: Final[int]
+    step_s: Final[float]
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class AxisEquation(nn.Module):
         """
         _, velocity, acceleration, _ = motion(features.transpose(0, 1))
         coefficients = self.coefficients()
-        if not torch.jit.is_scripting():
+        if not is_scripting():  # noqa: SIM102 - TorchScript skips a bare condition only
             if torch.compiler.is_exporting():
                 return self._scan(velocity, acceleration, state, coefficients)
         states: list[Tensor] = []
@@ -109,7 +111,6 @@ class AxisEquation(nn.Module):
         ratio = (1.0 - p00) / (frequency**2 * p01)
         return torch.stack([p00, p01, p10, p11, p01 * friction, ratio])
 
-    @torch.jit.ignore
     def parameters_by_name(self) -> dict[str, list[float]]:
         """Return the learnt parameters in the units of the arguments."""
         return {
@@ -148,7 +149,7 @@ class PhysicsNetwork(nn.Module):
         As for :class:`AxisEquation`.
     """
 
-    context_length: torch.jit.Final[int]
+    context_length: Final[int]
 
     def __init__(
         self,
@@ -189,5 +190,5 @@ class PhysicsNetwork(nn.Module):
         return [self.scaling.target_mean.new_zeros([2, batch, 2])]
 
 
-def _logs(values: Sequence[float]) -> Tensor:
+def _logs(values: Iterable[float]) -> Tensor:
     return torch.log(torch.tensor([float(value) for value in values]))

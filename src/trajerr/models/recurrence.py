@@ -5,8 +5,11 @@ ONNX with the batch of the example. Here an ONNX export writes the LSTM operator
 with batch and time free; everything else is ``nn.LSTM``.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 
 class Recurrence(nn.Module):
@@ -23,8 +26,8 @@ class Recurrence(nn.Module):
         Between layers, in training only.
     """
 
-    num_layers: torch.jit.Final[int]
-    hidden_size: torch.jit.Final[int]
+    num_layers: Final[int]
+    hidden_size: Final[int]
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int, dropout: float = 0.0
@@ -53,7 +56,7 @@ class Recurrence(nn.Module):
         tuple[Tensor, Tensor, Tensor]
             Outputs [B, T, hidden_size], hidden and cell state after the last sample.
         """
-        if not torch.jit.is_scripting():
+        if not is_scripting():
             if torch.onnx.is_in_onnx_export():
                 return self._onnx_operator(inputs, hidden, cell)
             if torch.compiler.is_exporting():

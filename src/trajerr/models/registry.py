@@ -12,7 +12,10 @@ from trajerr.models.lstm import LstmNetwork
 from trajerr.models.physics import PhysicsNetwork
 from trajerr.models.transformer import TransformerRecurrent
 
-NETWORKS: Mapping[str, type[nn.Module]] = {
+Neural = TransformerRecurrent | LstmNetwork | HybridNetwork
+Network = Neural | FirNetwork | PhysicsNetwork
+
+NETWORKS: Mapping[str, type[Network]] = {
     "base": TransformerRecurrent,
     "small": TransformerRecurrent,
     "large": TransformerRecurrent,
@@ -23,7 +26,7 @@ NETWORKS: Mapping[str, type[nn.Module]] = {
 }
 
 
-def build_network(config: Mapping[str, Any]) -> nn.Module:
+def build_network(config: Mapping[str, Any]) -> Network:
     """Build a network from plain values.
 
     Parameters
@@ -37,7 +40,7 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
         The name is unknown, or an argument is missing, unknown or of a wrong type.
     """
     arguments = {key: value for key, value in config.items() if key != "name"}
-    name = config.get("name")
+    name = str(config.get("name"))
     if name not in NETWORKS:
         raise ConfigError(f"model.name is {name!r}, expected one of {', '.join(NETWORKS)}")
     try:

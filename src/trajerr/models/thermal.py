@@ -28,4 +28,5 @@ class ThermalHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return temperatures [B, T, 3] °C of hidden vectors [B, T, width]."""
-        return self.linear(hidden) * self.std + self.mean
+        normalized: Tensor = self.linear(hidden)
+        return normalized * self.std + self.mean

@@ -1,6 +1,7 @@
 """Causal transformer encoder with a recurrent decoder: ``base``, ``small`` and ``large``."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -42,10 +43,10 @@ class TransformerRecurrent(nn.Module):
         recurrence makes this a matter of degree, settled in training.
     """
 
-    context_length: torch.jit.Final[int]
-    streams: torch.jit.Final[int]
-    d_model: torch.jit.Final[int]
-    attention_context: torch.jit.Final[int]
+    context_length: Final[int]
+    streams: Final[int]
+    d_model: Final[int]
+    attention_context: Final[int]
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class TransformerRecurrent(nn.Module):
         inputs = self.inputs(features, self.scaling.normalize(features))
         state = self.initial_state(features.shape[0])
         decoded, _ = self._decode(inputs, state)
-        return decoded.unflatten(0, (-1, self.streams)).transpose(1, 2).flatten(2)
+        return torch.unflatten(decoded, 0, [-1, self.streams]).transpose(1, 2).flatten(2)
 
     @torch.jit.export
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -114,7 +115,7 @@ class TransformerRecurrent(nn.Module):
         vector = self.embedding(inputs.squeeze(1))
         pasts: list[Tensor] = []
         for index, layer in enumerate(self.encoder):
-            vector, past = layer.step(vector, state[2 + index])
+            vector, past = layer.step(vector, state[2 + index])  # type: ignore[operator]
             pasts.append(past)
         decoded, hidden, cell = self.decoder(vector.unsqueeze(1), state[0], state[1])
         if self.recall is not None:
@@ -123,7 +124,7 @@ class TransformerRecurrent(nn.Module):
             pasts.append(past)
         output = self.head(decoded) + self.shortcut(inputs)
         error = self.scaling.to_mm(unfold_streams(output, self.streams))
-        return error.squeeze(1), [hidden, cell] + pasts
+        return error.squeeze(1), [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
 
     @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
@@ -146,7 +147,7 @@ class TransformerRecurrent(nn.Module):
             recalled, past = self.recall(decoded, encoded, state[-1])
             decoded = decoded + recalled
             pasts.append(past)
-        return decoded, [hidden, cell] + pasts
+        return decoded, [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
 
 
 def make_head(width: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -62,41 +62,58 @@ class BestCheckpoint(ModelCheckpoint):
         self.best_k_models = {str(here): score}
 
 
-def last_checkpoint(folder: Path) -> ModelCheckpoint:
-    """Return the callback that keeps the checkpoint of the last whole epoch, to resume from."""
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename=Path(LAST).stem,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps the checkpoint of the last whole epoch, to resume from.
 
+    Ctrl-C in the first epoch leaves what there is: better than nothing, though not exact.
+    """
 
-class RandomState(lightning.Callback):
-    """Keeps the random generators' state in checkpoints, so that a resume repeats dropout."""
-
-    def __init__(self) -> None:
-        self._resumed: dict[str, Any] | None = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of the generators of CPU and accelerators."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        return {"cpu": torch.get_rng_state(), "cuda": cuda}
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename=Path(LAST).stem,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember the state until training starts."""
-        self._resumed = state_dict
+        """Forget where the run before kept its own."""
 
-    def on_train_epoch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
     ) -> None:
-        """Restore the state after everything that sets training up has drawn from it."""
-        if self._resumed is None:
-            return
-        torch.set_rng_state(self._resumed["cpu"].cpu())
-        if self._resumed["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(self._resumed["cuda"])
-        self._resumed = None
+        """Save if there is nothing yet."""
+        path = Path(str(self.dirpath)) / LAST
+        if isinstance(exception, KeyboardInterrupt) and not path.is_file():
+            trainer.save_checkpoint(path)
+
+
+class EpochSeed(lightning.Callback):
+    """Seeds each epoch by its number, so that a resumed one draws the same dropout.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        batch_idx: int,
+    ) -> None:
+        """Seed at the first batch, after all that sets an epoch up has drawn its numbers."""
+        if batch_idx == 0:
+            epoch = trainer.current_epoch * trainer.world_size + trainer.global_rank
+            torch.manual_seed(self._seed * 1_000_003 + epoch)
 
 
 class GradientRecord(lightning.Callback):
@@ -118,11 +135,9 @@ class GradientRecord(lightning.Callback):
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """Record gradients as they are before clipping."""
-        if trainer.global_step % trainer.log_every_n_steps:
-            return
         gradients = {n: p.grad for n, p in pl_module.named_parameters() if p.grad is not None}
-        norms = [gradient.float().norm() for gradient in gradients.values()]
-        pl_module.log("train/gradient_norm", torch.stack(norms).norm())
+        norm = torch.nn.utils.get_total_norm(gradients.values())
+        pl_module.log("train/gradient_norm", norm)
         first = trainer.fit_loop.epoch_loop.batch_idx == 0
         if first and trainer.current_epoch % self._every == 0:
             for writer in _writers(trainer):

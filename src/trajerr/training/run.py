@@ -1,9 +1,12 @@
 """One training run from plain settings to checkpoints: builds the trainer and drives it."""
 
 import json
+import logging
+import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +24,10 @@ from trajerr.models.registry import count_parameters
 from trajerr.training.callbacks import (
     OBJECTIVE,
     BestCheckpoint,
+    EpochSeed,
     GradientRecord,
+    LastCheckpoint,
     LayerFigure,
-    RandomState,
-    last_checkpoint,
 )
 from trajerr.training.checkpoint import (
     BEST,
@@ -40,6 +43,14 @@ from trajerr.training.task import TrajectoryTask
 
 Plain = Mapping[str, Any]
 
+NOT_APPLYING = (
+    # Batches are gathered in tens of µs; worker processes would only cost.
+    "The '.*_dataloader' does not have many workers",
+    # Epochs shorter than the logging interval are logged by epoch.
+    "The number of training batches .* is smaller than the logging interval",
+    # Lightning's own use of a name that PyTorch renamed.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
 FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
 NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
 
@@ -98,6 +109,11 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
         A value is out of range, or data or checkpoint cannot be used.
     """
     began = time.monotonic()
+    with _own_words():
+        return _train(config, data, output, began)
+
+
+def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -> Outcome:
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     console = Console()
     stats = data.stats.to_dict()
@@ -106,7 +122,7 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
     report.say(_opening(config, task, data))
     trainer = make_trainer(config, data, output, report)
     if isinstance(task.network, FirNetwork):
-        _fit_closed_form(trainer, task, data, output / FOLDER)
+        _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
     else:
         _fit(trainer, task, data, config, output)
     outcome = _outcome(trainer, task, output, time.monotonic() - began)
@@ -129,7 +145,7 @@ def make_trainer(
     folder = output / FOLDER
     callbacks: list[Callback] = [
         report,
-        RandomState(),
+        EpochSeed(config["seed"]),
         GradientRecord(every),
         LayerFigure(
             sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
@@ -137,7 +153,7 @@ def make_trainer(
         LearningRateMonitor(logging_interval="step"),
         EarlyStopping(OBJECTIVE, **config["early_stopping"], verbose=False),
         BestCheckpoint(folder, report.say),
-        last_checkpoint(folder),
+        LastCheckpoint(folder),
     ]
     logger = TensorBoardLogger(output, name="", version="tensorboard")
     return lightning.Trainer(
@@ -186,24 +202,41 @@ def _fit(
         find_learning_rate(trainer, task, data, output)
     if config["trainer"]["compile"]:
         task.network.compile()
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
+        raise KeyboardInterrupt from exit_
+    finally:
+        signal.signal(signal.SIGINT, on_interrupt)  # Lightning ignores it after the first
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Silence what Lightning says beside our own lines, and its warnings that do not apply."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # Batches are gathered in tens of µs; worker processes would only cost.
-        warnings.filterwarnings("ignore", message="The '.*_dataloader' does not have many workers")
-        try:
-            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
-            raise KeyboardInterrupt from exit_
+        for message in NOT_APPLYING:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+    logger.setLevel(level)
 
 
 def _fit_closed_form(
-    trainer: lightning.Trainer, task: TrajectoryTask, data: PrinterDataModule, folder: Path
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    network: FirNetwork,
+    data: PrinterDataModule,
+    folder: Path,
 ) -> None:
     """Solve for the weights at once; the checkpoint is best and last in one."""
     pairs = {
         split: [(s.features, s.targets) for s in data.open_split(split).sequences]
         for split in ("train", "val")
     }
-    task.network.fit(pairs["train"], pairs["val"])
+    network.fit(pairs["train"], pairs["val"])
     trainer.validate(task, datamodule=data, verbose=False)
     for name in (BEST, LAST):
         trainer.save_checkpoint(folder / name)

@@ -1,10 +1,9 @@
 """Finding a learning rate or a batch size before training."""
 
-import warnings
 from pathlib import Path
 
 import lightning
-from lightning.pytorch.tuner import Tuner
+from lightning.pytorch.tuner.tuning import Tuner
 
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError
@@ -25,16 +24,17 @@ def find_learning_rate(
     ConfigError
         The loss never fell.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The 'train_dataloader' does not have many")
-        finder = Tuner(trainer).lr_find(
-            task, datamodule=data, min_lr=RATES[0], max_lr=RATES[1], num_training=TRIALS
-        )
+    epochs, trainer.fit_loop.max_epochs = trainer.fit_loop.max_epochs, TRIALS
+    finder = Tuner(trainer).lr_find(
+        task, datamodule=data, min_lr=RATES[0], max_lr=RATES[1], num_training=TRIALS
+    )
+    trainer.fit_loop.max_epochs = epochs
     rate = finder.suggestion() if finder is not None else None
     if finder is None or rate is None:
         raise ConfigError("lr_find: the loss never fell; set model.optimizer.lr instead")
     figure = finder.plot(suggest=True)
-    figure.savefig(output / PLOT)
+    if figure is not None:
+        figure.savefig(output / PLOT)
     task.lr = rate
     return rate
 

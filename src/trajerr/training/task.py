@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trajerr import __version__
 from trajerr.dynamics.printer import Printer
@@ -16,7 +16,7 @@ from trajerr.models.losses import (
     settling_samples,
     trajectory_mae,
 )
-from trajerr.models.registry import build_network
+from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
 from trajerr.training.figures import ErrorFigures, mean_errors
 from trajerr.training.schedules import make_schedule
@@ -78,12 +78,13 @@ class TrajectoryTask(lightning.LightningModule):
         self.burn_in = _burn_in(loss, axes, stats["sample_rate_hz"])
         self.physics = _physics(loss, axes, stats["sample_rate_hz"])
         self.thermal = _thermal(loss, self.network, stats)
-        self.figures = nn.ModuleDict({stage: ErrorFigures() for stage in ("validate", "examine")})
-        self.example_input_array = None
+        self.validation_figures = ErrorFigures()
+        self.test_figures = ErrorFigures()
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
-        return self.network(features)
+        error: Tensor = self.network(features)
+        return error
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch."""
@@ -98,21 +99,21 @@ class TrajectoryTask(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Gather the figures of one validation batch."""
-        self._evaluate(batch, "val", self.figures["validate"])
+        self._evaluate(batch, "val", self.validation_figures)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """Gather the figures of one test batch."""
-        self._evaluate(batch, "test", self.figures["examine"])
+        self._evaluate(batch, "test", self.test_figures)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the validation split."""
-        self._log_figures("val", self.figures["validate"])
+        self._log_figures("val", self.validation_figures)
 
     def on_test_epoch_end(self) -> None:
         """Log the figures of the test split."""
-        self._log_figures("test", self.figures["examine"])
+        self._log_figures("test", self.test_figures)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """Return AdamW and its schedule."""
         decay = self.hparams["optimizer"]["weight_decay"]
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=decay)
@@ -138,18 +139,21 @@ class TrajectoryTask(lightning.LightningModule):
             return predicted.new_zeros(())
         residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
         self.log("train/physics", residual, on_step=False, on_epoch=True, batch_size=len(features))
-        return self.hparams["loss"]["lambda_physics"] * residual
+        weight: float = self.hparams["loss"]["lambda_physics"]
+        return weight * residual
 
     def _thermal_term(self, batch: Batch) -> Tensor:
         features = batch["input_features"]
-        if self.thermal is None:
+        if self.thermal is None or not isinstance(self.network, Neural):
             return features.new_zeros(())
         predicted = self.thermal(self.network.hidden(features))
-        error = ((predicted - batch["thermal_targets"]) / self.thermal.std).abs().mean()
+        difference: Tensor = (predicted - batch["thermal_targets"]) / self.thermal.std
+        error = difference.abs().mean()
         self.log("train/thermal", error, on_step=False, on_epoch=True, batch_size=len(features))
-        return self.hparams["loss"]["thermal_weight"] * error
+        weight: float = self.hparams["loss"]["thermal_weight"]
+        return weight * error
 
-    def _evaluate(self, batch: Batch, stage: str, figures: nn.Module) -> None:
+    def _evaluate(self, batch: Batch, stage: str, figures: ErrorFigures) -> None:
         features, target = batch["input_features"], batch["trajectory_targets"]
         predicted = self.network(features).float()
         start = min(self.burn_in, predicted.shape[1] - 1)
@@ -160,7 +164,7 @@ class TrajectoryTask(lightning.LightningModule):
             values[f"{stage}/burn_in_mae_mm"] = early
         self.log_dict(values, on_epoch=True, sync_dist=True, batch_size=len(features))
 
-    def _log_figures(self, stage: str, figures: nn.Module) -> None:
+    def _log_figures(self, stage: str, figures: ErrorFigures) -> None:
         values = {f"{stage}/{name}": value for name, value in figures.compute().items()}
         self.log_dict(values)
         figures.reset()
@@ -194,11 +198,11 @@ def _physics(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> PhysicsR
     return PhysicsResidual(axes, sample_rate)
 
 
-def _thermal(loss: Plain, network: nn.Module, stats: Plain) -> ThermalHead | None:
+def _thermal(loss: Plain, network: Network, stats: Plain) -> ThermalHead | None:
     if loss["thermal_weight"] == 0.0:
         return None
     if stats["temperature_mean"] is None:
         raise ConfigError("loss.thermal_weight needs temperatures, which this data lacks; set it 0")
-    if not hasattr(network, "hidden"):
+    if not isinstance(network, Neural):
         raise ConfigError("loss.thermal_weight needs a neural network; set it 0 for this model")
     return ThermalHead(network.hidden_size, stats["temperature_mean"], stats["temperature_std"])

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+from training_cases import prepare_tiny
+
+from trajerr.data.datamodule import PrinterDataModule
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def data(tiny: Path) -> PrinterDataModule:
+    return PrinterDataModule(tiny, batch_size=8, stride=16, samples_per_epoch=48)

@@ -1,0 +1,194 @@
+import json
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from training_cases import train_config
+
+from trajerr.data.datamodule import PrinterDataModule
+from trajerr.errors import ConfigError, DataError
+from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
+from trajerr.training.run import resolve_precision, train
+from trajerr.training.task import TrajectoryTask
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return dict(read_checkpoint(path)["state_dict"])
+
+
+def test_a_run_leaves_checkpoints_log_and_result(
+    data: PrinterDataModule, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "train" / "run"
+    outcome = train(train_config(), data, run)
+    said = capsys.readouterr().out
+    assert said.count("▶ Train Loss:") == said.count("▶ Val   Loss:") == 3
+    assert f"✓ Saved checkpoint: {outcome.best}" in said
+    assert said.rstrip().endswith(f"Best checkpoint: {outcome.best}")
+    assert find_best_checkpoint(tmp_path) == outcome.best
+    result = json.loads((run / "train.json").read_text())
+    assert result["metrics"]["val/loss"] == outcome.objective
+    loaded = load_checkpoint(outcome.best)
+    assert loaded.config["model"]["d_model"] == 8
+    assert loaded.sample_rate_hz == 200.0
+    assert loaded.split_identity == data.split_identity
+    assert loaded.printer["name"] == "linear"
+    assert loaded.metrics["val/loss"] == outcome.objective
+    assert not loaded.network.training
+    assert list((run / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_the_checkpoint_holds_the_best_epoch(data: PrinterDataModule, tmp_path: Path) -> None:
+    outcome = train(train_config(trainer__max_epochs=4), data, tmp_path)
+    loaded = load_checkpoint(outcome.best)
+    batches = list(data.val_dataloader())
+    scale = loaded.network.scaling.target_std
+    with torch.no_grad():
+        differences = [
+            (loaded.network(b["input_features"]) - b["trajectory_targets"])[:, loaded.burn_in :]
+            for b in batches
+        ]
+    loss = (torch.cat(differences) / scale).abs().mean(dim=(0, 1)).sum()
+    assert float(loss) == pytest.approx(outcome.objective, rel=1e-5)
+
+
+def test_lightning_loads_the_checkpoint_too(data: PrinterDataModule, tmp_path: Path) -> None:
+    outcome = train(train_config(trainer__max_epochs=1), data, tmp_path)
+    task = TrajectoryTask.load_from_checkpoint(outcome.best, weights_only=True).eval()
+    features = next(iter(data.val_dataloader()))["input_features"]
+    expected = load_checkpoint(outcome.best).network(features)
+    torch.testing.assert_close(task(features), expected, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "plateau", "constant"])
+def test_resume_equals_uninterrupted_bit_for_bit(tiny: Path, tmp_path: Path, schedule: str) -> None:
+    def data() -> PrinterDataModule:
+        return PrinterDataModule(
+            tiny, batch_size=8, stride=16, samples_per_epoch=48, augment_noise=0.1
+        )
+
+    changes = {"model__schedule__name": schedule, "model__schedule__patience": 0}
+    whole = train(train_config(trainer__max_epochs=4, **changes), data(), tmp_path / "whole")
+
+    class Stop(lightning.Callback):
+        pass
+
+    first = train_config(trainer__max_epochs=4, **changes)
+    stopped = _train_until(first, data(), tmp_path / "first", epochs=2)
+    second = train_config(trainer__max_epochs=4, checkpoint=str(stopped), **changes)
+    resumed = train(second, data(), tmp_path / "second")
+    assert resumed.objective == whole.objective
+    for name, value in weights(whole.last).items():
+        assert torch.equal(value, weights(resumed.last)[name]), name
+
+
+def _train_until(config: dict, data: PrinterDataModule, output: Path, epochs: int) -> Path:
+    """Train, and press Ctrl-C in the middle of an epoch."""
+    real = TrajectoryTask.training_step
+
+    def interrupted(self: TrajectoryTask, batch: dict, batch_index: int) -> torch.Tensor:
+        if self.current_epoch == epochs and batch_index == 2:
+            raise KeyboardInterrupt
+        return real(self, batch, batch_index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrajectoryTask, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, data, output)
+    return output / "checkpoints" / "last.ckpt"
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_checkpoint(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    last = _train_until(train_config(), data, tmp_path / "run", epochs=0)
+    assert load_checkpoint(last).sample_rate_hz == 200.0
+    with pytest.raises(DataError, match="no finished training run"):
+        find_best_checkpoint(tmp_path)
+
+
+def test_the_same_seed_gives_the_same_weights(data: PrinterDataModule, tmp_path: Path) -> None:
+    runs = [train(train_config(), data, tmp_path / name) for name in "ab"]
+    assert runs[0].objective == runs[1].objective
+
+
+def test_it_learns(tiny: Path, tmp_path: Path) -> None:
+    data = PrinterDataModule(tiny, batch_size=16, stride=16, samples_per_epoch=640)
+    config = train_config(trainer__max_epochs=6, model__dropout=0.0, model__optimizer__lr=0.02)
+    outcome = train(config, data, tmp_path)
+    assert outcome.metrics["val/r2"] > 0.5
+
+
+def test_fir_is_fitted_in_closed_form(data: PrinterDataModule, tmp_path: Path) -> None:
+    config = train_config()
+    config["model"] = {
+        "name": "fir",
+        "taps": 40,
+        "optimizer": {"lr": 1.0, "weight_decay": 0.0},
+        "schedule": {"name": "constant", "warm_up": 0.0},
+    }
+    outcome = train(config, data, tmp_path)
+    assert outcome.metrics["val/r2"] > 0.99  # the data is linear
+    assert load_checkpoint(outcome.best).network.context_length == 40
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss__lambda_physics": 0.5},
+        {"loss__thermal_weight": 0.3},
+        {"trainer__precision": 16},
+        {"trainer__accumulate_grad_batches": 2},
+    ],
+)
+def test_options_train(data: PrinterDataModule, tmp_path: Path, changes: dict) -> None:
+    outcome = train(train_config(trainer__max_epochs=1, **changes), data, tmp_path)
+    assert outcome.objective > 0.0
+    load_checkpoint(outcome.best)
+
+
+def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_path: Path) -> None:
+    config = train_config(trainer__max_epochs=1, lr_find=True)
+    outcome = train(config, data, tmp_path)
+    assert (tmp_path / "lr_find.png").stat().st_size > 1000
+    assert read_checkpoint(outcome.best)["optimizer_states"][0]["param_groups"][0]["initial_lr"]
+
+
+def test_precision_words() -> None:
+    assert resolve_precision(32, "cpu") == "32-true"
+    assert resolve_precision(16, "cpu") == "bf16-mixed"
+    with pytest.raises(ConfigError, match=r"trainer\.precision.*8"):
+        resolve_precision(8, "cpu")
+
+
+def test_physics_loss_without_a_printer_is_refused(tmp_path: Path) -> None:
+    from training_cases import prepare_tiny
+
+    root = prepare_tiny(tmp_path, named_printer=False)
+    data = PrinterDataModule(root, batch_size=8, stride=16)
+    with pytest.raises(ConfigError, match="lambda_physics needs the printer"):
+        train(train_config(loss__lambda_physics=0.1), data, tmp_path / "run")
+
+
+def test_foreign_and_damaged_checkpoints_are_refused(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    missing, text, other = (tmp_path / name for name in ("no.ckpt", "text.ckpt", "other.ckpt"))
+    text.write_bytes(b"not a checkpoint")
+    torch.save({"state_dict": {}}, other)
+    for path, reason in (
+        (missing, "no such checkpoint"),
+        (text, "not a checkpoint"),
+        (other, "hyper_parameters"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            load_checkpoint(path)
+    outcome = train(train_config(trainer__max_epochs=1), data, tmp_path / "run")
+    half = tmp_path / "half.ckpt"
+    half.write_bytes(outcome.best.read_bytes()[:5000])
+    with pytest.raises(DataError, match="not a checkpoint"):
+        load_checkpoint(half)
+    config = train_config(checkpoint=str(outcome.last), model__d_model=16)
+    with pytest.raises(DataError, match="another network"):
+        train(config, data, tmp_path / "second")
