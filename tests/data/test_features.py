@@ -100,6 +100,13 @@ def test_only_positions_feel_a_translation(path, shift):
     np.testing.assert_allclose(moved[:, 3:], compute_features(np.round(path), RATE)[:, 3:])
 
 
+@given(paths.filter(lambda p: len(p) > 3))
+def test_a_stream_goes_on_from_its_history(path):
+    stream = FeatureStream(RATE, history=path[:3])
+    streamed = np.array([stream.update(row) for row in path[3:]])
+    np.testing.assert_array_equal(streamed, compute_features(path[3:], RATE, path[:3]))
+
+
 def test_stream_resets_to_rest():
     stream = FeatureStream(RATE)
     stream.update([0.0, 0.0, 0.0])

@@ -4,6 +4,8 @@ Knows positions on a uniform time grid, and nothing of where they came from: pla
 corrected, or read from a log. NumPy only, so that a deployed bundle computes them alike.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -100,20 +102,39 @@ class FeatureStream:
 
     def __init__(self, sample_rate: float, history: ArrayLike | None = None) -> None:
         self._sample_rate = sample_rate
-        self._history = None if history is None else np.array(history, dtype=np.float64)
+        self._last: _Motion | None = None
+        past = _with_history(np.empty((0, 3)), sample_rate, history)
+        for sample in past.tolist() if history is not None else ():
+            self._advance(sample)
 
     def update(self, xyz: ArrayLike) -> NDArray[np.float64]:
         """Return the (15,) features of the next commanded position, (3,) mm."""
-        sample = np.asarray(xyz, dtype=np.float64).reshape(1, 3)
-        if self._history is None:
-            self._history = np.repeat(sample, HISTORY, axis=0)
-        features = compute_features(sample, self._sample_rate, self._history)
-        self._history = np.concatenate([self._history[1:], sample])
-        return features.reshape(-1)
+        x, y, z = np.asarray(xyz, dtype=np.float64).tolist()
+        r, v, a, j = self._advance([x, y, z])
+        speed = math.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+        total = math.sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2])
+        square = v[0] * v[0] + v[1] * v[1] + REST_SPEED * REST_SPEED
+        curvature = abs(v[0] * a[1] - v[1] * a[0]) / (square * math.sqrt(square))
+        return np.array([*r, *v, speed, *a, total, *j, curvature])
 
     def reset(self) -> None:
         """Forget the past: the next sample starts from rest."""
-        self._history = None
+        self._last = None
+
+    def _advance(self, position: list[float]) -> "_Motion":
+        """Difference one sample; plain floats, since arrays of three cost ten times that."""
+        rest = [0.0, 0.0, 0.0]
+        r, v, a, _ = self._last or (position, rest, rest, rest)
+        velocity = [(new - old) * self._sample_rate for new, old in zip(position, r, strict=True)]
+        acceleration = [
+            (new - old) * self._sample_rate for new, old in zip(velocity, v, strict=True)
+        ]
+        jerk = [(new - old) * self._sample_rate for new, old in zip(acceleration, a, strict=True)]
+        self._last = (position, velocity, acceleration, jerk)
+        return self._last
+
+
+_Motion = tuple[list[float], list[float], list[float], list[float]]  # r, v, a, j of one sample
 
 
 def _with_history(
