@@ -278,12 +278,19 @@ def lead_in(motion_plan: Plan, begin: float) -> float:
     Standing still does not count: friction holds a resting carriage where it stopped, so only
     motion makes the plant forget where it was started.
     """
-    past = motion_plan.start_time < begin
-    moving = motion_plan.segments.direction[past, :2] != 0.0
-    spent = np.where(moving, motion_plan.duration[past, None], 0.0)
-    left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
-    enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
-    return float(motion_plan.start_time[past][enough[-1]]) if len(enough) else 0.0
+    last = int(np.searchsorted(motion_plan.start_time, begin))
+    width = 1024  # segments to look back over, widened until they hold enough motion
+    while True:
+        past = slice(max(0, last - width), last)
+        moving = motion_plan.segments.direction[past, :2] != 0.0
+        spent = np.where(moving, motion_plan.duration[past, None], 0.0)
+        left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
+        enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
+        if len(enough):
+            return float(motion_plan.start_time[past][enough[-1]])
+        if width >= last:
+            return 0.0
+        width *= 8
 
 
 def _from(

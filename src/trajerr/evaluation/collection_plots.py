@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
-EXCERPT_S = 3.0  # of the curves over time; a whole layer's would be a solid band
+EXCERPT_S = 4.0  # of the curves over time; a whole layer's would be a solid band
 PLOT_RATE_HZ = 1000.0  # of planned curves, fine enough to show trapezoids
 SPECTRUM_SEGMENT_S = 2.56
 
@@ -52,12 +52,15 @@ def planned_layer(plan: Plan, layer: int) -> Figure:
     whole.set_title(name)
     upper = figure.add_subplot(grid[0, 1])
     lower = figure.add_subplot(grid[1, 1], sharex=upper)
-    upper.plot(path.time, speed, lw=0.8)
+    first, last = _middle(path.time, EXCERPT_S)
+    cut = (path.time >= first) & (path.time <= last)  # so that the scales fit what is shown
+    upper.plot(path.time[cut], speed[cut], lw=0.8)
     upper.set(ylabel="speed / mm s⁻¹", title=f"{EXCERPT_S:g} s from the middle")
     upper.tick_params(labelbottom=False)
-    lower.plot(path.time, rate, lw=0.8, color=style.VERMILLION)
+    lower.plot(path.time[cut], rate[cut], lw=0.8, color=style.VERMILLION)
     lower.set(ylabel="acceleration / mm s⁻²", xlabel="time / s")
-    upper.set_xlim(_middle(path.time, EXCERPT_S))
+    upper.set_xlim(first, last)
+    upper.set_ylim(bottom=0.0)
     figure.align_ylabels([upper, lower])
     return figure
 
