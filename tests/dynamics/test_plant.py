@@ -48,13 +48,13 @@ def test_order_of_convergence_with_smooth_friction():
 
 
 def test_order_of_convergence_of_the_default():
-    """Reversals and the motor's staircase leave it near second order."""
+    """Instants at which the motor steps, found by interpolation, leave it between 1 and 2."""
     printer = load_printer()
     rates = [1250, 2500, 5000, 10000]
     finest = actual(printer, 80000, 64)
     errors = [np.std(actual(printer, rate, rate // 1250) - finest) for rate in rates]
     order = -np.polyfit(np.log(rates), np.log(errors), 1)[0]
-    assert order > 1.5, errors
+    assert order > 1.3, errors
 
 
 @pytest.mark.parametrize("name", PRINTERS)
@@ -86,7 +86,9 @@ def test_a_general_integrator_finds_the_same_motion():
             )
             x, v = state
             waves = zip(axis.ripple_amplitudes_mm, axis.ripple_periods_mm, strict=True)
-            motor = r + sum(a * np.sin(2.0 * np.pi * r / p) for a, p in waves)
+            phases = [(a, 2.0 * np.pi / p) for a, p in waves]
+            motor = r + sum(a * np.sin(w * r) for a, w in phases)
+            slope *= 1.0 + sum(a * w * np.cos(w * r) for a, w in phases)
             spans = (end - start) / 4.0 * (1.0 / (x - start) + 1.0 / (end - x))
             stiffness = axis.stiffness_n_per_m * (1.0 + axis.belt_strength * (spans - 1.0))
             force = stiffness * (motor - x) + axis.damping_n_s_per_m * (slope - v)
@@ -125,7 +127,9 @@ def test_corexy_equals_its_equations_in_belt_coordinates():
             r = np.interp(t, time, motors[:, i])
             slope = np.interp(t - 0.5 / sample_rate, time[:-1], np.diff(motors[:, i]) * sample_rate)
             waves = zip(axis.ripple_amplitudes_mm, axis.ripple_periods_mm, strict=True)
-            motor = r + sum(a * np.sin(2.0 * np.pi * r / p) for a, p in waves)
+            phases = [(a, 2.0 * np.pi / p) for a, p in waves]
+            motor = r + sum(a * np.sin(w * r) for a, w in phases)
+            slope *= 1.0 + sum(a * w * np.cos(w * r) for a, w in phases)
             start, end = axis.belt_start_mm, axis.belt_end_mm
             spans = (end - start) / 4.0 * (1.0 / (position[i] - start) + 1.0 / (end - position[i]))
             uneven = 1.0 + (1, -1)[i] * printer.belt_imbalance
@@ -177,7 +181,8 @@ def test_ripple_resonates_where_its_frequency_is_the_carriages():
             ramp = 60.0 + ratio * axis.natural_freq_hz * 0.2 * time
             xy = np.column_stack([ramp, ramp])
             error = (simulate(printer, trajectory(xy, 5000.0), seed=0).xy - xy)[-5000:, column]
-            expected = 0.008 / np.hypot(1.0 - ratio**2, 2.0 * axis.damping_ratio * ratio)
+            loss = 2.0 * axis.damping_ratio * ratio
+            expected = 0.008 * np.hypot(1.0, loss) / np.hypot(1.0 - ratio**2, loss)
             amplitudes.append(np.sqrt(2.0) * np.std(error) / expected)
         np.testing.assert_allclose(amplitudes, 1.0, rtol=0.02)
 

@@ -148,14 +148,17 @@ def _check(key: str, value: object, holds: bool, wanted: str) -> None:
 class Discretisation:
     """Exact solution of the linear axis over one step of length ``step``.
 
-    Over a step the command runs linearly from r0 to r1 (mm) while a further force f (mN) holds:
-    ``(x, ẋ)1 = transition (x, ẋ)0 + start r0 + end r1 + force f``.
+    The motor holds the belt at ``r + δ``. With ``w = ẋ − (c/m) δ``, which spares the derivative
+    of δ, the state is ``z = (x, w)``. Over a step the command runs straight from r0 to r1
+    (mm), while the motor's error δ (mm) and a further force f (mN) hold their means:
+    ``z1 = transition z0 + start r0 + end r1 + motor δ + force f``.
     """
 
     step: float  # s
     transition: Floats  # (2, 2)
     start: Floats  # (2,)
     end: Floats  # (2,)
+    motor: Floats  # (2,)
     force: Floats  # (2,) per mN
 
 
@@ -171,10 +174,10 @@ def discretise(axis: AxisParameters, step: float) -> Discretisation:
     """
     spring = axis.stiffness_n_per_m / axis.mass_kg
     damper = axis.damping_n_s_per_m / axis.mass_kg
-    # Columns: x, ẋ, and as inputs the command r, its slope ṙ, a force f.
-    system = np.zeros((5, 5))
-    system[0, 1] = 1.0
-    system[1] = [-spring, -damper, spring, damper, 1.0 / axis.mass_kg]
+    # Columns: x, w, and as inputs the command r, its slope ṙ, the motor's error, a force.
+    system = np.zeros((6, 6))
+    system[0] = [0.0, 1.0, 0.0, 0.0, damper, 0.0]
+    system[1] = [-spring, -damper, spring, damper, spring - damper**2, 1.0 / axis.mass_kg]
     system[2, 3] = 1.0
     flow = expm(system * step)
     return Discretisation(
@@ -182,7 +185,8 @@ def discretise(axis: AxisParameters, step: float) -> Discretisation:
         transition=flow[:2, :2],
         start=flow[:2, 2] - flow[:2, 3] / step,
         end=flow[:2, 3] / step,
-        force=flow[:2, 4],
+        motor=flow[:2, 4],
+        force=flow[:2, 5],
     )
 
 

@@ -23,39 +23,38 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled  # type: ignore[no-any-return]
 
 
-def _excess(position: float, microstep: float) -> tuple[float, float]:
-    """How far r is beyond the motor's staircase, and the integral of that over r.
+def _ripple(position: float, ripples: Floats) -> tuple[float, float]:
+    """Return how far torque ripple turns the motor, mm, and the integral of that over r, mm²."""
+    error = integral = 0.0
+    for i in range(ripples.shape[0]):
+        amplitude, wave = ripples[i, 0], 2.0 * math.pi / ripples[i, 1]
+        error += amplitude * math.sin(wave * position)
+        integral -= amplitude / wave * math.cos(wave * position)
+    return error, integral
 
-    The motor steps to the nearest microstep, over the last tenth before and the first tenth
-    after the middle between two. The integral is periodic, so it has no jumps.
+
+def _staircase(position: float, microstep: float) -> tuple[float, float]:
+    """Return (nearest microstep − r), mm, and the integral of that over r, mm²; 0 without steps.
+
+    The motor steps over the last tenth before and the first tenth after the middle between
+    two microsteps. The integral is periodic, so it has no jumps.
     """
+    if microstep == 0.0:
+        return 0.0, 0.0
     beyond = position - microstep * math.floor(position / microstep + 0.5)
-    flat = 0.4 * microstep
+    flat, ramp = 0.4 * microstep, 0.1 * microstep
     left = 0.5 * microstep - abs(beyond)
-    if abs(beyond) <= flat:
-        return beyond, 0.5 * beyond * beyond
-    ramp = 0.1 * microstep
-    integral = 0.5 * flat * (flat + ramp - left * left / ramp)
-    return math.copysign(flat * left / ramp, beyond), integral
+    if left >= ramp:
+        return -beyond, -0.5 * beyond * beyond
+    integral = -0.5 * flat * (flat + ramp - left * left / ramp)
+    return -math.copysign(flat * left / ramp, beyond), integral
 
 
-def _quantisation(start: float, end: float, microstep: float) -> float:
-    """Mean of (where the motor stands − r) while r runs from start to end."""
-    travel = end - start
-    if abs(travel) < 1e-9:
-        return -_excess(start, microstep)[0]
-    return (_excess(start, microstep)[1] - _excess(end, microstep)[1]) / travel
-
-
-def _ripple(start: float, end: float, amplitude: float, period: float) -> float:
-    """Mean of ``amplitude sin(2πr/period)`` while r runs from start to end."""
-    half = math.pi * (end - start) / period
-    square = half * half
-    if square < 0.04:
-        spread = 1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0))
-    else:
-        spread = math.sin(half) / half
-    return amplitude * spread * math.sin(math.pi * (start + end) / period)
+def _mean(travel: float, error0: float, integral0: float, error1: float, integral1: float) -> float:
+    """Mean of the motor's error over a straight travel from where it is 0 to where it is 1."""
+    if abs(travel) < 1e-6:
+        return 0.5 * (error0 + error1)
+    return (integral1 - integral0) / travel
 
 
 def _belt(position: float, begin: float, end: float, strength: float) -> float:
@@ -131,59 +130,49 @@ def _after_friction(
     return after, (weight - 0.5) * (after - before) if creeps else 0.0
 
 
-def _motor_error(
-    begin: float, end: float, step: float, timing: float, microstep: float, ripples: Floats
-) -> float:
-    """Mean over a step of where the motor holds the belt, less the command, mm."""
-    error = 0.0
-    if microstep > 0.0:
-        error += _quantisation(begin, end, microstep)
-    for i in range(ripples.shape[0]):
-        if ripples[i, 0] > 0.0:
-            error += _ripple(begin, end, ripples[i, 0], ripples[i, 1])
-    speed = (end - begin) / step
-    return error - speed * timing * math.sqrt(abs(speed))
-
-
-def _extension(
-    begin: float,
-    end: float,
-    middle: float,
-    error: float,
-    belt: Floats,
-) -> float:
-    """Mean extension of a belt that acts beyond the linear axis, mm.
-
-    The motor's error, and the belt's own extension times its excess of stiffness.
-    """
-    excess = _belt(middle, belt[0], belt[1], belt[2])
-    excess += belt[3] * (1.0 + excess)
-    extension: float = error + excess * (0.5 * (begin + end) + error - middle)
-    return extension
-
-
 def _advance(
     x: float,
     v: float,
     begin: float,
     end: float,
+    motor: tuple[float, float, float],
     push: float,
     step: float,
     flow: Floats,
     rub: Floats,
 ) -> tuple[float, float]:
-    """One step of one axis: where it is and how fast, under a further force ``push`` in mN."""
-    free = flow[2] * x + flow[3] * v + flow[5] * begin + flow[7] * end + flow[9] * push
-    after, extra = _after_friction(v, free, rub[0] * flow[9], rub[1], rub[2])
-    push += (after - free) / flow[9]
-    x = flow[0] * x + flow[1] * v + flow[4] * begin + flow[6] * end + flow[8] * push
-    return x + extra * step, after
+    """One step of one axis: where it is and how fast.
+
+    ``motor`` is its ripple at the start, on average and at the end of the step, mm;
+    ``push`` a further force, mN.
+    """
+    damper = flow[12]
+    w = v - damper * motor[0]
+    free = flow[2] * x + flow[3] * w + flow[5] * begin + flow[7] * end
+    free += flow[9] * motor[1] + flow[11] * push + damper * motor[2]
+    after, extra = _after_friction(v, free, rub[0] * flow[11], rub[1], rub[2])
+    push += (after - free) / flow[11]
+    x = flow[0] * x + flow[1] * w + flow[4] * begin + flow[6] * end
+    return x + flow[8] * motor[1] + flow[10] * push + extra * step, after
+
+
+def _pull(
+    begin: float, end: float, ripple: float, stairs: float, middle: float, belt: Floats
+) -> float:
+    """Mean extension of a belt that acts beyond the linear axis and ripple, mm.
+
+    Microsteps, which pull by the spring alone, and the belt's whole extension times its
+    excess of stiffness over the middle's.
+    """
+    excess = _belt(middle, belt[0], belt[1], belt[2])
+    excess += belt[3] * (1.0 + excess)
+    pull: float = stairs + excess * (0.5 * (begin + end) + ripple + stairs - middle)
+    return pull
 
 
 def _run(
     command: Floats,  # (N, 2) mm, x and y
-    timing: Floats,  # (N, 2) timing error of each motor over √speed, s/√(mm/s)
-    flow: Floats,  # (2, 10): transition (4), start (2), end (2), force (2) of each axis
+    flow: Floats,  # (2, 13): transition (4), start, end, motor, force (2 each), c/m of each axis
     stiffness: Floats,  # (2,) N/m
     rub: Floats,  # (2, 3): friction mN, v_s mm/s, weight of a step's end
     belts: Floats,  # (2, 4): start, end mm, strength, imbalance of each motor's belt
@@ -197,38 +186,51 @@ def _run(
     x, u = state[0]
     y, v = state[1]
     actual[0, 0], actual[0, 1] = x, y
-    for n in range(command.shape[0] - 1):
-        x0, y0 = command[n, 0], command[n, 1]
-        x1, y1 = command[n + 1, 0], command[n + 1, 1]
+    x0, y0 = command[0]
+    # Motor coordinates: a and b are x and y, or x + y and x − y where two belts cross.
+    a0, b0 = (x0 + y0, x0 - y0) if corexy else (x0, y0)
+    p0, area_p = _ripple(a0, ripples[0])
+    q0, area_q = _ripple(b0, ripples[1])
+    stair_a, area_a = _staircase(a0, microstep[0])
+    stair_b, area_b = _staircase(b0, microstep[1])
+    for n in range(1, command.shape[0]):
+        x1, y1 = command[n]
+        a1, b1 = (x1 + y1, x1 - y1) if corexy else (x1, y1)
+        last_p, last_q, last_a, last_b = area_p, area_q, area_a, area_b
+        last_stair_a, last_stair_b = stair_a, stair_b
+        p1, area_p = _ripple(a1, ripples[0])
+        q1, area_q = _ripple(b1, ripples[1])
+        stair_a, area_a = _staircase(a1, microstep[0])
+        stair_b, area_b = _staircase(b1, microstep[1])
+        p = _mean(a1 - a0, p0, last_p, p1, area_p)
+        q = _mean(b1 - b0, q0, last_q, q1, area_q)
+        stairs_a = _mean(a1 - a0, last_stair_a, last_a, stair_a, area_a)
+        stairs_b = _mean(b1 - b0, last_stair_b, last_b, stair_b, area_b)
         middle_x, middle_y = x + 0.5 * step * u, y + 0.5 * step * v
-        late_a = 0.5 * (timing[n, 0] + timing[n + 1, 0])
-        late_b = 0.5 * (timing[n, 1] + timing[n + 1, 1])
-        if corexy:  # A = x + y, B = x − y
-            a0, a1, b0, b1 = x0 + y0, x1 + y1, x0 - y0, x1 - y1
-            middle_a, middle_b = middle_x + middle_y, middle_x - middle_y
-        else:
-            a0, a1, b0, b1 = x0, x1, y0, y1
-            middle_a, middle_b = middle_x, middle_y
-        error_a = _motor_error(a0, a1, step, late_a, microstep[0], ripples[0])
-        error_b = _motor_error(b0, b1, step, late_b, microstep[1], ripples[1])
-        pull_x = _extension(a0, a1, middle_a, error_a, belts[0])
-        pull_y = _extension(b0, b1, middle_b, error_b, belts[1])
         if corexy:
-            pull_x, pull_y = 0.5 * (pull_x + pull_y), 0.5 * (pull_x - pull_y)
-        x, u = _advance(x, u, x0, x1, stiffness[0] * pull_x, step, flow[0], rub[0])
-        y, v = _advance(y, v, y0, y1, stiffness[1] * pull_y, step, flow[1], rub[1])
-        actual[n + 1, 0], actual[n + 1, 1] = x, y
+            pull_a = _pull(a0, a1, p, stairs_a, middle_x + middle_y, belts[0])
+            pull_b = _pull(b0, b1, q, stairs_b, middle_x - middle_y, belts[1])
+            pull_x, pull_y = 0.5 * (pull_a + pull_b), 0.5 * (pull_a - pull_b)
+            motor_x = (0.5 * (p0 + q0), 0.5 * (p + q), 0.5 * (p1 + q1))
+            motor_y = (0.5 * (p0 - q0), 0.5 * (p - q), 0.5 * (p1 - q1))
+        else:
+            pull_x = _pull(a0, a1, p, stairs_a, middle_x, belts[0])
+            pull_y = _pull(b0, b1, q, stairs_b, middle_y, belts[1])
+            motor_x, motor_y = (p0, p, p1), (q0, q, q1)
+        x, u = _advance(x, u, x0, x1, motor_x, stiffness[0] * pull_x, step, flow[0], rub[0])
+        y, v = _advance(y, v, y0, y1, motor_y, stiffness[1] * pull_y, step, flow[1], rub[1])
+        actual[n, 0], actual[n, 1] = x, y
+        x0, y0, a0, b0, p0, q0 = x1, y1, a1, b1, p1, q1
     state[0, 0], state[0, 1] = x, u
     state[1, 0], state[1, 1] = y, v
 
 
-_excess = _compile(_excess)
-_quantisation = _compile(_quantisation)
 _ripple = _compile(_ripple)
+_staircase = _compile(_staircase)
+_mean = _compile(_mean)
 _belt = _compile(_belt)
-_motor_error = _compile(_motor_error)
 _implicit = _compile(_implicit)
 _after_friction = _compile(_after_friction)
-_extension = _compile(_extension)
 _advance = _compile(_advance)
+_pull = _compile(_pull)
 run = _compile(_run)

@@ -29,6 +29,7 @@ class PlantState:
 
     index: int  # of the sample at which it holds, on the grid of the whole print
     command: Floats  # (2,) mm, commanded there
+    late: Floats  # (2,) mm, what the motors made of it
     axes: Floats  # (2, 2) x mm and ẋ mm/s, of x and y
     jitter: Floats  # (2,) normalised timing error of each motor at `jitter_index`
     jitter_index: int  # on the grid k / JITTER_RATE_HZ
@@ -68,15 +69,15 @@ def simulate(
     """
     first, command = _command(trajectory, state)
     step = 1.0 / trajectory.sample_rate
+    jitter = _jitter(printer, first, len(command), trajectory.sample_rate, seed, state)
+    late = _late(printer, command, step, jitter.timing)
+    if state is not None:
+        late[0] = state.late
     axes = _state_at_rest(command[0]) if state is None else state.axes.copy()
-    timing, jitter, jitter_index = _timing_errors(
-        printer, first, len(command), trajectory.sample_rate, seed, state
-    )
     actual = np.empty_like(command)
     pair = (printer.x, printer.y)
     kernel.run(
-        command,
-        timing,
+        late,
         np.array([_flow(axis, step) for axis in pair]),
         np.array([axis.stiffness_n_per_m for axis in pair]),
         np.array([_rub(axis, step, printer.has("friction")) for axis in pair]),
@@ -89,7 +90,7 @@ def simulate(
         actual,
     )
     last = first + len(command) - 1
-    after = PlantState(last, command[-1].copy(), axes, jitter, jitter_index)
+    after = PlantState(last, command[-1].copy(), late[-1], axes, jitter.process, jitter.index)
     return ActualMotion(actual[trajectory.first - first :], after)
 
 
@@ -155,8 +156,9 @@ def _state_at_rest(position: Floats) -> Floats:
 
 def _flow(axis: AxisParameters, step: float) -> Floats:
     solved = discretise(axis, step)
-    parts = (solved.transition, solved.start, solved.end, solved.force)
-    return np.concatenate([part.ravel() for part in parts])
+    parts = (solved.transition, solved.start, solved.end, solved.motor, solved.force)
+    row = np.concatenate([part.ravel() for part in parts])
+    return np.append(row, axis.damping_n_s_per_m / axis.mass_kg)
 
 
 def _rub(axis: AxisParameters, step: float, acts: bool) -> Floats:
@@ -189,7 +191,7 @@ def _end_weight(axis: AxisParameters, step: float) -> float:
 
 def _ripples(printer: Printer) -> Floats:
     count = max(len(axis.ripple_periods_mm) for axis in (printer.x, printer.y))
-    table = np.zeros((2, count, 2))
+    table = np.tile([0.0, 1.0], (2, count * printer.has("ripple"), 1))
     for motor, axis in enumerate((printer.x, printer.y)):
         if printer.has("ripple"):
             pairs = list(zip(axis.ripple_amplitudes_mm, axis.ripple_periods_mm, strict=True))
@@ -197,20 +199,28 @@ def _ripples(printer: Printer) -> Floats:
     return table
 
 
-def _timing_errors(
+@dataclass(frozen=True)
+class _Jitter:
+    """Timing errors of both motors, and where their filter stands at the end."""
+
+    timing: Floats  # (N, 2) s over the root of the speed, s/√(mm/s)
+    process: Floats  # (2,) normalised, at `index`
+    index: int  # on the grid k / JITTER_RATE_HZ
+
+
+def _jitter(
     printer: Printer, first: int, count: int, rate: float, seed: int, state: PlantState | None
-) -> tuple[Floats, Floats, int]:
-    """Return (N, 2) timing errors over √speed, s/√(mm/s), and where their filter stands.
+) -> _Jitter:
+    """Draw timing errors.
 
     Each microstep adds an independent error; firmware's clock makes up for them within
     ``jitter_memory_s``: an Ornstein-Uhlenbeck process of variance σ² (step rate) memory / 2.
     """
     begin = int(np.floor(first * JITTER_RATE_HZ / rate))
     last = int(np.floor((first + count - 1) * JITTER_RATE_HZ / rate))
-    end = np.zeros(2)
-    timing = np.zeros((count, 2))
+    timing, end = np.zeros((count, 2)), np.zeros(2)
     if not printer.has("jitter"):
-        return timing, end, last
+        return _Jitter(timing, end, last)
     start = state.jitter if state is not None and state.jitter_index == begin else None
     nodes = np.arange(begin, last + 2)
     place = np.arange(first, first + count) * (JITTER_RATE_HZ / rate)
@@ -223,7 +233,21 @@ def _timing_errors(
         per_root_speed = axis.jitter_s * np.sqrt(0.5 * axis.jitter_memory_s / axis.microstep_mm)
         timing[:, motor] = per_root_speed * np.interp(place, nodes, process)
         end[motor] = process[last - begin]
-    return timing, end, last
+    return _Jitter(timing, end, last)
+
+
+def _late(printer: Printer, command: Floats, step: float, timing: Floats) -> Floats:
+    """Return (N, 2) mm, the command as motors follow it whose steps come late by ``timing``."""
+    if not printer.has("jitter"):
+        return command.copy()
+    crossed = printer.kinematics == "corexy"
+    motors = command @ _CROSS if crossed else command
+    speed = np.diff(motors, axis=0, prepend=motors[:1]) / step
+    delay = speed * np.sqrt(np.abs(speed)) * timing
+    return command - (0.5 * delay @ _CROSS if crossed else delay)
+
+
+_CROSS = np.array([[1.0, 1.0], [1.0, -1.0]])  # x, y to A, B; halved, back
 
 
 def _normals(seed: int, first: int, count: int) -> Floats:
