@@ -4,6 +4,7 @@ from typing import Any
 import torch
 import yaml
 
+from trajerr.data.features import FEATURES
 from trajerr.models.registry import build_network
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
@@ -19,11 +20,13 @@ def network_config(name: str) -> dict[str, Any]:
 
 
 def statistics() -> dict[str, list[float]]:
+    mean = {"x": 110.0, "y": 108.0, "z": 5.0, "v_mag": 27.0, "a_mag": 800.0, "curvature": 2.7}
+    std = {"x": 10.0, "y": 8.0, "z": 3.0, "vx": 24.0, "vy": 21.0, "vz": 0.2, "v_mag": 16.0}
+    std |= {"ax": 990.0, "ay": 980.0, "az": 10.0, "a_mag": 1100.0}
+    std |= {"jx": 2.1e5, "jy": 2.0e5, "jz": 1.3e3, "curvature": 22.0}
     return {
-        "feature_mean": [110.0, 108.0, 5.0, 0.2, 0.3, 0.0, 27.0, 0.0, 0.0, 0.0, 800.0]
-        + [0.0, 0.0, 0.0, 2.7],
-        "feature_std": [10.0, 8.0, 3.0, 24.0, 21.0, 0.2, 16.0, 990.0, 980.0, 10.0, 1100.0]
-        + [2.1e5, 2.0e5, 1.3e3, 22.0],
+        "feature_mean": [mean.get(name, 0.0) for name in FEATURES],
+        "feature_std": [std[name] for name in FEATURES],
         "target_mean": [0.002, -0.001],
         "target_std": [0.106, 0.108],
     }

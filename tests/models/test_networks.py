@@ -141,7 +141,7 @@ def test_shared_axes_treat_x_and_y_alike_but_for_which_they_are() -> None:
 
 
 def test_unknown_names_and_arguments_are_named() -> None:
-    with pytest.raises(ConfigError, match="resnet.*base"):
+    with pytest.raises(ConfigError, match=r"resnet.*base"):
         build_network({"name": "resnet"})
     with pytest.raises(ConfigError, match="width"):
         build_network({**network_config("base"), "width": 3})
