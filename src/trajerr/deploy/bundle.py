@@ -18,12 +18,14 @@ from trajerr.errors import BundleError
 SCHEMA_VERSION = 1
 KIND = "trajerr-bundle"
 MANIFEST = "bundle.json"
+SEAL = "manifest_sha256"  # of the manifest without this key; tells edits, not forgers
 ONNX = "model.onnx"
 ONNX_INT8 = "model_int8.onnx"
 ONNX_STEP = "step.onnx"
 TORCHSCRIPT = "model.ts"
 PT2 = "model.pt2"
 
+_FILES = {MANIFEST, ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, PT2}
 _REQUIRED = (
     "feature_names",
     "feature_units",
@@ -89,13 +91,15 @@ def open_bundle(folder: str | Path) -> Bundle:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write ``bundle.json`` for all files that lie in ``folder``, with their hashes."""
+    """Write ``bundle.json`` for all files that lie in ``folder``, with their hashes and its own."""
     files = {
         path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
     whole = {"kind": KIND, "schema_version": SCHEMA_VERSION, **manifest, "files": files}
+    whole = json.loads(json.dumps(whole, allow_nan=False))  # as it will be read
+    whole[SEAL] = _seal(whole)
     text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -105,16 +109,18 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of ``target`` when the block succeeds.
 
     After an error ``target`` is as it was. An existing target must be a bundle or empty,
-    so that a mistyped path never deletes somebody's work.
+    with nothing else beside it, so that a mistyped path never deletes somebody's work.
 
     Raises
     ------
     BundleError
-        The target exists and holds something that is not a bundle.
+        The target exists and holds something else.
     """
+    target = target.resolve()
     if target.exists() and not _replaceable(target):
         raise BundleError(
-            f"{target}: exists and is not a bundle, so it is not replaced; choose another folder"
+            f"{target}: exists and holds more than a bundle, so it is not replaced; "
+            "choose another output_dir"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex[:8]
@@ -138,10 +144,11 @@ def sha256_of(path: Path) -> str:
 
 
 def _replaceable(target: Path) -> bool:
+    """Whether a folder is empty or holds nothing but a bundle, be it damaged or older."""
     if not target.is_dir():
         return False
-    names = [path.name for path in target.iterdir()]
-    return not names or MANIFEST in names
+    names = {path.name for path in target.iterdir()}
+    return not names or (MANIFEST in names and names <= _FILES)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -163,7 +170,16 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     missing = [key for key in _REQUIRED if key not in manifest]
     if missing or not isinstance(manifest["files"], dict):
         raise BundleError(f"{path}: incomplete, lacks {', '.join(missing) or 'files'}")
+    if manifest.get(SEAL) != _seal(manifest):
+        raise BundleError(f"{path}: changed since export (its sha256 differs); export again")
     return manifest
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of a manifest's values, whatever its layout on disk."""
+    values = {key: value for key, value in manifest.items() if key != SEAL}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _verify_file(folder: Path, name: str, record: object) -> None:

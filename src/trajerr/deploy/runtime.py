@@ -3,6 +3,7 @@
 Knows the bundle's graphs and their units; nothing of training or of correction.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,28 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
-from trajerr.data.features import FEATURES, FeatureStream, compute_features
+from trajerr.data.features import (
+    FEATURE_UNITS,
+    FEATURES,
+    TARGET_UNITS,
+    TARGETS,
+    FeatureStream,
+    compute_features,
+)
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, Bundle, open_bundle
-from trajerr.errors import BundleError, DataError
-from trajerr.gcode.reader import read_program
+from trajerr.errors import BundleError, ConfigError, DataError
+from trajerr.gcode.program import Program
+from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 
+Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-LEAD_IN_S = 1.0  # motion before a layer that lets the model's memory settle
+CPU = ("CPUExecutionProvider",)
+LEAD_IN_S = 1.0  # at least; motion before a layer that lets the model's memory settle
+RATE_TOLERANCE = 1e-6  # relative; clocks are written with few digits
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,10 @@ class LayerPrediction:
     """The predicted error along one layer; N rows."""
 
     layer: int  # 1 is the first layer
-    time: NDArray[np.float64]  # (N,) s since the print's first move
-    commanded: NDArray[np.float64]  # (N, 3) mm
-    error_x: NDArray[np.float64]  # (N,) mm, actual − commanded
-    error_y: NDArray[np.float64]  # (N,) mm
+    time: Floats  # (N,) s since the print's first move
+    commanded: Floats  # (N, 3) mm
+    error_x: Floats  # (N,) mm, actual − commanded
+    error_y: Floats  # (N,) mm
 
 
 class Predictor:
@@ -56,14 +68,11 @@ class Predictor:
         bundle: Bundle,
         *,
         threads: int = 1,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Sequence[str] = CPU,
         quantized: bool = False,
     ) -> None:
-        if bundle.feature_names != FEATURES:
-            raise BundleError(
-                f"{bundle.folder}: its features are {', '.join(bundle.feature_names)}; "
-                f"this trajerr computes {', '.join(FEATURES)}"
-            )
+        _check_meaning(bundle)
+        _check_session(threads, providers)
         self.bundle = bundle
         self._threads = threads
         self._providers = list(providers)
@@ -76,7 +85,7 @@ class Predictor:
         folder: str | Path,
         *,
         threads: int = 1,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Sequence[str] = CPU,
         quantized: bool = False,
     ) -> Self:
         """Open, verify and load a bundle.
@@ -85,6 +94,8 @@ class Predictor:
         ------
         BundleError
             The folder is no usable bundle, or its graph does not load.
+        ConfigError
+            This machine has no such provider, or ``threads`` is below 1.
         """
         return cls(open_bundle(folder), threads=threads, providers=providers, quantized=quantized)
 
@@ -93,10 +104,32 @@ class Predictor:
         """Samples per second that features have to have."""
         return self.bundle.sample_rate_hz
 
+    @property
+    def limits(self) -> MachineLimits:
+        """Limits of the printer whose motion the model has learnt.
+
+        Raises
+        ------
+        BundleError
+            The bundle names no printer: its model was trained on measured motion.
+        """
+        printer = self.bundle.manifest["printer"]
+        if printer is None:
+            raise BundleError(
+                f"{self.bundle.folder}: names no printer, its model was trained on measured "
+                "motion; give limits to plan G-code with"
+            )
+        try:
+            return MachineLimits(**printer["limits"])
+        except (TypeError, KeyError) as error:
+            raise BundleError(
+                f"{self.bundle.folder}: this trajerr cannot read its printer's limits: {error}"
+            ) from error
+
     def predict(
         self, features: ArrayLike, sample_rate_hz: float | None = None
     ) -> dict[str, Floats32]:
-        """Predict the error of one or many windows.
+        """Predict the error of one or many windows, each from rest.
 
         Parameters
         ----------
@@ -115,50 +148,119 @@ class Predictor:
         DataError
             Another shape, another sample rate, or values that are not finite.
         """
-        windows = self._checked(features, sample_rate_hz)
-        single = windows.ndim == 2
-        batch = windows[None] if single else windows
-        error_x, error_y = self._session.run(["error_x", "error_y"], {"input_features": batch})
-        if single:
-            error_x, error_y = error_x[0], error_y[0]
-        return {"error_x": error_x, "error_y": error_y}
+        if sample_rate_hz is not None:
+            check_sample_rate(sample_rate_hz, self.sample_rate_hz)
+        windows = check_features(features)
+        batch = windows[None] if windows.ndim == 2 else windows
+        errors = self._session.run(list(TARGETS), {"input_features": batch})
+        return {
+            name: error[0] if windows.ndim == 2 else error
+            for name, error in zip(TARGETS, errors, strict=True)
+        }
+
+    def predict_path(
+        self, position: ArrayLike, sample_rate_hz: float, *, resample: bool = False
+    ) -> dict[str, Floats]:
+        """Predict the error along commanded positions, from rest.
+
+        Parameters
+        ----------
+        position
+            (N, 3) mm on a uniform grid of time.
+        sample_rate_hz
+            Its rate.
+        resample
+            Accept another rate than the model's: positions are interpolated to the model's
+            rate, errors back to the given samples.
+
+        Returns
+        -------
+        dict[str, NDArray[np.float64]]
+            ``error_x`` and ``error_y``, (N,) mm.
+
+        Raises
+        ------
+        DataError
+            Another shape, values that are not finite, or another rate without ``resample``.
+        """
+        path = _check_path(position)
+        if not resample:
+            check_sample_rate(sample_rate_hz, self.sample_rate_hz)
+            errors = self.predict(compute_features(path, self.sample_rate_hz))
+            return {name: error.astype(np.float64) for name, error in errors.items()}
+        given = np.arange(len(path)) / sample_rate_hz
+        count = math.floor(given[-1] * self.sample_rate_hz) + 2  # reaches past the last one
+        wanted = np.arange(count) / self.sample_rate_hz
+        features = compute_features(
+            _interpolate(path, wanted * sample_rate_hz), self.sample_rate_hz
+        )
+        errors = self.predict(features)
+        return {name: np.interp(given, wanted, error) for name, error in errors.items()}
 
     def predict_gcode(
-        self, path: str | Path, layers: Iterable[int] | None = None
+        self,
+        path: str | Path,
+        layers: Iterable[int] | None = None,
+        *,
+        limits: MachineLimits | None = None,
     ) -> Iterator[LayerPrediction]:
-        """Plan a G-code file with the bundle's printer and predict it layer by layer.
+        """Plan a G-code file and predict it layer by layer.
+
+        Parameters
+        ----------
+        path
+            The file.
+        layers
+            Numbers of layers, 1 is the first; all by default.
+        limits
+            To plan with; the printer's of the bundle by default.
 
         Raises
         ------
         GcodeError
-            The file cannot be used.
-        DataError
-            It has no such layer.
+            The file cannot be used, or has no such layer.
+        BundleError
+            No limits are given and the bundle names no printer.
         """
-        planned = plan(read_program(Path(path)), self._limits())
-        have = [int(layer) for layer in planned.layers]
-        for layer in have if layers is None else layers:
-            if layer not in have:
-                raise DataError(f"{path}: no layer {layer}, it has {have[0]} to {have[-1]}")
-            yield self.predict_layer(planned, layer)
+        planned = plan(read_program(Path(path)), limits or self.limits)
+        chosen = [int(layer) for layer in (planned.layers if layers is None else layers)]
+        for layer in chosen:
+            planned.layer_span(layer)  # all are there before the first is predicted
+        return (self.predict_layer(planned, layer) for layer in chosen)
 
     def predict_layer(self, planned: Plan, layer: int) -> LayerPrediction:
-        """Predict one layer of a plan, entered as the print enters it."""
+        """Predict one layer of a plan, entered as the print enters it.
+
+        Raises
+        ------
+        GcodeError
+            The plan has no such layer.
+        """
         rate = self.sample_rate_hz
         start, stop = planned.layer_span(layer)
-        lead_in = sample(planned, rate, max(0.0, start - LEAD_IN_S), stop)
-        skip = int(np.searchsorted(lead_in.time, start - 1e-9))
-        error = self.predict(compute_features(lead_in.position, rate))
+        lead_in = max(LEAD_IN_S, self.bundle.manifest["context_length"] / rate)
+        trajectory = sample(planned, rate, max(0.0, start - lead_in), stop)
+        skip = int(np.searchsorted(trajectory.time, start - 1e-9))
+        error = self.predict(compute_features(trajectory.position, rate))
         return LayerPrediction(
             layer=layer,
-            time=lead_in.time[skip:],
-            commanded=lead_in.position[skip:],
+            time=trajectory.time[skip:],
+            commanded=trajectory.position[skip:],
             error_x=error["error_x"][skip:].astype(np.float64),
             error_y=error["error_y"][skip:].astype(np.float64),
         )
 
+    def read_features(self, path: str | Path, limits: MachineLimits | None = None) -> Floats:
+        """Return the (N, 15) features of a G-code file, planned as by :meth:`predict_gcode`."""
+        return gcode_features(read_program(Path(path)), limits or self.limits, self.sample_rate_hz)
+
+    def parse_features(self, gcode: str, limits: MachineLimits | None = None) -> Floats:
+        """Return the (N, 15) features of one or more lines of G-code; the first begins at rest."""
+        program = parse_program(gcode.encode(), "G-code")
+        return gcode_features(program, limits or self.limits, self.sample_rate_hz)
+
     def stream(self) -> "StreamingPredictor":
-        """Return a predictor that takes one sample at a time.
+        """Return a predictor that takes one sample at a time; one for each machine.
 
         Raises
         ------
@@ -168,28 +270,6 @@ class Predictor:
         graph = self.bundle.path(ONNX_STEP)
         session = _open_session(graph, self._threads, self._providers)
         return StreamingPredictor(session, self.sample_rate_hz)
-
-    def _limits(self) -> MachineLimits:
-        limits = dict(self.bundle.manifest["printer"]["limits"])
-        return MachineLimits(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in limits.items()}
-        )
-
-    def _checked(self, features: ArrayLike, sample_rate_hz: float | None) -> Floats32:
-        windows = np.ascontiguousarray(features, dtype=np.float32)
-        if windows.ndim not in (2, 3) or windows.shape[-1] != len(FEATURES):
-            raise DataError(
-                f"features have shape {windows.shape}, expected (T, {len(FEATURES)}) "
-                f"or (B, T, {len(FEATURES)})"
-            )
-        if sample_rate_hz is not None and sample_rate_hz != self.sample_rate_hz:
-            raise DataError(
-                f"features are sampled at {sample_rate_hz} Hz, the model at "
-                f"{self.sample_rate_hz} Hz; resample the trajectory first"
-            )
-        if not np.isfinite(windows).all():
-            raise DataError("features hold NaN or infinite values")
-        return windows
 
 
 class StreamingPredictor:
@@ -212,25 +292,126 @@ class StreamingPredictor:
         self._state = {node.name: _zeros(node) for node in self._inputs}
 
     def update(self, xyz: ArrayLike) -> tuple[float, float]:
-        """Take the next commanded position, (3,) mm; return its error x, y in mm."""
-        return self.update_features(self._features.update(xyz))
+        """Take the next commanded position, (3,) mm; return its error x, y in mm.
+
+        Raises
+        ------
+        DataError
+            The position is not three finite numbers; the state stays as it was.
+        """
+        position = np.asarray(xyz, dtype=np.float64)
+        if position.shape != (3,) or not np.isfinite(position).all():
+            raise DataError(f"position is {position.tolist()}, expected three finite numbers in mm")
+        return self.update_features(self._features.update(position))
 
     def update_features(self, features: ArrayLike) -> tuple[float, float]:
-        """Take the next sample's (15,) features; return its error x, y in mm."""
-        sample = np.asarray(features, dtype=np.float32).reshape(1, len(FEATURES))
+        """Take the next sample's (15,) features; return its error x, y in mm.
+
+        Raises
+        ------
+        DataError
+            Not 15 finite numbers; the state stays as it was.
+        """
+        row = np.asarray(features, dtype=np.float32)
+        if row.shape != (len(FEATURES),) or not np.isfinite(row).all():
+            raise DataError(f"a sample has shape {row.shape}, expected 15 finite numbers")
         error_x, error_y, *state = self._session.run(
-            self._outputs, {"sample": sample, **self._state}
+            self._outputs, {"sample": row[None], **self._state}
         )
         self._state = dict(zip(self._state, state, strict=True))
         return float(error_x[0]), float(error_y[0])
 
 
-def features_from_gcode(
-    path: str | Path, limits: MachineLimits, sample_rate_hz: float
-) -> NDArray[np.float64]:
-    """Return the (N, 15) features of a whole G-code file, planned under ``limits``."""
-    trajectory = sample(plan(read_program(Path(path)), limits), sample_rate_hz)
+def gcode_features(program: Program, limits: MachineLimits, sample_rate_hz: float) -> Floats:
+    """Return the (N, 15) features of a whole program, planned under ``limits``."""
+    trajectory = sample(plan(program, limits), sample_rate_hz)
     return compute_features(trajectory.position, sample_rate_hz)
+
+
+def check_features(features: ArrayLike) -> Floats32:
+    """Return features as contiguous float32 of shape (T, 15) or (B, T, 15).
+
+    Raises
+    ------
+    DataError
+        Another shape, nothing at all, or values that are not finite.
+    """
+    windows = np.ascontiguousarray(features, dtype=np.float32)
+    if windows.ndim not in (2, 3) or windows.shape[-1] != len(FEATURES) or windows.size == 0:
+        raise DataError(
+            f"features have shape {windows.shape}, expected (T, {len(FEATURES)}) "
+            f"or (B, T, {len(FEATURES)})"
+        )
+    if not np.isfinite(windows).all():
+        raise DataError("features hold NaN or infinite values, expected finite ones")
+    return windows
+
+
+def check_sample_rate(given_hz: float, model_hz: float) -> None:
+    """Refuse another sample rate than the model's.
+
+    Raises
+    ------
+    DataError
+        The rates differ.
+    """
+    if not math.isclose(given_hz, model_hz, rel_tol=RATE_TOLERANCE):
+        raise DataError(
+            f"samples come at {given_hz:g} Hz, the model expects {model_hz:g} Hz; "
+            "resample the trajectory, or let predict_path do it with resample=True"
+        )
+
+
+def _check_meaning(bundle: Bundle) -> None:
+    """Refuse a bundle whose inputs or outputs mean something else than ours."""
+    ours = {
+        "feature_names": FEATURES,
+        "feature_units": FEATURE_UNITS,
+        "target_names": TARGETS,
+        "target_units": TARGET_UNITS,
+    }
+    for key, expected in ours.items():
+        found = tuple(bundle.manifest[key])
+        if found != expected:
+            raise BundleError(
+                f"{bundle.folder}: its {key} are {', '.join(map(str, found))}; "
+                f"this trajerr has {', '.join(expected)}"
+            )
+
+
+def _check_session(threads: int, providers: Sequence[str]) -> None:
+    if threads < 1:
+        raise ConfigError(f"threads: got {threads}, expected 1 or more")
+    available = onnxruntime.get_available_providers()
+    unknown = [name for name in providers if name not in available]
+    if unknown or not providers:
+        raise ConfigError(
+            f"providers: got {', '.join(unknown) or 'none'}, expected some of "
+            f"{', '.join(available)}"
+        )
+
+
+def _check_path(position: ArrayLike) -> Floats:
+    path = np.asarray(position, dtype=np.float64)
+    if path.ndim != 2 or path.shape[1] != 3 or not len(path):
+        raise DataError(f"positions have shape {path.shape}, expected (N, 3) in mm")
+    if not np.isfinite(path).all():
+        raise DataError("positions hold NaN or infinite values, expected finite ones")
+    return path
+
+
+def _interpolate(path: Floats, index: Floats) -> Floats:
+    """Return (M, 3) positions at fractional indices of (N, 3), at rest beyond the ends.
+
+    Cubic between four neighbours (Catmull and Rom, 1974): a straight line between samples
+    would make every one of them an impulse of acceleration.
+    """
+    whole = np.floor(index).astype(np.int64)
+    s = (index - whole)[:, None]
+    p0, p1, p2, p3 = (path[np.clip(whole + k, 0, len(path) - 1)] for k in (-1, 0, 1, 2))
+    slope, bend, twist = p2 - p0, 2 * p0 - 5 * p1 + 4 * p2 - p3, 3 * (p1 - p2) + p3 - p0
+    result: Floats = p1 + 0.5 * s * (slope + s * (bend + s * twist))
+    return result
 
 
 def _open_session(
@@ -243,10 +424,9 @@ def _open_session(
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:
-        raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
 
 
 def _zeros(node: Any) -> NDArray[Any]:  # noqa: ANN401 - onnxruntime ships no types
-    dtype = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
-    shape = [size if isinstance(size, int) else 1 for size in node.shape]
-    return np.zeros(shape, dtype[node.type])
+    return np.zeros(node.shape, np.float32)
