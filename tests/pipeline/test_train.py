@@ -1,0 +1,112 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from training_cases import prepare_tiny
+
+TINY = [
+    "model=small",
+    "model.d_model=8",
+    "model.feedforward=8",
+    "data.samples_per_epoch=48",
+    "data.batch_size=8",
+    "data.stride=16",
+    "trainer.accelerator=cpu",
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare_tiny(tmp_path_factory.mktemp("prepared"))
+
+
+def command(*overrides: str) -> list[str]:
+    return [sys.executable, "-m", "trajerr.train", *overrides]
+
+
+def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*overrides), cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_train_ends_with_the_best_checkpoint(prepared: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, f"data.root={prepared}", *TINY, "trainer.max_epochs=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("Best checkpoint: ")
+    best = Path(last.removeprefix("Best checkpoint: "))
+    assert best.is_file()
+    assert json.loads((best.parents[1] / "train.json").read_text())["epochs"] == 2
+
+
+def test_a_grid_gives_each_run_its_folder(prepared: Path, tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        "-m",
+        f"data.root={prepared}",
+        *TINY,
+        "trainer.max_epochs=1",
+        "model.optimizer.lr=1e-4,1e-3",
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("multirun/train/*/[01]/checkpoints/best.ckpt"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("data.root=nowhere", "nowhere: no stats.json"),
+        ("model=resnet", "resnet"),
+        ("trainer.precision=8", "trainer.precision is 8"),
+        ("checkpoint=nowhere.ckpt", "nowhere.ckpt: no such checkpoint"),
+        ("loss.lambda_physics=-1", "loss.lambda_physics is -1"),
+        ("model.d_mode=8", "d_mode"),
+        ("trainer.max_epoch=8", "max_epoch"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    prepared: Path, tmp_path: Path, override: str, reason: str
+) -> None:
+    done = run(tmp_path, f"data.root={prepared}", *TINY, override)
+    assert done.returncode in (1, 2)
+    assert reason in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from(prepared: Path, tmp_path: Path) -> None:
+    overrides = [f"data.root={prepared}", *TINY, f"hydra.run.dir={tmp_path / 'run'}"]
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    process = subprocess.Popen(
+        command(*overrides, "trainer.max_epochs=100000"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120.0
+    while not last.is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    epochs = 100000
+    resumed = run(
+        tmp_path,
+        f"data.root={prepared}",
+        *TINY,
+        f"checkpoint={last}",
+        f"trainer.max_epochs={epochs}",
+        "trainer.max_steps=1",
+        f"hydra.run.dir={tmp_path / 'second'}",
+    )
+    assert resumed.returncode == 0, resumed.stderr
