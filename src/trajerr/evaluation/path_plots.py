@@ -28,7 +28,8 @@ def trajectory_comparison(
     """Show a layer's commanded, actual and predicted paths: whole, and two places enlarged.
 
     In the enlarged places the deviation from the commanded path is exaggerated, by a factor
-    that the panel states. They are where the true error and where the residual is largest.
+    that the legend states. They are where the true error is largest, and where, elsewhere, the
+    residual is.
 
     Parameters
     ----------
@@ -46,24 +47,18 @@ def trajectory_comparison(
     whole.set_title(title)
     side = max(float(np.max(np.ptp(commanded[printing], axis=0))) / 9, 1.0)
     gain = _nice(0.12 * side / max(float(np.percentile(magnitude(error), 90)), 1e-4))
-    spots = (magnitude(error), magnitude(predicted - error))
-    for axes, badness, name in zip(places, spots, "AB", strict=True):
-        centre = commanded[np.argmax(np.where(printing, badness, -1.0))]
-        box = Rectangle(centre - side / 2, side, side, fill=False, ec=style.BLUE, lw=1, zorder=5)
+    worst = _worst(commanded, magnitude(error), printing)
+    elsewhere = printing & (np.max(np.abs(commanded - worst), axis=1) > side)
+    spots = (worst, _worst(commanded, magnitude(predicted - error), elsewhere))
+    for axes, centre, name in zip(places, spots, "AB", strict=True):
+        corner = (float(centre[0] - side / 2), float(centre[1] - side / 2))
+        box = Rectangle(corner, side, side, fill=False, ec=style.BLUE, lw=1, zorder=5)
         whole.add_patch(box)
         whole.annotate(
             name, centre + side / 2, color=style.BLUE, weight="bold", xytext=(1, 1),
             textcoords="offset points", zorder=6,
         )  # fmt: skip
-        axes.plot(*drawn.T, color=style.COMMANDED, lw=1.2, label="commanded")
-        axes.plot(*(drawn + gain * error).T, color=style.ACTUAL, lw=1.3, label="actual")
-        axes.plot(
-            *(drawn + gain * predicted).T, color=style.PREDICTED, lw=1.3, ls=(0, (3, 1.5)),
-            label="predicted",
-        )  # fmt: skip
-        path_axes(axes, y_label="").set_aspect("equal", adjustable="box")
-        axes.set_xlim(centre[0] - side / 2, centre[0] + side / 2)
-        axes.set_ylim(centre[1] - side / 2, centre[1] + side / 2)
+        _enlarge(axes, centre, side, (drawn, drawn + gain * error, drawn + gain * predicted))
         axes.set_title(f"{name}  largest {'error' if name == 'A' else 'residual'}")
     handles, labels = places[0].get_legend_handles_labels()
     enlarged = f" (deviation × {gain:g})" if gain != 1 else ""
@@ -133,6 +128,24 @@ def _draw_map(axes: Axes, xy: Floats, value: Floats, label: str, printing: Bools
     axes.figure.colorbar(
         lines, ax=axes, label=label, extend="max", orientation="horizontal", shrink=0.9, aspect=35
     )
+
+
+def _enlarge(axes: Axes, centre: Floats, side: float, paths: tuple[Floats, ...]) -> None:
+    """Draw commanded, actual and predicted path within a square of ``side`` mm."""
+    commanded, actual, predicted = (path.T for path in paths)
+    axes.plot(*commanded, color=style.COMMANDED, lw=1.2, label="commanded")
+    axes.plot(*actual, color=style.ACTUAL, lw=1.3, label="actual")
+    dashes = (0, (3, 1.5))
+    axes.plot(*predicted, color=style.PREDICTED, lw=1.3, ls=dashes, label="predicted")
+    path_axes(axes, y_label="").set_aspect("equal", adjustable="box")
+    axes.set_xlim(centre[0] - side / 2, centre[0] + side / 2)
+    axes.set_ylim(centre[1] - side / 2, centre[1] + side / 2)
+
+
+def _worst(commanded: Floats, badness: Floats, allowed: Bools) -> Floats:
+    """Return the (2,) point of the largest badness; of any, where none is allowed."""
+    found: Floats = commanded[np.argmax(np.where(allowed, badness, badness * 1e-9))]
+    return found
 
 
 def _nice(value: float) -> float:

@@ -137,7 +137,7 @@ def per_axis_error(
         for rank in PERCENTILES
     }
     _axis_bars(tail, ranks, number="{:.1f}")
-    tail.set(xlabel="|residual| / µm", title="Percentiles of the model")
+    tail.set(xlabel="|residual| / µm", title="Model: percentiles")
     tail.set_xlim(right=tail.get_xlim()[1] * 1.12)
     by_group = {
         name: [UM * root_mean_square_error(model[m, i], target[m, i]) for i in (0, 1)]
@@ -145,7 +145,7 @@ def per_axis_error(
         if np.any(m)
     }
     _axis_bars(parts, by_group, number="{:.1f}")
-    parts.set(xlabel="RMSE / µm", title="The model by kind of motion")
+    parts.set(xlabel="RMSE / µm", title="Model: by motion")
     parts.set_xlim(right=parts.get_xlim()[1] * 1.1)
     figure.legend(*methods.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from trajerr.data.atomic import write_atomically
@@ -89,7 +90,9 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def new_figure(width: float = PAGE, height: float = 3.0) -> Figure:
     """Return an empty figure, ``width`` × ``height`` inches, whose layout keeps labels apart."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    # Room for tick labels that equal scales push out after the layout is solved.
+    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.05)
+    return Figure(figsize=(width, height), dpi=DPI, layout=layout)
 
 
 def to_png(figure: Figure) -> bytes:
