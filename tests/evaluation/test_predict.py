@@ -148,3 +148,12 @@ def test_the_checkpoint_network_is_what_the_registry_builds(lstm, checkpoints):
     rebuilt.load_state_dict(lstm.state_dict())
     features = torch.zeros(1, 4, 15)
     torch.testing.assert_close(rebuilt.eval()(features), lstm(features))
+
+
+def test_a_diverged_network_is_told(split):
+    class Diverged(Counter):
+        def forward(self, features):
+            return super().forward(features) * torch.nan
+
+    with pytest.raises(DataError, match=r"predicts NaN or infinity.*smaller model\.optimizer\.lr"):
+        predict.predict(Diverged(), split, predict.cut_windows(split))

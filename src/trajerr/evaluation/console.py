@@ -31,10 +31,11 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
     """
     say = _plain(console)
     say(f"{RULE}\nTrajectory Error Model Evaluation\n{RULE}")
-    layers = scores["trajectory"]["n_layers"]
+    count = scores["trajectory"]["n_layers"]
+    layers = f"{count} layer{'s' if count > 1 else ''}"
     say(f"Model:   {scores['model']['name']} ({scores['model']['parameters']:,} parameters)")
     say(f"Dataset: {scores['split'].capitalize()} ({scores['n_windows']} samples)")
-    say(f"         windows of {layers} layers, {scores['n_points']:,} points")
+    say(f"         windows of {layers}, {scores['n_points']:,} points")
     if scores["overlap"]:
         console.print(f"[bold red]{overlap_warning(scores['overlap'])}[/]", highlight=False)
     say("\nOverall Metrics:")

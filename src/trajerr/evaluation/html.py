@@ -134,12 +134,12 @@ def _summary(scores: Scores) -> str:
         if scores["overlap"]
         else ""
     )
-    model = scores["model"]
+    model, layers = scores["model"], scores["trajectory"]["n_layers"]
     return (
         f"<h1>Trajectory error of a 3D printer, predicted</h1>"
         f'<p class="soft">Model {escape(model["name"])}, {model["parameters"]:,} parameters, on '
         f"split {escape(scores['split'])}: {scores['n_windows']:,} windows, "
-        f"{scores['n_points']:,} points of {scores['trajectory']['n_layers']} layers. "
+        f"{scores['n_points']:,} points of {layers} layer{'s' if layers > 1 else ''}. "
         f"Errors are components of actual − commanded at equal times.</p>{warning}"
         f'<p class="verdict{" missed" if missed else ""}">The model {verdict}</p>'
         f'<div class="tiles">{shown}</div>'

@@ -167,11 +167,23 @@ def cut_windows(split: Split, stride: int | None = None) -> Windows:
 
 
 def predict(network: Network, split: Split, windows: Windows) -> Prediction:
-    """Predict a split both ways: all windows, and all layers streamed."""
-    return Prediction(
+    """Predict a split both ways: all windows, and all layers streamed.
+
+    Raises
+    ------
+    DataError
+        The network's output is not finite.
+    """
+    found = Prediction(
         windows=predict_windows(network, split.sequences, windows),
         layers=np.concatenate(predict_sequences(network, split)),
     )
+    if not (np.isfinite(found.windows).all() and np.isfinite(found.layers).all()):
+        raise DataError(
+            "the network predicts NaN or infinity, expected mm; its training diverged: "
+            "train again with a smaller model.optimizer.lr"
+        )
+    return found
 
 
 @torch.inference_mode()
