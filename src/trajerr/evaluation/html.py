@@ -120,7 +120,8 @@ def _summary(scores: Scores) -> str:
         if missed
         else "meets all targets"
     )
-    overall, tail = scores["overall"], scores["percentiles_mm"]
+    judged = scores if scores["targets_on"] == "windows" else scores[scores["targets_on"]]
+    overall, tail = judged["overall"], judged["percentiles_mm"]
     tiles = [
         (f"{_um(overall['mae_mm'])} µm", "MAE"),
         (f"{_um(overall['rmse_mm'])} µm", "RMSE"),
@@ -143,6 +144,7 @@ def _summary(scores: Scores) -> str:
         f"Errors are components of actual − commanded at equal times.</p>{warning}"
         f'<p class="verdict{" missed" if missed else ""}">The model {verdict}</p>'
         f'<div class="tiles">{shown}</div>'
+        f'<p class="note">On {condition_name(scores)}.</p>'
     )
 
 
