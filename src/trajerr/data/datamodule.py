@@ -101,6 +101,15 @@ class BatchSampler(DistributedSampler[Draw]):
         return [(self.rank + i * world) % total for i in range(each)]
 
 
+class BatchLoader(DataLoader[Batch]):
+    """A DataLoader that leaves its machinery out where it only gathers in this process."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch names its own class
+        if self.num_workers or self.pin_memory:
+            return super().__iter__()
+        return (self.dataset[draw] for draw in self.sampler)
+
+
 class PrinterDataModule(lightning.LightningDataModule):
     """Windows of a prepared folder.
 
@@ -271,7 +280,7 @@ class PrinterDataModule(lightning.LightningDataModule):
             noisy=noisy,
         )
         std = torch.tensor(self.stats.feature_std, dtype=torch.float32)
-        return DataLoader(
+        return BatchLoader(
             WindowBatches(table, self._augment_noise, std),
             batch_size=None,  # the sampler draws whole batches
             sampler=sampler,

@@ -5,6 +5,7 @@ Knows tensors only. No window crosses from one sequence into the next.
 
 from collections.abc import Sequence as Sized
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -95,17 +96,22 @@ class WindowTable:
             ``input_features`` (B, T, 15), ``trajectory_targets`` (B, T, 2) mm and, where
             the data has them, ``thermal_targets`` (B, T, 3) °C.
         """
-        batch = {
-            "input_features": self._windows(self.features, rows),
-            "trajectory_targets": self._windows(self.targets, rows),
-        }
-        if self.temperatures is not None:
-            batch["thermal_targets"] = self._windows(self.temperatures, rows)
-        return batch
+        return {name: views.index_select(0, rows) for name, views in self.views.items()}
 
-    def _windows(self, table: Tensor, rows: Tensor) -> Tensor:
-        n, width = table.shape
+    @cached_property
+    def views(self) -> dict[str, Tensor]:
+        """Every window there could be, by a batch's names; row i begins at row i, uncopied."""
+        tables = {
+            "input_features": self.features,
+            "trajectory_targets": self.targets,
+            "thermal_targets": self.temperatures,
+        }
         length = self.sequence_length
-        # Every window as a view: row i is the window that begins there, nothing is copied.
-        views = table.as_strided((n - length + 1, length * width), (width, 1))
-        return views.index_select(0, rows).view(len(rows), length, width)
+        return {
+            name: table.as_strided(
+                (len(table) - length + 1, length, table.shape[1]),
+                (table.shape[1], table.shape[1], 1),
+            )
+            for name, table in tables.items()
+            if table is not None
+        }
