@@ -269,6 +269,7 @@ def test_layers_too_short_for_a_window_are_counted(tmp_path, make_collection, ma
     assert stats.faults == {"short": 1}
     (source,) = (s for s in stats.sources if s.layer == 50)
     assert (source.split, source.sequences, source.points) == ("", 0, 0)
+    assert source.faults == {"short": 1}
 
 
 def test_too_little_data_is_refused(tmp_path, make_collection):

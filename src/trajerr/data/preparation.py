@@ -34,6 +34,7 @@ from trajerr.data.windows import count_windows
 from trajerr.errors import ConfigError, DataError
 
 FORMAT = 1  # of what is stored; raise it when the same input gives other tensors
+SAME_RATE = 1e-4  # relative; rates measured from rounded time columns differ by less
 LAYOUTS = ("sequences", "windows")
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
@@ -117,12 +118,7 @@ def _stage(
             min_samples=settings.sequence_length + HISTORY,
         )
     report("read", len(inputs), len(inputs))
-    rates: dict[float, str] = {}
-    for record in staged:
-        rates.setdefault(record.sample_rate, record.file)
-    if len(rates) > 1:
-        found = ", ".join(f"{file} has {rate:g} Hz" for rate, file in sorted(rates.items()))
-        raise DataError(f"sample rates differ: {found}; sample_rate_hz=NUMBER resamples all to it")
+    _require_one_rate(staged)
     if not any(record.pieces for record in staged):
         short = sum(record.faults.get("short", 0) for record in staged)
         raise DataError(
@@ -130,6 +126,16 @@ def _stage(
             f"{settings.sequence_length} and the {HISTORY} samples before it"
         )
     return sorted(staged, key=lambda s: s.key)
+
+
+def _require_one_rate(staged: list[Staged]) -> None:
+    ordered = sorted(staged, key=lambda record: record.sample_rate)
+    slowest, fastest = ordered[0], ordered[-1]
+    if fastest.sample_rate - slowest.sample_rate > SAME_RATE * fastest.sample_rate:
+        raise DataError(
+            f"sample rates differ: {slowest.file} has {slowest.sample_rate:g} Hz, {fastest.file} "
+            f"has {fastest.sample_rate:g} Hz; sample_rate_hz=NUMBER resamples all to it"
+        )
 
 
 def _assign(staged: list[Staged], settings: PrepareSettings) -> dict[str, str]:
@@ -221,6 +227,7 @@ def _source(record: Staged, assigned: Mapping[str, str]) -> Source:
         kind=record.kind,
         sequences=len(record.pieces),
         points=sum(record.points),
+        faults=dict(sorted(record.faults.items())),
     )
 
 

@@ -18,7 +18,7 @@ from trajerr.errors import ConfigError, DataError
 
 CHOICES = ("cut", "refuse", "keep")
 NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
-UNIFORM = 0.01  # of a step; how far a sample may be from the grid to count as on it
+UNIFORM = 0.05  # of a step; how far a time may be off the grid, as rounded columns are
 GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
 STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 

@@ -6,7 +6,7 @@ alone; everything else describes all splits.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Source:
     kind: str
     sequences: int
     points: int
+    faults: Mapping[str, int] = field(default_factory=dict)  # what was found in it, counted
 
 
 @dataclass(frozen=True)
