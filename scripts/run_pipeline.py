@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from trajerr.gcode.parts import part_text
+
 CORRECTED_PART = "nautilus"
 CORRECTED_LAYERS = "[13,27,38]"  # none of them is collected: sampled:5 takes 1, 6, 11, …
 
@@ -20,6 +22,8 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     run, overrides = Path(sys.argv[1]), sys.argv[2:]
+    run.mkdir(parents=True, exist_ok=True)
+    (run / f"{CORRECTED_PART}.gcode").write_bytes(part_text(CORRECTED_PART))
     started = time.monotonic()
     for name, arguments in stages(run, overrides):
         began = time.monotonic()
@@ -37,7 +41,7 @@ def stages(run: Path, overrides: list[str]) -> list[tuple[str, list[str]]]:
     """Return each stage's name and overrides; every path lies under ``run``."""
     raw, processed, bundle = run / "raw", run / "processed", run / "bundle"
     checkpoint = run / "train" / "checkpoints" / "best.ckpt"
-    corrected = run / "corrected" / f"{CORRECTED_PART}.gcode"
+    corrected = run / f"{CORRECTED_PART}_corrected.gcode"
     return [
         ("collect", [f"out={raw}"]),
         ("prepare", [f"data_dirs=['{raw}/data_simulation_*']", f"output_dir={processed}"]),
@@ -57,7 +61,7 @@ def stages(run: Path, overrides: list[str]) -> list[tuple[str, list[str]]]:
         (
             "correct",
             [
-                f"gcode={CORRECTED_PART}",
+                f"gcode={run / CORRECTED_PART}.gcode",
                 f"bundle={bundle}",
                 f"out={corrected}",
                 f"layers={CORRECTED_LAYERS}",
@@ -74,7 +78,7 @@ def hydra_dir(run: Path, name: str) -> str:
 def summary(run: Path, seconds: float) -> str:
     """Return the run's main figures as text."""
     metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
-    corrections = sorted(run.glob("correct*/**/correction.json"))
+    corrections = sorted(run.glob("*_report/correction.json"))
     nominal = json.loads(corrections[0].read_text())["cases"]["nominal"]
     streamed, fir = metrics["trajectory"]["overall"], metrics["baselines"]["fir"]["overall"]
     rows = [
