@@ -17,7 +17,15 @@ from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
-from trajerr.deploy.knots import Cut, EmissionSettings, Offset, cut, move_times, vertices
+from trajerr.deploy.knots import (
+    Cut,
+    EmissionSettings,
+    Offset,
+    cut,
+    move_times,
+    rounded,
+    vertices,
+)
 from trajerr.deploy.learning import (
     Episode,
     ErrorModel,
@@ -155,6 +163,7 @@ def correct_program(
         first = cut(job.nominal, job.joins, job.role, offset, settings.emission)
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
+    division = rounded(division, program.moves)
     driven = job.polisher(0).drive(division, None, FINAL_ROUNDS)
     after = [min(values) for values in scores]
     text = _marked(program, write_lines(program, driven, division, printer.limits), settings)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.deploy.feedrates import Driven
-from trajerr.deploy.knots import Cut
+from trajerr.deploy.knots import Cut, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
-MM_DIGITS, INCH_DIGITS, E_DIGITS, F_DIGITS = 3, 5, 5, 1
+F_DIGITS, INCH_F_DIGITS = 1, 3
+NOTHING = 1e-9  # mm of filament
 
 _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
 _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
@@ -77,7 +78,7 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
     """
 
     def n(value: float, digits: int = 3) -> bytes:
-        return number(value / unit, digits)
+        return number(value / unit, digits if unit == 1.0 else 6)
 
     printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
     if limits.firmware == "klipper":
@@ -144,6 +145,12 @@ def _check_lines(program: Program, moves: NDArray[np.int64]) -> None:
             f"{program.name}:{int(program.moves.line[crowded[0]]) + 1}: "
             "several moves on one line cannot be corrected, expected one"
         )
+
+
+def _feed(speed: float, unit: float) -> tuple[float, int]:
+    """Return a speed in mm/s as it is written, per minute, and its decimals."""
+    digits = F_DIGITS if unit == 1.0 else INCH_F_DIGITS
+    return round(speed * 60.0 / unit, digits), digits
 
 
 @dataclass
@@ -228,32 +235,33 @@ class _Writer:
         code = self.nominal.line(int(moves.line[following])).split(b";")[0]
         if _FEED_WORD.search(code) or not moves.feedrate[following] > 0.0:
             return
-        wanted = round(float(moves.feedrate[following]) * 60.0 / moves.unit[following], F_DIGITS)
+        wanted, digits = _feed(float(moves.feedrate[following]), float(moves.unit[following]))
         if wanted != self._feed:
-            self._add(b"G1 F" + number(wanted, F_DIGITS))
+            self._add(b"G1 F" + number(wanted, digits))
 
     def _add(self, *lines: bytes) -> None:
         self.lines[self._line] += lines
 
     def _feed_word(self, move: int, row: int) -> list[bytes]:
         speed = float(self.program.moves.feedrate[row])
-        feed = round(speed * 60.0 / float(self.nominal.moves.unit[move]), F_DIGITS)
+        feed, digits = _feed(speed, float(self.nominal.moves.unit[move]))
         if feed == self._feed:
             return []
         self._feed = feed
-        return [b"F" + number(feed, F_DIGITS)]
+        return [b"F" + number(feed, digits)]
 
     def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
         """Return the words that lead to a row's end, as far as it differs."""
         moves: Moves = self.nominal.moves
         unit, origin = float(moves.unit[move]), moves.origin[move]
-        target = self.program.moves.end[row]
+        start, target = self.program.moves.start[row], self.program.moves.end[row]
         words = []
         for axis in range(0 if planar else 2, 4):
-            digits = E_DIGITS if axis == 3 else (MM_DIGITS if unit == 1.0 else INCH_DIGITS)
+            digits = decimals(axis, unit)
             wanted, at, zero = float(target[axis]), self._at[axis], float(origin[axis])
             step = round((wanted - at) / unit, digits)
-            if step == 0.0:
+            # What rounding left of the filament waits for the next move that extrudes.
+            if step == 0.0 or (axis == 3 and abs(wanted - start[3]) < NOTHING):
                 continue
             if moves.absolute[move, 1 if axis == 3 else 0]:
                 value = round((wanted - zero) / unit, digits)

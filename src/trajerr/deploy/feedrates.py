@@ -72,7 +72,6 @@ def _deviation(settings: EmissionSettings) -> float:
 def assemble(
     nominal: Plan,
     division: Cut,
-    held: Floats,
     limits: MachineLimits,
     settings: EmissionSettings,
     speeds: Floats | None = None,
@@ -85,8 +84,6 @@ def assemble(
         The nominal plan.
     division
         The pieces.
-    held : (M, 2)
-        Planar shift in mm of moves in which the nozzle stands still.
     limits
         The machine's.
     settings
@@ -104,7 +101,10 @@ def assemble(
     rows = moves.select(owner)
     end = rows.end.copy()
     end[is_piece] = pieces.target[piece[is_piece]]
-    end[~is_piece, :2] += held[owner[~is_piece]]
+    # What stands still in the plane does so wherever the move before it ended.
+    still = ~is_piece & np.all(rows.end[:, :2] == rows.start[:, :2], axis=1) & (rows.sweep == 0.0)
+    before = np.maximum.accumulate(np.where(still, 0, np.arange(len(owner))))
+    end[:, :2] = end[before, :2]
     start = np.concatenate([rows.start[:1], end[:-1]])
     lifted = np.where(is_piece, pieces.stretch[piece] >= 0, division.stretch[owner] >= 0)
     lifted &= division.lifts

@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 FADE = 0.08  # s, over which a correction fades in a travel beside a wall
 SHORTEST_FADE = 0.025  # s, over which it fades inside a wall that nothing free surrounds
 STILL = 1e-9  # mm; what moves less in the plane stands still
+ROUNDING = 1e-9  # s, of sums of durations
 
 
 class Role(IntEnum):
@@ -98,12 +99,12 @@ class Joins:
         begin = self.corner[np.flatnonzero(edge == 1)]
         finish = self.corner[np.flatnonzero(edge == -1)]
         # The latest instant at which the motion begins, the earliest at which it is done.
-        keep = np.concatenate([[True], np.diff(self.elapsed) > 0.0])
-        late = np.concatenate([np.diff(self.elapsed) > 0.0, [True]])
+        late = np.searchsorted(self.elapsed, begin + ROUNDING, side="right") - 1
+        early = np.maximum(np.searchsorted(self.elapsed, finish - ROUNDING, side="left") - 1, 0)
         return np.column_stack(
             [
-                np.interp(begin, self.elapsed[late], self.time[late]),
-                np.interp(finish, self.elapsed[keep], self.time[keep]),
+                self.time[late] + np.maximum(begin - self.elapsed[late], 0.0),
+                np.minimum(self.time[early] + finish - self.elapsed[early], self.time[early + 1]),
             ]
         )
 
@@ -119,8 +120,12 @@ class Joins:
         """
         starts = [hold.start for hold in self.holds]
         first, last = np.searchsorted(starts, time[[0, -1]]) if len(time) else (0, 0)
-        for hold in self.holds[max(int(first) - 1, 0) : int(last)]:
-            _settle_hold(correction, time, hold)
+        begin, finish = max(int(first) - 1, 0), int(last)
+        for number in range(begin, finish):
+            # What surrounds a hold reaches to its neighbours, which stay as they are.
+            low = self.holds[number - 1].end if number > 0 else -np.inf
+            high = self.holds[number + 1].start if number + 1 < len(self.holds) else np.inf
+            _settle_hold(correction, time, self.holds[number], (low, high))
 
     def offset(self, correction: Floats, time: Floats) -> Callable[[Floats], Floats]:
         """Return a settled correction as a function of time that is exact at holds and ends.
@@ -133,7 +138,7 @@ class Joins:
             s, increasing, uniform.
         """
         held = np.array([(hold.start, hold.end) for hold in self.holds]).reshape(-1, 2)
-        inside = np.array([_held_value(correction, time, h) for h in self.holds]).reshape(-1, 2)
+        inside = np.array([_value_in(correction, time, h) for h in self.holds]).reshape(-1, 2)
         edges = self.stretches().ravel()
         times = np.concatenate([time, held[:, 0], held[:, 1], edges])
         values = np.concatenate([correction, inside, inside, np.zeros((len(edges), 2))])
@@ -226,15 +231,24 @@ def _holds(start: Floats, end: Floats, role: Ints) -> tuple[Hold, ...]:
     )
 
 
-def _settle_hold(correction: Floats, time: Floats, hold: Hold) -> None:
+def _settle_hold(correction: Floats, time: Floats, hold: Hold, reach: tuple[float, float]) -> None:
     """Hold a correction, and shift what surrounds the hold towards it; in place."""
     first, last = np.searchsorted(time, [hold.start, hold.end])
+    low, high = np.searchsorted(time, reach)
     value = _held_value(correction, time, hold)
     before = correction[max(first - 1, 0)].copy()
     after = correction[min(last, len(correction) - 1)].copy()
     correction[first:last] = value
-    _blend(correction[:first][::-1], time[:first][::-1], value - before)
-    _blend(correction[last:], time[last:], value - after)
+    _blend(correction[low:first][::-1], time, value - before)
+    _blend(correction[last:high], time, value - after)
+
+
+def _value_in(correction: Floats, time: Floats, hold: Hold) -> Floats:
+    """Return a settled correction's value during a hold, (2,) mm."""
+    first, last = np.searchsorted(time, [hold.start, hold.end])
+    if first < last:
+        return np.array(correction[first])
+    return _held_value(correction, time, hold)
 
 
 def _held_value(correction: Floats, time: Floats, hold: Hold) -> Floats:
@@ -251,11 +265,11 @@ def _held_value(correction: Floats, time: Floats, hold: Hold) -> Floats:
 
 def _blend(correction: Floats, time: Floats, shift: Floats) -> None:
     """Shift a correction where it leaves a hold, fading with distance; in place."""
-    if not np.any(shift) or not len(time):
+    if not np.any(shift) or not len(correction):
         return
-    count = int(SHORTEST_FADE / abs(time[1] - time[0])) + 1 if len(time) > 1 else 1
-    fading = _smooth(1.0 - np.arange(min(count, len(time))) / count)
-    correction[: len(fading)] += shift * fading[:, None]
+    count = min(int(SHORTEST_FADE / (time[1] - time[0])) + 1, len(correction))
+    fading = _smooth(1.0 - np.arange(count) / count)
+    correction[:count] += shift * fading[:, None]
 
 
 def _smooth(ramp: Floats) -> Floats:

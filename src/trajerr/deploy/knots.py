@@ -6,7 +6,7 @@ on a uniform grid of time and thinned where a straight piece at constant speed s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -246,6 +246,21 @@ class _Planner:
             stretch[self.first_move(begin) : self.last_move(finish) + 1] = number
         planar = (self.role >= Role.FREE) & (self.end > self.start)
         return (stretch >= 0) & planar, stretch
+
+
+def decimals(axis: int, unit: float) -> int:
+    """Return how many decimals an axis (3 is E) is written with, in units of ``unit`` mm."""
+    return (5 if axis == 3 else 3) + (0 if unit == 1.0 else 2 if axis < 3 else 1)
+
+
+def rounded(division: Cut, moves: Moves) -> Cut:
+    """Return the pieces with x and y as they will be written."""
+    pieces = division.pieces
+    unit, origin = moves.unit[pieces.move, None], moves.origin[pieces.move, :2]
+    grid = unit * np.where(unit == 1.0, 10.0 ** -decimals(0, 1.0), 10.0 ** -decimals(0, 25.4))
+    target = pieces.target.copy()
+    target[:, :2] = np.round((target[:, :2] - origin) / grid) * grid + origin
+    return replace(division, pieces=replace(pieces, target=target))
 
 
 def _knots(blocks: list[_Block], rate: float) -> tuple[Floats, Ints, Ints]:

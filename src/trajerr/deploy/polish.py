@@ -65,9 +65,7 @@ class Polisher:
 
     def drive(self, division: Cut, speeds: Floats | None, rounds: int) -> Driven:
         """Return the corrected program's moves, each piece timed."""
-        offset = division.pieces.target[:, :2] - self._base(division)
-        held = held_shift(division, offset)
-        driven = assemble(self.nominal, division, held, self.limits, self.emission, speeds)
+        driven = assemble(self.nominal, division, self.limits, self.emission, speeds)
         return keep_time(driven, self.limits, rounds)
 
     def clock(self, driven: Driven, division: Cut) -> tuple[Plan, Clock]:
@@ -161,26 +159,6 @@ class Polisher:
     def _bounded(self, offset: Floats) -> Floats:
         size = np.linalg.norm(offset, axis=1, keepdims=True)
         return np.asarray(offset * np.minimum(1.0, self.bound / np.maximum(size, self.bound)))
-
-
-def held_shift(division: Cut, offset: Floats) -> Floats:
-    """Return (M, 2) by how much moves that stand still are shifted: as the piece before them.
-
-    Parameters
-    ----------
-    division
-        The pieces.
-    offset : (K, 2)
-        Correction at the end of each piece, mm.
-    """
-    count = len(division.replaced)
-    shift = np.zeros((count, 2))
-    held = np.flatnonzero((division.stretch >= 0) & ~division.replaced)
-    if len(offset):
-        before = np.searchsorted(division.pieces.move, held, side="left") - 1
-        same = (before >= 0) & (division.pieces.stretch[before] == division.stretch[held])
-        shift[held[same]] = offset[before[same]]
-    return shift
 
 
 def _moved(division: Cut, xy: Floats) -> Cut:
