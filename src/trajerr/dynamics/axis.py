@@ -7,6 +7,7 @@ The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`
 ``m ë + c ė + k e = −m r̈``.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,6 +163,7 @@ class Discretisation:
     force: Floats  # (2,) per mN
 
 
+@functools.lru_cache(maxsize=64)
 def discretise(axis: AxisParameters, step: float) -> Discretisation:
     """Solve the linear axis exactly over one step (Van Loan, IEEE TAC 23:395, 1978).
 
@@ -180,6 +182,7 @@ def discretise(axis: AxisParameters, step: float) -> Discretisation:
     system[1] = [-spring, -damper, spring, damper, spring - damper**2, 1.0 / axis.mass_kg]
     system[2, 3] = 1.0
     flow = expm(system * step)
+    flow.setflags(write=False)  # the result is shared by all who ask for it
     return Discretisation(
         step=step,
         transition=flow[:2, :2],

@@ -187,38 +187,43 @@ def _run(
     y, v = state[1]
     actual[0, 0], actual[0, 1] = x, y
     x0, y0 = command[0]
+    # Taking rows apart within the loop would cost as much as the physics.
+    flow_x, flow_y, rub_x, rub_y = flow[0], flow[1], rub[0], rub[1]
+    belt_a, belt_b, ripples_a, ripples_b = belts[0], belts[1], ripples[0], ripples[1]
+    stiffness_x, stiffness_y = stiffness
+    microstep_a, microstep_b = microstep
     # Motor coordinates: a and b are x and y, or x + y and x − y where two belts cross.
     a0, b0 = (x0 + y0, x0 - y0) if corexy else (x0, y0)
-    p0, area_p = _ripple(a0, ripples[0])
-    q0, area_q = _ripple(b0, ripples[1])
-    stair_a, area_a = _staircase(a0, microstep[0])
-    stair_b, area_b = _staircase(b0, microstep[1])
+    p0, area_p = _ripple(a0, ripples_a)
+    q0, area_q = _ripple(b0, ripples_b)
+    stair_a, area_a = _staircase(a0, microstep_a)
+    stair_b, area_b = _staircase(b0, microstep_b)
     for n in range(1, command.shape[0]):
-        x1, y1 = command[n]
+        x1, y1 = command[n, 0], command[n, 1]
         a1, b1 = (x1 + y1, x1 - y1) if corexy else (x1, y1)
         last_p, last_q, last_a, last_b = area_p, area_q, area_a, area_b
         last_stair_a, last_stair_b = stair_a, stair_b
-        p1, area_p = _ripple(a1, ripples[0])
-        q1, area_q = _ripple(b1, ripples[1])
-        stair_a, area_a = _staircase(a1, microstep[0])
-        stair_b, area_b = _staircase(b1, microstep[1])
+        p1, area_p = _ripple(a1, ripples_a)
+        q1, area_q = _ripple(b1, ripples_b)
+        stair_a, area_a = _staircase(a1, microstep_a)
+        stair_b, area_b = _staircase(b1, microstep_b)
         p = _mean(a1 - a0, p0, last_p, p1, area_p)
         q = _mean(b1 - b0, q0, last_q, q1, area_q)
         stairs_a = _mean(a1 - a0, last_stair_a, last_a, stair_a, area_a)
         stairs_b = _mean(b1 - b0, last_stair_b, last_b, stair_b, area_b)
         middle_x, middle_y = x + 0.5 * step * u, y + 0.5 * step * v
         if corexy:
-            pull_a = _pull(a0, a1, p, stairs_a, middle_x + middle_y, belts[0])
-            pull_b = _pull(b0, b1, q, stairs_b, middle_x - middle_y, belts[1])
+            pull_a = _pull(a0, a1, p, stairs_a, middle_x + middle_y, belt_a)
+            pull_b = _pull(b0, b1, q, stairs_b, middle_x - middle_y, belt_b)
             pull_x, pull_y = 0.5 * (pull_a + pull_b), 0.5 * (pull_a - pull_b)
             motor_x = (0.5 * (p0 + q0), 0.5 * (p + q), 0.5 * (p1 + q1))
             motor_y = (0.5 * (p0 - q0), 0.5 * (p - q), 0.5 * (p1 - q1))
         else:
-            pull_x = _pull(a0, a1, p, stairs_a, middle_x, belts[0])
-            pull_y = _pull(b0, b1, q, stairs_b, middle_y, belts[1])
+            pull_x = _pull(a0, a1, p, stairs_a, middle_x, belt_a)
+            pull_y = _pull(b0, b1, q, stairs_b, middle_y, belt_b)
             motor_x, motor_y = (p0, p, p1), (q0, q, q1)
-        x, u = _advance(x, u, x0, x1, motor_x, stiffness[0] * pull_x, step, flow[0], rub[0])
-        y, v = _advance(y, v, y0, y1, motor_y, stiffness[1] * pull_y, step, flow[1], rub[1])
+        x, u = _advance(x, u, x0, x1, motor_x, stiffness_x * pull_x, step, flow_x, rub_x)
+        y, v = _advance(y, v, y0, y1, motor_y, stiffness_y * pull_y, step, flow_y, rub_y)
         actual[n, 0], actual[n, 1] = x, y
         x0, y0, a0, b0, p0, q0 = x1, y1, a1, b1, p1, q1
     state[0, 0], state[0, 1] = x, u

@@ -19,7 +19,7 @@ from trajerr.motion.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
 
-SIMULATION_RATE_HZ = 5000.0  # halving the step changes the default result by < 0.1 µm
+SIMULATION_RATE_HZ = 10000.0  # halving the step changes the default result by < 0.1 µm
 JITTER_RATE_HZ = 1000.0  # timing errors are drawn on this grid, whatever the simulation's rate
 
 
