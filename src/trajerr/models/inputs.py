@@ -118,9 +118,8 @@ class AxisInputs(nn.Module):
         """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
         position, velocity, _, _ = motion(features)
         where, speed, acceleration, jerk = motion(normalized)
-        moves = torch.stack(
-            [bend(speed), bend(acceleration), bend(jerk), direction(velocity)], dim=-1
-        )  # [B, T, 2, 4]
+        derivatives = bend(torch.stack([speed, acceleration, jerk], dim=-1))
+        moves = torch.cat([derivatives, direction(velocity).unsqueeze(-1)], dim=-1)  # [B, T, 2, 4]
         which = self.identity.expand(where.shape[0], where.shape[1], 2, 2)
         phases = ripple_phases(position, self.periods)
         parts = [clip(where).unsqueeze(-1), moves, phases, which]
