@@ -52,6 +52,16 @@ def test_two_axes_and_height_without_header_or_time(tmp_path):
     np.testing.assert_allclose(record.time, np.arange(30) / 250.0)
 
 
+def test_the_shipped_csv_format_reads_two_axes(tmp_path):
+    rows = np.column_stack([np.arange(30) / 100.0, *np.random.default_rng(1).normal(size=(4, 30))])
+    path = write_csv(tmp_path / "a.csv", "time,x_ref,y_ref,x_act,y_act", rows)
+    log = instantiate(OmegaConf.load(CONF / "log" / "csv.yaml"), _convert_="all")
+    (record,) = read_log(path, log)
+    np.testing.assert_allclose(record.commanded[:, :2], rows[:, 1:3], rtol=1e-8)
+    np.testing.assert_allclose(record.actual, rows[:, 3:], rtol=1e-8)
+    assert (record.part, record.sample_rate) == ("a", 100.0)
+
+
 def test_matlab_logs_reach_into_structs(tmp_path):
     time = np.arange(20.0) / 100.0
     scipy.io.savemat(tmp_path / "a.mat", {"run": {"t": time, "cmd": time, "meas": time + 0.1}})
@@ -148,6 +158,10 @@ def test_sections_must_be_rows_of_a_known_split():
         LogSection(5, 5)
     with pytest.raises(ConfigError, match="split is 'dev'"):
         LogSection(0, 5, "dev")
+
+
+def test_sections_may_come_as_a_list():
+    assert LogFormat(x=X, time="t", sections=[LogSection(0, 5)]).sections == (LogSection(0, 5),)
 
 
 @pytest.fixture

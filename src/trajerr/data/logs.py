@@ -73,6 +73,7 @@ class LogFormat:
     sections: tuple[LogSection, ...] = ()  # the whole file by default
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", tuple(self.sections))
         if self.x is None and self.y is None:
             raise ConfigError("log.x and log.y are both missing, expected at least one axis")
         if self.time is None and self.sample_rate_hz is None:

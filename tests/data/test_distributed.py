@@ -1,0 +1,70 @@
+"""Two real processes under Lightning's DDP share an epoch as the sampler says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from trajerr.data.datamodule import PrinterDataModule
+
+SCRIPT = """
+import sys
+import lightning
+import torch
+from trajerr.data.datamodule import PrinterDataModule
+
+
+class Recorder(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = {"train": [], "val": []}
+
+    def training_step(self, batch, _index):
+        self.seen["train"].append(batch["input_features"].clone())
+        return self.weight * batch["trajectory_targets"].sum()
+
+    def validation_step(self, batch, _index):
+        self.seen["val"].append(batch["input_features"].clone())
+
+    def on_fit_end(self):
+        torch.save(self.seen, f"{sys.argv[2]}/rank{self.global_rank}.pt")
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+trainer = lightning.Trainer(
+    max_epochs=1, accelerator="cpu", devices=2, strategy="ddp", logger=False,
+    enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    num_sanity_val_steps=0,
+)
+trainer.fit(Recorder(), datamodule=PrinterDataModule(sys.argv[1], batch_size=16))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_under_lightning_share_the_batches(prepared: Path, tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), str(prepared), str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    module = PrinterDataModule(prepared, batch_size=16)
+    for name, loader in (("train", module.train_dataloader()), ("val", module.val_dataloader())):
+        alone = [batch["input_features"] for batch in loader]
+        assert len(ranks[0][name]) == len(ranks[1][name])
+        pairs = zip(ranks[0][name], ranks[1][name], strict=True)
+        shared = [batch for pair in pairs for batch in pair]
+        kept = min(len(alone), len(shared))
+        assert kept >= len(alone) - 1
+        assert all(map(torch.equal, shared[:kept], alone[:kept]))
