@@ -62,6 +62,7 @@ def test_linear_part_equals_scipys_first_order_hold():
     np.testing.assert_allclose(actual[:, 0] - xy[0, 0], expected, rtol=0, atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
 @given(axis=axes, step=st.floats(1e-4, 5e-3))
 def test_two_half_steps_are_one_step(axis, step):
     whole, half = discretise(axis, step), discretise(axis, step / 2)
@@ -71,6 +72,7 @@ def test_two_half_steps_are_one_step(axis, step):
     np.testing.assert_allclose(twice, whole.start + whole.end, rtol=1e-9, atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
 @given(axis=axes)
 def test_a_command_at_rest_leaves_the_carriage_at_rest(axis):
     solved = discretise(axis, 1e-3)
@@ -90,6 +92,7 @@ def test_error_after_a_jump_in_velocity_has_the_closed_form():
         np.testing.assert_allclose((actual - xy)[:, column], expected, rtol=0, atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
 @given(axis=axes, sample_rate=st.sampled_from([100.0, 200.0, 500.0]))
 def test_recurrence_has_the_poles_of_the_axis(axis, sample_rate):
     decay = axis.damping_ratio * axis.natural_frequency / sample_rate
@@ -99,6 +102,7 @@ def test_recurrence_has_the_poles_of_the_axis(axis, sample_rate):
     assert found.a2 == pytest.approx(np.exp(-2.0 * decay), abs=1e-12)
 
 
+@settings(max_examples=25, deadline=None)
 @given(axis=axes, sample_rate=st.sampled_from([100.0, 200.0, 500.0]))
 def test_recurrence_is_exact_for_a_command_straight_between_samples(axis, sample_rate):
     command = np.random.default_rng(0).normal(0.0, 1.0, 60).cumsum()
@@ -109,6 +113,7 @@ def test_recurrence_is_exact_for_a_command_straight_between_samples(axis, sample
     np.testing.assert_allclose(residual, 0.0, atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
 @given(axis=axes, sample_rate=st.sampled_from([100.0, 200.0, 500.0]), rate=st.floats(-5e3, 5e3))
 def test_recurrence_is_exact_for_constant_acceleration(axis, sample_rate, rate):
     time = np.arange(80) / sample_rate

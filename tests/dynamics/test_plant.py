@@ -63,8 +63,7 @@ def test_halving_the_step_changes_little(name, layer):
     half = simulate(printer, layer, seed=0).xy[::2]
     coarse, _ = decimate(layer, simulate(printer, layer, seed=0), SIMULATION_RATE_HZ)
     whole = simulate(printer, coarse, seed=0).xy
-    bound = 1e-4 if name == "ender3_v2" else 1.5e-4
-    assert np.max(np.abs(whole - half)) < bound
+    assert np.max(np.abs(whole - half)) < 1e-4
 
 
 def test_a_general_integrator_finds_the_same_motion():
