@@ -23,6 +23,8 @@ TINY_NETWORK = {
     "num_heads": 2,
     "feedforward": 8,
     "attention_context": 4,
+    "positions": "linear",
+    "decoder_size": 8,
     "decoder_layers": 1,
     "decoder_attention": False,
     "dropout": 0.1,

@@ -7,9 +7,9 @@ cost grows linearly with length and any length works.
 Before the first sample stands a past of zero keys and values, attended to like any
 other: a stream then starts from a cache of zeros, and no mask depends on time.
 
-Positions enter as sinusoids that rotate queries and keys (Su et al., RoFormer, 2021),
-so that only the distance of two samples matters, and printing for an hour is like
-printing for a second.
+Only the distance of two samples matters, so that printing for an hour is like printing for
+a second. It enters as sinusoids that rotate queries and keys (Su et al., RoFormer, 2021), or
+cheaper, as a penalty on the score that grows linearly (Press et al., ALiBi, 2022).
 """
 
 from typing import Final
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional
 
+from trajerr.errors import ConfigError
+
+POSITIONS = ("sinusoidal", "linear")
 ROTATION_BASE = 10_000.0  # Vaswani et al., Attention is all you need, 2017, section 3.5
 
 
@@ -33,16 +36,35 @@ class BandedAttention(nn.Module):
         Number of heads.
     context
         How many samples, itself included, one sample sees.
+    positions
+        Of :data:`POSITIONS`: how distances enter.
+
+    Raises
+    ------
+    ConfigError
+        ``positions`` is unknown, or the width does not divide among the heads.
     """
 
     num_heads: Final[int]
     context: Final[int]
+    rotates: Final[bool]
     cosine: Tensor
     sine: Tensor
     band: Tensor
+    window: Tensor
 
-    def __init__(self, width: int, num_heads: int, context: int) -> None:
+    def __init__(self, width: int, num_heads: int, context: int, positions: str) -> None:
         super().__init__()
+        if positions not in POSITIONS:
+            raise ConfigError(
+                f"model.positions is {positions!r}, expected one of {', '.join(POSITIONS)}"
+            )
+        if width % (2 * num_heads):
+            raise ConfigError(
+                f"model.d_model is {width}, expected a multiple of 2 * model.num_heads, "
+                f"{2 * num_heads}"
+            )
+        self.rotates = positions == "sinusoidal"
         self.num_heads = num_heads
         self.context = context
         self.query = nn.Linear(width, width)
@@ -51,7 +73,10 @@ class BandedAttention(nn.Module):
         cosine, sine = _rotations(2 * context, width // num_heads)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
-        self.register_buffer("band", _band(context), persistent=False)
+        slopes = torch.zeros(1) if self.rotates else _slopes(num_heads)
+        band = _band(context, slopes)
+        self.register_buffer("band", band, persistent=False)
+        self.register_buffer("window", band[:, :, -1:, context:], persistent=False)
 
     def forward(self, asking: Tensor, memory: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Attend from each sample to the memory's samples up to its own.
@@ -89,14 +114,17 @@ class BandedAttention(nn.Module):
     def _blockwise(self, query: Tensor, history: Tensor) -> Tensor:
         """Mix values block by block: [B, T, width] of queries and [B, K + T, 2 * width]."""
         steps, width = query.shape[1], query.shape[2]
-        spare = self.context - 1  # rounds the last block up
-        pairs = _blocks(functional.pad(history, (0, 0, 0, spare)), 2 * self.context, self.context)
-        query = _blocks(functional.pad(query, (0, 0, 0, spare)), self.context, self.context)
-        query = rotate(
-            self._heads(query, 1), self.cosine[self.context :], self.sine[self.context :]
-        )
+        padding = -steps % self.context
+        memory = functional.pad(history, (0, 0, 0, padding))
+        memory = torch.unflatten(memory, 1, [-1, self.context])
+        pairs = torch.cat([memory[:, :-1], memory[:, 1:]], dim=2)
+        query = functional.pad(query, (0, 0, 0, padding))
+        query = torch.unflatten(query, 1, [-1, self.context])
+        query = self._heads(query, 1)
         key, value = self._heads(pairs, 2).chunk(2, dim=1)  # [B * N, heads, 2K, d]
-        key = rotate(key, self.cosine, self.sine)
+        if self.rotates:
+            query = rotate(query, self.cosine[self.context :], self.sine[self.context :])
+            key = rotate(key, self.cosine, self.sine)
         mixed = functional.scaled_dot_product_attention(query, key, value, self.band)
         joined = mixed.transpose(1, 2).reshape(pairs.shape[0], pairs.shape[1] * self.context, width)
         return joined[:, :steps]
@@ -104,16 +132,14 @@ class BandedAttention(nn.Module):
     def _each(self, query: Tensor, history: Tensor) -> Tensor:
         """Mix values sample by sample: simple, but copies the past of each; as _blockwise."""
         steps, width = query.shape[1], query.shape[2]
-        windows = _blocks(history[:, 1:], self.context, 1)
+        windows = history[:, 1:].unfold(1, self.context, 1).transpose(2, 3)
         last = self.context - 1
-        query = rotate(
-            self._heads(query.unsqueeze(2), 1),
-            self.cosine[last : last + 1],
-            self.sine[last : last + 1],
-        )
+        query = self._heads(query.unsqueeze(2), 1)
         key, value = self._heads(windows, 2).chunk(2, dim=1)  # [B * T, heads, K, d]
-        key = rotate(key, self.cosine[: self.context], self.sine[: self.context])
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        if self.rotates:
+            query = rotate(query, self.cosine[last : last + 1], self.sine[last : last + 1])
+            key = rotate(key, self.cosine[: self.context], self.sine[: self.context])
+        mixed = functional.scaled_dot_product_attention(query, key, value, self.window)
         return mixed.reshape(windows.shape[0], steps, width)
 
     def _heads(self, blocks: Tensor, parts: int) -> Tensor:
@@ -127,7 +153,7 @@ class EncoderLayer(nn.Module):
 
     Parameters
     ----------
-    width, num_heads, context
+    width, num_heads, context, positions
         As for :class:`BandedAttention`.
     feedforward
         Hidden size of the feed-forward part.
@@ -136,11 +162,17 @@ class EncoderLayer(nn.Module):
     """
 
     def __init__(
-        self, width: int, num_heads: int, context: int, feedforward: int, dropout: float
+        self,
+        width: int,
+        num_heads: int,
+        context: int,
+        positions: str,
+        feedforward: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.attention = BandedAttention(width, num_heads, context)
+        self.attention = BandedAttention(width, num_heads, context, positions)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, feedforward),
@@ -178,11 +210,6 @@ def rotate(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return torch.cat(turned, dim=-1)
 
 
-def _blocks(vectors: Tensor, length: int, step: int) -> Tensor:
-    """Return [B, L, width] as blocks [B, N, length, width], each ``step`` after the last."""
-    return vectors.unfold(1, length, step).transpose(2, 3)
-
-
 def _rotations(length: int, size: int) -> tuple[Tensor, Tensor]:
     """Return cosine and sine [length, size / 2] of position times frequency."""
     frequency = ROTATION_BASE ** (-torch.arange(0, size, 2) / size)
@@ -190,9 +217,15 @@ def _rotations(length: int, size: int) -> tuple[Tensor, Tensor]:
     return torch.cos(angle), torch.sin(angle)
 
 
-def _band(context: int) -> Tensor:
-    """Return the additive mask [K, 2K]: 0 from itself to K - 1 samples back, else -inf."""
+def _slopes(num_heads: int) -> Tensor:
+    """Return the heads' penalties per sample, 2^-(8 h / H) for h = 1 … H (Press et al.)."""
+    return 2.0 ** (-8.0 * torch.arange(1, num_heads + 1) / num_heads)
+
+
+def _band(context: int, slopes: Tensor) -> Tensor:
+    """Return the additive mask [1, heads, K, 2K]: the penalty up to K - 1 samples back, else -inf."""
     query = torch.arange(context, 2 * context).unsqueeze(1)
     distance = query - torch.arange(2 * context)
     outside = (distance < 0) | (distance >= context)
-    return torch.zeros(context, 2 * context).masked_fill(outside, -torch.inf)
+    penalty = -slopes[:, None, None] * distance.clamp(min=0)
+    return penalty.masked_fill(outside, -torch.inf).unsqueeze(0)

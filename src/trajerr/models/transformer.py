@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from trajerr.errors import ConfigError
 from trajerr.models.attention import BandedAttention, EncoderLayer
 from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
 from trajerr.models.recurrence import Recurrence
@@ -17,7 +18,7 @@ class TransformerRecurrent(nn.Module):
     Parameters
     ----------
     d_model
-        Width of embedding, encoder and decoder.
+        Width of embedding and encoder.
     num_layers
         Encoder layers.
     num_heads
@@ -26,10 +27,13 @@ class TransformerRecurrent(nn.Module):
         Hidden size of each encoder layer's feed-forward part.
     attention_context
         Samples that one encoder layer looks back, itself included.
-    decoder_layers
-        LSTM layers.
+    positions
+        How distances enter attention: ``sinusoidal`` or, cheaper, ``linear``.
+    decoder_size, decoder_layers
+        Width and layers of the LSTM, which sees the inputs beside the encoder's output.
     decoder_attention
-        Whether the decoder's output attends to the encoder's recent outputs.
+        Whether the decoder's output attends to the encoder's recent outputs; both are of
+        one width then.
     dropout
         In encoder, decoder and head, in training only.
     axes
@@ -41,6 +45,11 @@ class TransformerRecurrent(nn.Module):
     context_length
         Samples after which a prediction no longer depends on where a window was cut; the
         recurrence makes this a matter of degree, settled in training.
+
+    Raises
+    ------
+    ConfigError
+        The decoder shall attend to an encoder of another width, or ``axes`` is unknown.
     """
 
     context_length: Final[int]
@@ -55,6 +64,8 @@ class TransformerRecurrent(nn.Module):
         num_heads: int,
         feedforward: int,
         attention_context: int,
+        positions: str,
+        decoder_size: int,
         decoder_layers: int,
         decoder_attention: bool,
         dropout: float,
@@ -64,23 +75,31 @@ class TransformerRecurrent(nn.Module):
         context_length: int,
     ) -> None:
         super().__init__()
+        if decoder_attention and decoder_size != d_model:
+            raise ConfigError(
+                f"model.decoder_attention needs model.decoder_size, {decoder_size},"
+                f" to equal model.d_model, {d_model}"
+            )
         self.context_length = context_length
         self.d_model = d_model
         self.attention_context = attention_context
         self.scaling = Scaling()
         self.inputs = make_inputs(axes, ripple_periods_mm, cross_axis)
         self.streams = self.inputs.streams
-        self.hidden_size = self.streams * d_model
+        self.hidden_size = self.streams * decoder_size
         self.embedding = nn.Sequential(nn.Linear(self.inputs.size, d_model), nn.LayerNorm(d_model))
         self.encoder = nn.ModuleList(
-            EncoderLayer(d_model, num_heads, attention_context, feedforward, dropout)
+            EncoderLayer(d_model, num_heads, attention_context, positions, feedforward, dropout)
             for _ in range(num_layers)
         )
-        self.decoder = Recurrence(d_model, d_model, decoder_layers, dropout)
+        width = d_model + self.inputs.size
+        self.decoder = Recurrence(width, decoder_size, decoder_layers, dropout)
         self.recall = (
-            BandedAttention(d_model, num_heads, attention_context) if decoder_attention else None
+            BandedAttention(d_model, num_heads, attention_context, positions)
+            if decoder_attention
+            else None
         )
-        self.head = make_head(d_model, 2 // self.streams, dropout)
+        self.head = make_head(decoder_size, 2 // self.streams, dropout)
         self.shortcut = nn.Linear(self.inputs.size, 2 // self.streams)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -89,7 +108,7 @@ class TransformerRecurrent(nn.Module):
         return error
 
     def hidden(self, features: Tensor) -> Tensor:
-        """Return what the decoder knows of each sample, [B, T, streams * d_model]."""
+        """Return what the decoder knows of each sample, [B, T, streams * decoder_size]."""
         inputs = self.inputs(features, self.scaling.normalize(features))
         state = self.initial_state(features.shape[0])
         decoded, _ = self._decode(inputs, state)
@@ -99,7 +118,7 @@ class TransformerRecurrent(nn.Module):
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, T, 2] mm of the samples that follow a state, and the next state.
 
-        A state holds the decoder's hidden and cell state [layers, streams * B, d_model],
+        A state holds the decoder's hidden and cell state [layers, streams * B, decoder_size],
         then the keys and values [streams * B, context, 2 * d_model] of each attention.
         """
         inputs = self.inputs(features, self.scaling.normalize(features))
@@ -117,7 +136,8 @@ class TransformerRecurrent(nn.Module):
         for index, layer in enumerate(self.encoder):
             vector, past = layer.step(vector, state[2 + index])  # type: ignore[operator]
             pasts.append(past)
-        decoded, hidden, cell = self.decoder(vector.unsqueeze(1), state[0], state[1])
+        both = torch.cat([vector.unsqueeze(1), inputs], dim=-1)
+        decoded, hidden, cell = self.decoder(both, state[0], state[1])
         if self.recall is not None:
             recalled, past = self.recall.step(decoded.squeeze(1), vector, state[-1])
             decoded = decoded + recalled.unsqueeze(1)
@@ -131,7 +151,7 @@ class TransformerRecurrent(nn.Module):
         """Return the state at rest of ``batch`` streams."""
         rows = batch * self.streams
         mean = self.scaling.target_mean  # for its device and type
-        memory = mean.new_zeros([self.decoder.num_layers, rows, self.d_model])
+        memory = mean.new_zeros([self.decoder.num_layers, rows, self.decoder.hidden_size])
         attentions = len(self.encoder) + (0 if self.recall is None else 1)
         past = mean.new_zeros([rows, self.attention_context, 2 * self.d_model])
         return [memory, memory] + [past for _ in range(attentions)]
@@ -142,7 +162,8 @@ class TransformerRecurrent(nn.Module):
         for index, layer in enumerate(self.encoder):
             encoded, past = layer(encoded, state[2 + index])
             pasts.append(past)
-        decoded, hidden, cell = self.decoder(encoded, state[0], state[1])
+        both = torch.cat([encoded, inputs], dim=-1)
+        decoded, hidden, cell = self.decoder(both, state[0], state[1])
         if self.recall is not None:
             recalled, past = self.recall(decoded, encoded, state[-1])
             decoded = decoded + recalled

@@ -127,11 +127,11 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 
 
 def check_resumable(path: Path, task: TrajectoryTask, split_identity: str) -> None:
-    """Refuse a checkpoint of another network or of data that is split otherwise.
+    """Refuse a checkpoint of another network, of other data, or with nothing left to do.
 
     Raises
     ------
-    DataError
+    DataError, ConfigError
         It is not a checkpoint to go on from.
     """
     loaded = load_checkpoint(path)
@@ -141,3 +141,11 @@ def check_resumable(path: Path, task: TrajectoryTask, split_identity: str) -> No
         )
     if loaded.split_identity != split_identity:
         raise DataError(f"{path}: was trained on data that was prepared otherwise")
+    done, wanted = (
+        int(read_checkpoint(path)["epoch"]) + 1,
+        int(task.hparams["config"]["trainer"]["max_epochs"]),
+    )
+    if wanted >= 0 and done >= wanted:
+        raise ConfigError(
+            f"{path} has {done} epochs behind it; trainer.max_epochs={wanted} leaves none to do"
+        )
