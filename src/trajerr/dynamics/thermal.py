@@ -39,7 +39,7 @@ class ThermalParameters:
     convection_fan_w_m2_k: float  # fan at full speed
     nozzle_time_s: float  # time constant of heater block and controller
     nozzle_resistance_k_w: float  # from sensor to melt
-    radiation_w_m2_k: float = 10.0  # linearised: 2 × 4 ε σ T³ with both sides near 350 K
+    radiation_w_m2_k: float = 10.0  # linearised, 4 ε σ T³ at 365 K, ε = 0.9
     layer_height_mm: float = 0.2
     filament_diameter_mm: float = 1.75
     density_kg_m3: float = 1240.0  # PLA, as the next three; data sheets of common grades
