@@ -209,6 +209,9 @@ def test_belt_is_stiffer_near_its_ends():
     ("key", "value"),
     [
         ("mass_kg", 0.0),
+        ("mass_kg", "heavy"),
+        ("microstep_mm", None),
+        ("ripple_periods_mm", 0.2),
         ("stiffness_n_per_m", float("nan")),
         ("damping_n_s_per_m", -1.0),
         ("damping_n_s_per_m", 200.0),

@@ -217,6 +217,14 @@ def test_a_gap_between_pieces_is_refused():
         simulate(load_printer(), piece(whole, 150, None), seed=0, state=state)
 
 
+def test_nothing_commanded_is_nothing_done():
+    path = trajectory(wandering(5000.0), 5000.0)
+    state = simulate(load_printer(), piece(path, 0, 100), seed=0).state
+    empty = simulate(load_printer(), piece(path, 100, 100), seed=0, state=state)
+    assert empty.xy.shape == (0, 2)
+    assert empty.state is state
+
+
 def test_jitter_is_the_only_random_effect_and_belongs_to_the_seed():
     printer = load_printer()
     path = trajectory(wandering(5000.0), 5000.0)

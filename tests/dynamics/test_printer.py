@@ -70,6 +70,8 @@ def test_effects_are_switched_by_name():
         ({"kinematics": "delta"}, "kinematics"),
         ({"bed_mm": [220.0, 220.0]}, "bed_mm"),
         ({"bed_mm": [220.0, 0.0, 250.0]}, "bed_mm"),
+        ({"bed_mm": 220.0}, "bed_mm"),
+        ({"bed_mm": ["wide", 220.0, 250.0]}, "bed_mm"),
         ({"belt_imbalance": 0.9}, "belt_imbalance"),
         ({"colour": "black"}, "colour"),
         ({"x": {"mass_kg": 0.3}}, "stiffness_n_per_m"),

@@ -10,7 +10,7 @@ The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -49,8 +49,16 @@ class AxisParameters:
     jitter_memory_s: float = 0.02  # time in which firmware makes up for timing errors
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            if not f.name.startswith("ripple"):
+                require_number(f"printer axis {f.name}", getattr(self, f.name))
         for key in ("ripple_amplitudes_mm", "ripple_periods_mm"):
-            object.__setattr__(self, key, tuple(float(v) for v in getattr(self, key)))
+            values = getattr(self, key)
+            if not isinstance(values, Sequence) or isinstance(values, str):
+                raise ConfigError(f"printer axis {key}: got {values!r}, expected a list")
+            for value in values:
+                require_number(f"printer axis {key}", value)
+            object.__setattr__(self, key, tuple(float(v) for v in values))
         positive = (
             "mass_kg",
             "stiffness_n_per_m",
@@ -138,6 +146,12 @@ class AxisParameters:
         """Return the axis with its stiffness multiplied; damping in N·s/m stays."""
         values = {**vars(self), "stiffness_n_per_m": self.stiffness_n_per_m * stiffness}
         return type(self)(**values)
+
+
+def require_number(where: str, value: object) -> None:
+    """Raise a ConfigError unless a configured value is a number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ConfigError(f"{where}: got {value!r}, expected a number")
 
 
 def _check(key: str, value: object, holds: bool, wanted: str) -> None:

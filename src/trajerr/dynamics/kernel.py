@@ -57,6 +57,16 @@ def _mean(travel: float, error0: float, integral0: float, error1: float, integra
     return (integral1 - integral0) / travel
 
 
+def _decay(values: Floats, keep: float, start: float) -> Floats:
+    """Return (N,) ``y[n] = keep y[n−1] + values[n]`` after ``y[−1] = start``."""
+    result = np.empty_like(values)
+    y = start
+    for n in range(len(values)):
+        y = keep * y + values[n]
+        result[n] = y
+    return result
+
+
 def _belt(position: float, begin: float, end: float, strength: float) -> float:
     """Stiffness of the belt's two free spans over that at mid-span, minus 1."""
     share = (position - begin) / (end - begin)
@@ -233,6 +243,7 @@ def _run(
 _ripple = _compile(_ripple)
 _staircase = _compile(_staircase)
 _mean = _compile(_mean)
+decay = _compile(_decay)
 _belt = _compile(_belt)
 _implicit = _compile(_implicit)
 _after_friction = _compile(_after_friction)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from scipy.special import ndtri
 
 from trajerr.dynamics import kernel
@@ -67,6 +66,8 @@ def simulate(
     ValueError
         If the trajectory does not follow on the state.
     """
+    if not len(trajectory):
+        return ActualMotion(np.empty((0, 2)), state)
     first, command = _command(trajectory, state)
     step = 1.0 / trajectory.sample_rate
     jitter = _jitter(printer, first, len(command), trajectory.sample_rate, seed, state)
@@ -229,7 +230,7 @@ def _jitter(
         keep = np.exp(-1.0 / (axis.jitter_memory_s * JITTER_RATE_HZ))
         draws = normal[:, motor] * np.sqrt(1.0 - keep**2)
         draws[0] = normal[0, motor] if start is None else start[motor]
-        process = lfilter([1.0], [1.0, -keep], draws)
+        process = kernel.decay(draws, keep, 0.0)
         per_root_speed = axis.jitter_s * np.sqrt(0.5 * axis.jitter_memory_s / axis.microstep_mm)
         timing[:, motor] = per_root_speed * np.interp(place, nodes, process)
         end[motor] = process[last - begin]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
-from trajerr.dynamics.axis import AxisParameters
+from trajerr.dynamics.axis import AxisParameters, require_number
 from trajerr.dynamics.thermal import ThermalParameters
 from trajerr.errors import ConfigError
 from trajerr.motion.limits import MachineLimits
@@ -45,6 +45,10 @@ class Printer:
     source: str = ""  # where the numbers come from
 
     def __post_init__(self) -> None:
+        good = isinstance(self.bed_mm, Sequence) and not isinstance(self.bed_mm, str)
+        _check("bed_mm", self.bed_mm, good, "three sizes above 0: x, y, z")
+        for size in (*self.bed_mm, self.belt_imbalance):
+            require_number("printer bed_mm and belt_imbalance", size)
         object.__setattr__(self, "bed_mm", tuple(float(size) for size in self.bed_mm))
         chosen = set(_known(self.effects))
         object.__setattr__(self, "effects", tuple(e for e in EFFECTS if e in chosen))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from scipy.special import ndtr
 
+from trajerr.dynamics import kernel
+from trajerr.dynamics.axis import require_number
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.trajectory import Trajectory
@@ -53,6 +54,7 @@ class ThermalParameters:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
+            require_number(f"printer thermal {f.name}", value)
             if not 0.0 < value < math.inf:
                 raise ConfigError(f"printer thermal {f.name}: got {value}, expected above 0")
         _check("bed_air_share", self.bed_air_share, 1.0, at_most=True)
@@ -120,8 +122,7 @@ def nozzle_temperature(thermal: ThermalParameters, trajectory: Trajectory) -> Fl
     settled = trajectory.nozzle - thermal.nozzle_resistance_k_w * power
     # It starts as if the layer's mean flow had gone on before.
     start = trajectory.nozzle[0] - thermal.nozzle_resistance_k_w * float(np.mean(power))
-    melt, _ = lfilter([1.0 - keep], [1.0, -keep], settled, zi=[keep * start])
-    return np.asarray(melt)
+    return np.asarray(kernel.decay((1.0 - keep) * settled, keep, start))
 
 
 def _flow(thermal: ThermalParameters, trajectory: Trajectory) -> Floats:
