@@ -223,7 +223,7 @@ def _slopes(num_heads: int) -> Tensor:
 
 
 def _band(context: int, slopes: Tensor) -> Tensor:
-    """Return the additive mask [1, heads, K, 2K]: the penalty up to K - 1 samples back, else -inf."""
+    """Return the additive mask [1, heads, K, 2K]: the penalty, -inf where unseen."""
     query = torch.arange(context, 2 * context).unsqueeze(1)
     distance = query - torch.arange(2 * context)
     outside = (distance < 0) | (distance >= context)

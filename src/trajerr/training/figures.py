@@ -10,22 +10,32 @@ class ErrorFigures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.early = MeanAbsoluteError()
         self.mae = MeanAbsoluteError(num_outputs=2)
         self.rmse = MeanSquaredError(squared=False, num_outputs=2)
         self.r2 = R2Score(multioutput="raw_values")
 
-    def update(self, predicted: Tensor, target: Tensor) -> None:
-        """Add errors [..., 2] mm."""
-        rows = predicted.detach().float().flatten(0, -2), target.float().flatten(0, -2)
+    def update(self, predicted: Tensor, target: Tensor, burn_in: int) -> None:
+        """Add errors [B, T, 2] mm; those before the burn-in are counted apart."""
+        start = min(burn_in, predicted.shape[1] - 1)
+        rows = _rows(predicted[:, start:]), _rows(target[:, start:])
         for metric in (self.mae, self.rmse, self.r2):
             metric.update(*rows)
+        if start:
+            self.early.update(_rows(predicted[:, :start]), _rows(target[:, :start]))
 
-    def compute(self) -> dict[str, Tensor]:
-        """Return ``mae_x_mm``, ``mae_y_mm``, ``mae_mm``, likewise ``rmse``, and ``r2``."""
+    def compute(self, scale: Tensor) -> dict[str, Tensor]:
+        """Return ``mae_x_mm``, ``mae_y_mm``, ``mae_mm``, likewise ``rmse``, and ``r2``.
+
+        Also ``loss``, the sum of both axes' MAE in units of ``scale`` [2] mm, and
+        ``burn_in_mae_mm`` where there is a burn-in.
+        """
         mae, rmse, r2 = self.mae.compute(), self.rmse.compute(), self.r2.compute()
         overall = {"mae": mae.mean(), "rmse": rmse.square().mean().sqrt(), "r2": r2.mean()}
         figures = {"mae": mae, "rmse": rmse, "r2": r2}
-        named: dict[str, Tensor] = {}
+        named = {"loss": (mae / scale).sum()}
+        if self.early.update_called:
+            named["burn_in_mae_mm"] = self.early.compute()
         for name, value in figures.items():
             unit = "" if name == "r2" else "_mm"
             named[f"{name}_x{unit}"], named[f"{name}_y{unit}"] = value[0], value[1]
@@ -34,10 +44,15 @@ class ErrorFigures(nn.Module):
 
     def reset(self) -> None:
         """Forget everything."""
-        for metric in (self.mae, self.rmse, self.r2):
+        for metric in (self.mae, self.rmse, self.r2, self.early):
             metric.reset()
 
 
-def mean_errors(predicted: Tensor, target: Tensor) -> Tensor:
-    """Return the mean absolute error of x and y, [2] mm, of errors [B, T, 2] mm."""
-    return torch.mean((predicted.detach() - target).abs(), dim=(0, 1))
+def _rows(errors: Tensor) -> Tensor:
+    return errors.detach().float().reshape(-1, 2)
+
+
+def mean_errors(predicted: Tensor, target: Tensor, burn_in: int) -> Tensor:
+    """Return the mean absolute error of x and y after the burn-in, [2] mm, of [B, T, 2] mm."""
+    start = min(burn_in, predicted.shape[1] - 1)
+    return (predicted.detach() - target)[:, start:].abs().mean(dim=(0, 1))

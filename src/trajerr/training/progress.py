@@ -1,5 +1,6 @@
 """What a person sees during training: a bar with the errors in mm, one line an epoch."""
 
+import time
 from typing import Any
 
 import lightning
@@ -26,6 +27,8 @@ class EpochReport(ProgressBar):
         self._bar: Progress | None = None
         self._task: Any = None
         self._best = float("inf")
+        self._began = 0.0
+        self.epoch_seconds: list[float] = []
 
     def say(self, text: str) -> None:
         """Write a line as it is."""
@@ -42,6 +45,7 @@ class EpochReport(ProgressBar):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Start the epoch's bar."""
+        self._began = time.monotonic()
         title = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(
@@ -77,9 +81,10 @@ class EpochReport(ProgressBar):
     ) -> None:
         """Replace the bar by the epoch's lines."""
         self.stop()
+        self.epoch_seconds.append(time.monotonic() - self._began)
         metrics = trainer.callback_metrics
         epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.say(f"{epoch}\n  ▶ Train {_figures(metrics, 'train', '_epoch')}")
+        self.say(f"{epoch}\n  ▶ Train {_figures(metrics, 'train', '')}")
         if OBJECTIVE in metrics:
             loss = float(metrics[OBJECTIVE])
             mark = "  ★ best" if loss < self._best else ""

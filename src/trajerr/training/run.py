@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,7 @@ class Outcome:
     metrics: Mapping[str, float]  # of the validation split, at the best checkpoint
     parameters: int
     seconds: float
+    epoch_seconds: Sequence[float]  # of each epoch, its validation included
 
 
 def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
@@ -125,7 +126,7 @@ def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -
         _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
     else:
         _fit(trainer, task, data, config, output)
-    outcome = _outcome(trainer, task, output, time.monotonic() - began)
+    outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
     if trainer.is_global_zero:
         _record(outcome, config, trainer, output)
         report.say(_closing(outcome))
@@ -243,7 +244,7 @@ def _fit_closed_form(
 
 
 def _outcome(
-    trainer: lightning.Trainer, task: TrajectoryTask, output: Path, seconds: float
+    task: TrajectoryTask, output: Path, seconds: float, epoch_seconds: Sequence[float]
 ) -> Outcome:
     best, last = output / FOLDER / BEST, output / FOLDER / LAST
     metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
@@ -254,6 +255,7 @@ def _outcome(
         metrics=metrics,
         parameters=count_parameters(task.network),
         seconds=seconds,
+        epoch_seconds=epoch_seconds,
     )
 
 
@@ -269,6 +271,7 @@ def _record(outcome: Outcome, config: Plain, trainer: lightning.Trainer, output:
         "parameters": outcome.parameters,
         "epochs": trainer.current_epoch,
         "seconds": round(outcome.seconds, 1),
+        "epoch_seconds": [round(value, 2) for value in outcome.epoch_seconds],
         "best_checkpoint": str(outcome.best),
         "metrics": dict(outcome.metrics),
     }

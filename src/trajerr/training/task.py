@@ -92,18 +92,16 @@ class TrajectoryTask(lightning.LightningModule):
         predicted = self.network(features).float()
         trajectory = trajectory_mae(predicted, target, self._scale, self.burn_in)
         loss = trajectory + self._physics_term(predicted, features) + self._thermal_term(batch)
-        mean_x, mean_y = mean_errors(predicted[:, self.burn_in :], target[:, self.burn_in :])
-        shown = {"train/loss": trajectory, "train/mae_x_mm": mean_x, "train/mae_y_mm": mean_y}
-        self.log_dict(shown, on_step=True, on_epoch=True, batch_size=len(features))
+        self._show(trajectory.detach(), mean_errors(predicted, target, self.burn_in))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Gather the figures of one validation batch."""
-        self._evaluate(batch, "val", self.validation_figures)
+        self._evaluate(batch, self.validation_figures)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """Gather the figures of one test batch."""
-        self._evaluate(batch, "test", self.test_figures)
+        self._evaluate(batch, self.test_figures)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the validation split."""
@@ -138,7 +136,7 @@ class TrajectoryTask(lightning.LightningModule):
         if self.physics is None:
             return predicted.new_zeros(())
         residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
-        self.log("train/physics", residual, on_step=False, on_epoch=True, batch_size=len(features))
+        self.log("train/physics", residual.detach(), on_step=False, on_epoch=True, sync_dist=True)
         weight: float = self.hparams["loss"]["lambda_physics"]
         return weight * residual
 
@@ -149,24 +147,25 @@ class TrajectoryTask(lightning.LightningModule):
         predicted = self.thermal(self.network.hidden(features))
         difference: Tensor = (predicted - batch["thermal_targets"]) / self.thermal.std
         error = difference.abs().mean()
-        self.log("train/thermal", error, on_step=False, on_epoch=True, batch_size=len(features))
+        self.log("train/thermal", error.detach(), on_step=False, on_epoch=True, sync_dist=True)
         weight: float = self.hparams["loss"]["thermal_weight"]
         return weight * error
 
-    def _evaluate(self, batch: Batch, stage: str, figures: ErrorFigures) -> None:
-        features, target = batch["input_features"], batch["trajectory_targets"]
-        predicted = self.network(features).float()
-        start = min(self.burn_in, predicted.shape[1] - 1)
-        figures.update(predicted[:, start:], target[:, start:])
-        values = {f"{stage}/loss": trajectory_mae(predicted, target, self._scale, self.burn_in)}
-        if start:
-            early = mean_errors(predicted[:, :start], target[:, :start]).mean()
-            values[f"{stage}/burn_in_mae_mm"] = early
-        self.log_dict(values, on_epoch=True, sync_dist=True, batch_size=len(features))
+    def _show(self, loss: Tensor, errors: Tensor) -> None:
+        """Log the training loss and mean errors [2] mm of one batch: as they are, and averaged."""
+        values = {"loss": loss, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
+        steps = {f"train/{name}_step": value for name, value in values.items()}
+        self.log_dict(steps, on_step=True, on_epoch=False)
+        epochs = {f"train/{name}": value for name, value in values.items()}
+        self.log_dict(epochs, on_step=False, on_epoch=True, sync_dist=True)
+
+    def _evaluate(self, batch: Batch, figures: ErrorFigures) -> None:
+        predicted = self.network(batch["input_features"]).float()
+        figures.update(predicted, batch["trajectory_targets"], self.burn_in)
 
     def _log_figures(self, stage: str, figures: ErrorFigures) -> None:
-        values = {f"{stage}/{name}": value for name, value in figures.compute().items()}
-        self.log_dict(values)
+        values = {f"{stage}/{name}": v for name, v in figures.compute(self._scale).items()}
+        self.log_dict(values, sync_dist=True)
         figures.reset()
 
 

@@ -1,0 +1,124 @@
+"""How accurate each model is after the same training time, on layers it never saw.
+
+    python benchmarks/accuracy.py [--minutes 8] [--models base,lstm,…] [--root data/processed]
+                                  [--raw data/raw] [--out results/accuracy]
+
+Each model is trained by ``trajerr.train`` for as many epochs as fit the budget (measured on
+its own first epochs) and judged by ``trajerr.evaluate``, first on unseen layers, then with a
+whole part held out. The tables go to stdout and to ``<out>/accuracy.md``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+MODELS = "base,small,lstm,large,hybrid,physics,fir"
+CLOSED_FORM = ("fir",)
+PROBE_EPOCHS = 2
+
+
+def run(command: str, *overrides: str) -> None:
+    """Run one of the six commands, silently unless it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"trajerr.{command}", *overrides],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{command} {' '.join(overrides)}\n{done.stderr}")
+
+
+def train(model: str, root: Path, out: Path, minutes: float, extra: list[str]) -> dict[str, Any]:
+    """Train one model for the budget and return what its run says of itself."""
+    common = [f"model={model}", f"data.root={root}", *extra]
+    if model not in CLOSED_FORM:
+        probe = out / "probe"
+        run("train", *common, f"trainer.max_epochs={PROBE_EPOCHS}", f"hydra.run.dir={probe}")
+        seconds = json.loads((probe / "train.json").read_text())["epoch_seconds"][-1]
+        common.append(f"trainer.max_epochs={max(1, int(minutes * 60.0 / seconds))}")
+    run("train", *common, f"hydra.run.dir={out / 'train'}")
+    result: dict[str, Any] = json.loads((out / "train" / "train.json").read_text())
+    return result
+
+
+def evaluate(root: Path, out: Path) -> dict[str, Any]:
+    """Evaluate the best checkpoint on the test split."""
+    run(
+        "evaluate",
+        f"checkpoint={out / 'train' / 'checkpoints' / 'best.ckpt'}",
+        f"data.root={root}",
+        f"output_dir={out / 'evaluation'}",
+        f"hydra.run.dir={out / 'evaluate_run'}",
+    )
+    metrics: dict[str, Any] = json.loads((out / "evaluation" / "metrics.json").read_text())
+    return metrics
+
+
+def row(model: str, trained: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Return a line of the table."""
+    cells = [model, f"{trained['parameters']:,}", f"{trained['seconds']:.0f}"]
+    for part in (metrics["settled"]["overall"], metrics["trajectory"]["overall"]):
+        cells += [
+            f"{part['mae_mm'] * 1e3:.2f}",
+            f"{part['rmse_mm'] * 1e3:.2f}",
+            f"{part['r2']:.5f}",
+        ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(title: str, root: Path, arguments: argparse.Namespace) -> list[str]:
+    """Train and judge every model on one prepared folder."""
+    lines = [
+        f"## {title}",
+        "",
+        "| model | parameters | s | windows MAE µm | RMSE µm | R² | layers MAE µm | RMSE µm | R² |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    floor = None
+    for model in arguments.models.split(","):
+        out = Path(arguments.out) / root.name / model
+        trained = train(model, root, out, arguments.minutes, arguments.extra)
+        metrics = evaluate(root, out)
+        floor = metrics.get("noise_floor_mm")
+        lines.append(row(model, trained, metrics))
+        print(lines[-1], flush=True)
+    known = "" if floor is None else f"; noise floor {floor * 1e3:.2f} µm RMS"
+    return [*lines, "", f"Budget {arguments.minutes:g} min a model{known}.", ""]
+
+
+def main() -> None:
+    """Measure on unseen layers and on an unseen part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=8.0, help="of training a model")
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--root", default="data/processed")
+    parser.add_argument("--raw", default="data/raw", help="collection, to hold a part out")
+    parser.add_argument("--out", default="results/accuracy")
+    parser.add_argument("--skip-part", action="store_true")
+    parser.add_argument("extra", nargs="*", help="overrides for trajerr.train")
+    arguments = parser.parse_args()
+    lines = [f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", ""]
+    lines += table("Unseen layers", Path(arguments.root), arguments)
+    if not arguments.skip_part:
+        by_part = Path(arguments.out) / "by_part"
+        run(
+            "prepare",
+            f"data_dirs=['{arguments.raw}/data_simulation_*']",
+            "split.by=part",
+            f"output_dir={by_part}",
+        )
+        lines += table("A part held out", by_part, arguments)
+    text = "\n".join(lines)
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    (Path(arguments.out) / "accuracy.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
