@@ -67,6 +67,31 @@ def _decay(values: Floats, keep: float, start: float) -> Floats:
     return result
 
 
+def _delay(
+    command: Floats,  # (N, 2) mm, x and y
+    lateness: Floats,  # (M, 2) of each motor, s/√(mm/s), on a coarser grid
+    node: int,  # index of its first row on the grid of the whole print
+    first: int,  # index of the first command on its grid
+    ratio: float,  # of that grid's rate to the command's
+    step: float,  # s
+    corexy: bool,
+) -> Floats:
+    """Return (N, 2) mm, where motors are that follow the command late, by lateness · √speed."""
+    late = command.copy()
+    for n in range(1, command.shape[0]):
+        u = (command[n, 0] - command[n - 1, 0]) / step
+        v = (command[n, 1] - command[n - 1, 1]) / step
+        a, b = (u + v, u - v) if corexy else (u, v)
+        place = (first + n) * ratio - node
+        i = int(place)
+        share = place - i
+        a *= math.sqrt(abs(a)) * (lateness[i, 0] + share * (lateness[i + 1, 0] - lateness[i, 0]))
+        b *= math.sqrt(abs(b)) * (lateness[i, 1] + share * (lateness[i + 1, 1] - lateness[i, 1]))
+        late[n, 0] -= 0.5 * (a + b) if corexy else a
+        late[n, 1] -= 0.5 * (a - b) if corexy else b
+    return late
+
+
 def _belt(position: float, begin: float, end: float, strength: float) -> float:
     """Stiffness of the belt's two free spans over that at mid-span, minus 1."""
     share = (position - begin) / (end - begin)
@@ -244,6 +269,7 @@ _ripple = _compile(_ripple)
 _staircase = _compile(_staircase)
 _mean = _compile(_mean)
 decay = _compile(_decay)
+delay = _compile(_delay)
 _belt = _compile(_belt)
 _implicit = _compile(_implicit)
 _after_friction = _compile(_after_friction)

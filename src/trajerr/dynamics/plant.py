@@ -70,10 +70,7 @@ def simulate(
         return ActualMotion(np.empty((0, 2)), state)
     first, command = _command(trajectory, state)
     step = 1.0 / trajectory.sample_rate
-    jitter = _jitter(printer, first, len(command), trajectory.sample_rate, seed, state)
-    late = _late(printer, command, step, jitter.timing)
-    if state is not None:
-        late[0] = state.late
+    late, process, node = _jitter(printer, first, command, step, seed, state)
     axes = _state_at_rest(command[0]) if state is None else state.axes.copy()
     actual = np.empty_like(command)
     pair = (printer.x, printer.y)
@@ -91,7 +88,7 @@ def simulate(
         actual,
     )
     last = first + len(command) - 1
-    after = PlantState(last, command[-1].copy(), late[-1], axes, jitter.process, jitter.index)
+    after = PlantState(last, command[-1].copy(), late[-1].copy(), axes, process, node)
     return ActualMotion(actual[trajectory.first - first :], after)
 
 
@@ -200,55 +197,42 @@ def _ripples(printer: Printer) -> Floats:
     return table
 
 
-@dataclass(frozen=True)
-class _Jitter:
-    """Timing errors of both motors, and where their filter stands at the end."""
-
-    timing: Floats  # (N, 2) s over the root of the speed, s/√(mm/s)
-    process: Floats  # (2,) normalised, at `index`
-    index: int  # on the grid k / JITTER_RATE_HZ
-
-
 def _jitter(
-    printer: Printer, first: int, count: int, rate: float, seed: int, state: PlantState | None
-) -> _Jitter:
-    """Draw timing errors.
+    printer: Printer, first: int, command: Floats, step: float, seed: int, state: PlantState | None
+) -> tuple[Floats, Floats, int]:
+    """Return the command as motors follow it, and where the timing errors' filter stands.
 
     Each microstep adds an independent error; firmware's clock makes up for them within
     ``jitter_memory_s``: an Ornstein-Uhlenbeck process of variance σ² (step rate) memory / 2.
+
+    Returns
+    -------
+    Floats
+        (N, 2) mm.
+    Floats
+        (2,) the normalised process of each motor at the node below the last sample.
+    int
+        That node, on the grid k / JITTER_RATE_HZ.
     """
-    begin = int(np.floor(first * JITTER_RATE_HZ / rate))
-    last = int(np.floor((first + count - 1) * JITTER_RATE_HZ / rate))
-    timing, end = np.zeros((count, 2)), np.zeros(2)
+    ratio = JITTER_RATE_HZ * step
+    begin = int(np.floor(first * ratio))
+    last = int(np.floor((first + len(command) - 1) * ratio))
     if not printer.has("jitter"):
-        return _Jitter(timing, end, last)
+        return command, np.zeros(2), last
     start = state.jitter if state is not None and state.jitter_index == begin else None
-    nodes = np.arange(begin, last + 2)
-    place = np.arange(first, first + count) * (JITTER_RATE_HZ / rate)
-    normal = _normals(seed, begin, len(nodes))
+    normal = _normals(seed, begin, last + 2 - begin)
+    process, scale = np.empty_like(normal), np.empty(2)
     for motor, axis in enumerate((printer.x, printer.y)):
         keep = np.exp(-1.0 / (axis.jitter_memory_s * JITTER_RATE_HZ))
         draws = normal[:, motor] * np.sqrt(1.0 - keep**2)
         draws[0] = normal[0, motor] if start is None else start[motor]
-        process = kernel.decay(draws, keep, 0.0)
-        per_root_speed = axis.jitter_s * np.sqrt(0.5 * axis.jitter_memory_s / axis.microstep_mm)
-        timing[:, motor] = per_root_speed * np.interp(place, nodes, process)
-        end[motor] = process[last - begin]
-    return _Jitter(timing, end, last)
-
-
-def _late(printer: Printer, command: Floats, step: float, timing: Floats) -> Floats:
-    """Return (N, 2) mm, the command as motors follow it whose steps come late by ``timing``."""
-    if not printer.has("jitter"):
-        return command.copy()
+        process[:, motor] = kernel.decay(draws, keep, 0.0)
+        scale[motor] = axis.jitter_s * np.sqrt(0.5 * axis.jitter_memory_s / axis.microstep_mm)
     crossed = printer.kinematics == "corexy"
-    motors = command @ _CROSS if crossed else command
-    speed = np.diff(motors, axis=0, prepend=motors[:1]) / step
-    delay = speed * np.sqrt(np.abs(speed)) * timing
-    return command - (0.5 * delay @ _CROSS if crossed else delay)
-
-
-_CROSS = np.array([[1.0, 1.0], [1.0, -1.0]])  # x, y to A, B; halved, back
+    late = kernel.delay(command, process * scale, begin, first, ratio, step, crossed)
+    if state is not None:
+        late[0] = state.late
+    return late, process[last - begin], last
 
 
 def _normals(seed: int, first: int, count: int) -> Floats:
