@@ -9,7 +9,13 @@ from trajerr.models.registry import NETWORKS, build_network, count_parameters
 
 RECURRENT = ("base", "small", "large", "lstm", "physics", "hybrid")
 EXPORTED = ("base", "small", "large", "lstm", "hybrid")
-SMALL_LARGE = {"d_model": 32, "decoder_size": 32, "feedforward": 64, "attention_context": 8, "num_layers": 2}
+SMALL_LARGE = {
+    "d_model": 32,
+    "decoder_size": 32,
+    "feedforward": 64,
+    "attention_context": 8,
+    "num_layers": 2,
+}
 
 
 def shrunk(name: str) -> torch.nn.Module:
@@ -78,7 +84,9 @@ def test_single_steps_equal_the_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["base", "large"])
 def test_attention_sees_its_context_and_nothing_before(name: str) -> None:
-    network = build(name, d_model=16, decoder_size=16, num_heads=2, attention_context=8, num_layers=1)
+    network = build(
+        name, d_model=16, decoder_size=16, num_heads=2, attention_context=8, num_layers=1
+    )
     layer = network.encoder[0]
     vectors = torch.randn(1, 40, 16, requires_grad=True)
     out, _ = layer(vectors, torch.zeros(1, 8, 32))

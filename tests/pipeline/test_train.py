@@ -19,6 +19,7 @@ TINY = [
     "data.samples_per_epoch=48",
     "data.batch_size=8",
     "data.stride=16",
+    "data.sequence_length=64",
     "trainer.accelerator=cpu",
 ]
 
@@ -104,3 +105,25 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(prepared: Path, tmp_path: Pat
     resumed = run(tmp_path, *on, f"trainer.max_epochs={done + 1}")
     assert resumed.returncode == 0, resumed.stderr
     assert f"Epoch {done + 1}/{done + 1}" in resumed.stdout
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:
+    figures = []
+    for devices, batch in ((1, 16), (2, 8)):
+        folder = tmp_path / str(devices)
+        done = run(
+            tmp_path,
+            f"data.root={prepared}",
+            *TINY,
+            f"data.batch_size={batch}",
+            f"trainer.devices={devices}",
+            f"trainer.strategy={'ddp' if devices > 1 else 'auto'}",
+            "trainer.max_epochs=2",
+            f"hydra.run.dir={folder}",
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("Model small") == 1
+        figures.append(json.loads((folder / "train.json").read_text())["metrics"])
+    for name, value in figures[0].items():
+        assert figures[1][name] == pytest.approx(value, rel=1e-4), name

@@ -1,6 +1,5 @@
 """Running figures of the error in mm, per axis and overall, over the batches of an epoch."""
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
 

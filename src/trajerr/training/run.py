@@ -15,6 +15,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from trajerr.data.datamodule import PrinterDataModule
@@ -116,7 +117,7 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
 
 def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -> Outcome:
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
-    console = Console()
+    console = Console(quiet=rank_zero_only.rank != 0)
     stats = data.stats.to_dict()
     task = make_task(config, stats)
     report = EpochReport(console)
@@ -215,14 +216,16 @@ def _fit(
 @contextmanager
 def _own_words() -> Iterator[None]:
     """Silence what Lightning says beside our own lines, and its warnings that do not apply."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for message in NOT_APPLYING:
             warnings.filterwarnings("ignore", message=message)
         yield
-    logger.setLevel(level)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def _fit_closed_form(
