@@ -39,6 +39,11 @@ def test_samples_lie_on_the_grid_of_the_print(planned, rate, span):
     assert np.array_equal(trajectory.position, planned.position(trajectory.time)[:, :3])
 
 
+def test_spans_may_be_numpy_numbers(planned):
+    own, numpy_s = sample(planned, 100.0, 0.1, 0.5), sample(planned, 100.0, *np.array([0.1, 0.5]))
+    assert np.array_equal(own.time, numpy_s.time)
+
+
 def test_blocks_do_not_show(planned, monkeypatch):
     whole = sample(planned, 1000.0)
     monkeypatch.setattr(sampling, "BLOCK", 17)

@@ -52,8 +52,8 @@ def _grid(start: float, stop: float, rate: float) -> tuple[int, int]:
     """Return the first and last k with start ≤ k/rate ≤ stop."""
     first, last = int(np.ceil(start * rate)), int(np.floor(stop * rate))
     # The product rounds, the quotient decides.
-    first += (first / rate < start) - ((first - 1) / rate >= start)
-    last += ((last + 1) / rate <= stop) - (last / rate > stop)
+    first += int(first / rate < start) - int((first - 1) / rate >= start)
+    last += int((last + 1) / rate <= stop) - int(last / rate > stop)
     return first, last
 
 
