@@ -1,9 +1,10 @@
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from trajerr.deploy.bundle import MANIFEST, open_bundle, replacing_folder, write_manifest
+from trajerr.deploy.bundle import MANIFEST, SEAL, open_bundle, replacing_folder, write_manifest
 from trajerr.errors import BundleError
 
 CONTENT = {
@@ -33,8 +34,11 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, **changes) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    manifest.update(changes)
+    """Change a manifest as a forger would, who computes its hash anew."""
+    manifest = json.loads((folder / MANIFEST).read_text()) | changes
+    del manifest[SEAL]
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    manifest[SEAL] = hashlib.sha256(text.encode()).hexdigest()
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
@@ -54,6 +58,19 @@ def test_a_changed_file_is_refused(bundle):
     (bundle / "model.onnx").write_bytes(b"tampered")
     with pytest.raises(BundleError, match=r"model\.onnx: changed since export"):
         open_bundle(bundle)
+
+
+def test_a_changed_value_is_refused(bundle):
+    text = (bundle / MANIFEST).read_text()
+    (bundle / MANIFEST).write_text(text.replace("200.0", "100.0"))
+    with pytest.raises(BundleError, match=r"bundle\.json: changed since export"):
+        open_bundle(bundle)
+
+
+def test_another_layout_of_the_same_values_opens(bundle):
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / MANIFEST).write_text(json.dumps(dict(reversed(manifest.items()))))
+    assert open_bundle(bundle).sample_rate_hz == 200.0
 
 
 def test_a_missing_file_is_refused(bundle):
@@ -110,11 +127,19 @@ def test_a_replacement_leaves_only_the_new_bundle(bundle):
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
 
 
+def test_a_bundle_with_something_beside_it_is_never_replaced(bundle):
+    (bundle / "notes.txt").write_text("measured on Monday")
+    refused = pytest.raises(BundleError, match="holds more than a bundle")
+    with refused, replacing_folder(bundle):
+        pytest.fail("the block must not run")
+    assert (bundle / "notes.txt").exists()
+
+
 def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path):
     target = tmp_path / "thesis"
     target.mkdir()
     (target / "chapter1.tex").write_text("…")
-    refused = pytest.raises(BundleError, match="is not a bundle, so it is not replaced")
+    refused = pytest.raises(BundleError, match="holds more than a bundle, so it is not replaced")
     with refused, replacing_folder(target):
         pytest.fail("the block must not run")
     assert (target / "chapter1.tex").exists()

@@ -57,7 +57,6 @@ BATCHES = (1, 5, 33)  # a graph with its batch frozen at the example's fails at 
 LENGTHS = (1, 128, 200)
 TOLERANCE_MM = 1e-4
 SPLIT = "test"  # on which int8 is judged
-BATCH = 64  # windows at once there
 
 # For models of measured motion, which name no printer: defaults of Marlin's Configuration.h.
 MARLIN_LIMITS = MachineLimits((300.0, 300.0, 5.0, 25.0), (3000.0, 3000.0, 100.0, 10000.0))
@@ -212,14 +211,16 @@ def _refuse_differences(parity: Mapping[str, float]) -> None:
 
 
 def _cost_of_int8(full: Predict, small: Predict, split: Split) -> dict[str, Any]:
-    """Return the errors of both graphs on the split's windows laid end to end."""
+    """Return the errors of both graphs on the split's windows laid end to end.
+
+    One window at a time, as they come in use: int8 scales depend on all that is in a batch.
+    """
     layers = lay_out(split)
     windows = cut_windows(split, stride=split.stats.sequence_length)
     features = windows.cut(np.concatenate([s.features.numpy() for s in split.sequences]))
     target = windows.cut(layers.target)
-    parts = np.array_split(features, max(1, len(features) // BATCH))
     found = {
-        name: np.concatenate([predict(np.ascontiguousarray(part)) for part in parts])
+        name: np.concatenate([predict(window[None]) for window in features])
         for name, predict in ((ONNX, full), (ONNX_INT8, small))
     }
     return {

@@ -211,6 +211,8 @@ def _exporting(path: Path) -> Iterator[None]:
         (logging.getLogger(None if name == "root" else name), _Silence(begin))
         for name, begin in _SILENCED_LOGS.items()
     ]
+    disabled = logging.root.manager.disable
+    logging.disable(max(disabled, logging.INFO))  # Hydra lets every library report at INFO
     for logger, silence in filters:
         logger.addFilter(silence)
     try:
@@ -222,6 +224,7 @@ def _exporting(path: Path) -> Iterator[None]:
         reason = " ".join(str(error).split())[:300]
         raise BundleError(f"{path.name}: cannot be exported: {reason}") from error
     finally:
+        logging.disable(disabled)
         for logger, silence in filters:
             logger.removeFilter(silence)
 

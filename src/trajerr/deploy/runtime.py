@@ -302,7 +302,7 @@ class StreamingPredictor:
         position = np.asarray(xyz, dtype=np.float64)
         if position.shape != (3,) or not np.isfinite(position).all():
             raise DataError(f"position is {position.tolist()}, expected three finite numbers in mm")
-        return self.update_features(self._features.update(position))
+        return self._advance(self._features.update(position).astype(np.float32))
 
     def update_features(self, features: ArrayLike) -> tuple[float, float]:
         """Take the next sample's (15,) features; return its error x, y in mm.
@@ -315,11 +315,14 @@ class StreamingPredictor:
         row = np.asarray(features, dtype=np.float32)
         if row.shape != (len(FEATURES),) or not np.isfinite(row).all():
             raise DataError(f"a sample has shape {row.shape}, expected 15 finite numbers")
+        return self._advance(row)
+
+    def _advance(self, row: Floats32) -> tuple[float, float]:
         error_x, error_y, *state = self._session.run(
             self._outputs, {"sample": row[None], **self._state}
         )
         self._state = dict(zip(self._state, state, strict=True))
-        return float(error_x[0]), float(error_y[0])
+        return error_x.item(), error_y.item()
 
 
 def gcode_features(program: Program, limits: MachineLimits, sample_rate_hz: float) -> Floats:
@@ -336,7 +339,8 @@ def check_features(features: ArrayLike) -> Floats32:
     DataError
         Another shape, nothing at all, or values that are not finite.
     """
-    windows = np.ascontiguousarray(features, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        windows = np.ascontiguousarray(features, dtype=np.float32)
     if windows.ndim not in (2, 3) or windows.shape[-1] != len(FEATURES) or windows.size == 0:
         raise DataError(
             f"features have shape {windows.shape}, expected (T, {len(FEATURES)}) "
