@@ -1,5 +1,10 @@
 """Learn, predict and compensate the trajectory error of a 3D printer."""
 
+import os
 from importlib.metadata import version
+
+# OpenMP reads this once, when torch loads it. Threads that spin while they wait cost a
+# recurrent network seven times its own processor time on a machine that is busy otherwise.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = version("trajerr")
