@@ -59,7 +59,7 @@ pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run fo
 	$(BIN)/python scripts/run_pipeline.py $(RUN) $(ARGS)
 
 sweep: $(INSTALLED) ## search hyper-parameters with Optuna
-	$(BIN)/python -m trajerr.train -m hydra/sweeper=optuna $(ARGS)
+	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)
 
 tensorboard: $(INSTALLED) ## show the training logs
 	$(BIN)/tensorboard --logdir outputs $(ARGS)
