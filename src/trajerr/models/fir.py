@@ -18,29 +18,35 @@ RIDGES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 class FirNetwork(nn.Module):
     """The error of each axis as a linear function of its last v, a and sign(v).
 
-    Before the first sample the axis is taken to have been at rest.
+    Before the first sample the axis is taken to have moved as in the first sample.
 
     Parameters
     ----------
     taps
         Samples of history.
+    constant
+        Whether an axis may also err by a constant. Without it, an axis that moves the other
+        way errs the other way, and data of one direction teaches both.
     """
 
     context_length: Final[int]
 
-    def __init__(self, taps: int) -> None:
+    def __init__(self, taps: int, constant: bool = True) -> None:
         super().__init__()
+        self.constant = constant
         self.context_length = taps
         self.scaling = Scaling()
         self.weight = nn.Parameter(torch.zeros(2, QUANTITIES, taps))
         self.bias = nn.Parameter(torch.zeros(2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
+        """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
         signals = torch.cat([self._signals(features, axis) for axis in (0, 1)], dim=-1)
-        padded = functional.pad(signals.transpose(1, 2), (self.context_length - 1, 0))
+        padded = functional.pad(
+            signals.transpose(1, 2), (self.context_length - 1, 0), mode="replicate"
+        )
         error = functional.conv1d(padded, self.weight, self.bias, groups=2)
-        return self.scaling.to_mm(error.transpose(1, 2))
+        return error.transpose(1, 2) * self.scaling.target_std
 
     def _signals(self, features: Tensor, axis: int) -> Tensor:
         """Return v, a (in standard deviations) and sign(v) of one axis, [B, T, 3]."""
@@ -92,14 +98,15 @@ class FirNetwork(nn.Module):
         gram, moment = np.zeros((size, size)), np.zeros(size)
         for features, error in sequences:
             signals = self._signals(features, axis).double()
-            padded = functional.pad(signals.T, (self.context_length - 1, 0))
+            padded = functional.pad(signals.T, (self.context_length - 1, 0), mode="replicate")
             windows = padded.unfold(1, self.context_length, 1).transpose(0, 1).flatten(1)
             rows = torch.cat([windows, torch.ones(len(windows), 1)], dim=1).numpy()
             gram += rows.T @ rows
-            scaled = (error[:, axis] - self.scaling.target_mean[axis]) / self.scaling.target_std[
-                axis
-            ]
+            scaled = error[:, axis] / self.scaling.target_std[axis]
             moment += rows.T @ scaled.double().numpy()
+        if not self.constant:
+            gram[-1, :], gram[:, -1], moment[-1] = 0.0, 0.0, 0.0
+            gram[-1, -1] = 1.0  # the constant is zero, and solvable
         return gram, moment
 
     def _solve(
