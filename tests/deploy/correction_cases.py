@@ -1,8 +1,10 @@
 """Small prints to correct, written in any dialect, and a linear machine to correct them for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
@@ -105,7 +107,10 @@ def limits(firmware: str = "marlin") -> MachineLimits:
 
 def linear_printer(firmware: str = "marlin") -> Printer:
     """A soft machine without friction or anything else that is not linear."""
-    return Printer(
+    conf = Path(__file__).resolve().parents[2] / "conf" / "printer" / "ender3_v2.yaml"
+    known = Printer.from_dict(yaml.safe_load(conf.read_text()))
+    return replace(
+        known,
         name="linear",
         x=AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),
         y=AxisParameters(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),

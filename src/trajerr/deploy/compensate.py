@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from trajerr import __version__
 from trajerr.data.atomic import write_atomically
+from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
+from trajerr.deploy.inverse import Freedom
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
 from trajerr.deploy.knots import (
     Cut,
@@ -26,15 +28,8 @@ from trajerr.deploy.knots import (
     rounded,
     vertices,
 )
-from trajerr.deploy.learning import (
-    Episode,
-    ErrorModel,
-    LearningSettings,
-    Project,
-    learn,
-    predict_actual,
-)
-from trajerr.deploy.polish import Polisher
+from trajerr.deploy.learning import Episode, LearningSettings, Project, learn
+from trajerr.deploy.polish import Polisher, bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import NominalPath, contour_offsets
@@ -160,12 +155,13 @@ def correct_program(
         _, scores = job.polisher(0).polish(division, job.spans)
     else:
         offset, before = job.learned()
-        first = cut(job.nominal, job.joins, job.role, offset, settings.emission)
+        emission = settings.emission.for_error(float(np.sqrt(np.mean(np.square(before)))))
+        first = cut(job.nominal, job.joins, job.role, offset, emission)
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)
     driven = job.polisher(0).drive(division, None, FINAL_ROUNDS)
-    after = [min(values) for values in scores]
+    after = [values.reached for values in scores]
     text = _marked(program, write_lines(program, driven, division, printer.limits), settings)
     largest = job.largest(division)
     result = Correction(
@@ -186,7 +182,7 @@ def correct_program(
 class _Job:
     """A program that is being corrected, and what every step of it needs."""
 
-    model: ErrorModel
+    belief: Belief
     printer: Printer
     settings: CorrectionSettings
     nominal: Plan
@@ -211,7 +207,8 @@ class _Job:
         if not layers:
             raise GcodeError(f"{program.name}: nothing to correct, expected walls in its layers")
         walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
-        return cls(model, printer, settings, nominal, layers, role, start, end, joins, walls)
+        belief = Belief(model, printer, _variants(settings))
+        return cls(belief, printer, settings, nominal, layers, role, start, end, joins, walls)
 
     @property
     def spans(self) -> list[tuple[float, float]]:
@@ -221,43 +218,43 @@ class _Job:
     def polisher(self, iterations: int) -> Polisher:
         """Return what moves knots, at most ``iterations`` times."""
         return Polisher(
-            self.model,
+            self.belief,
             self.nominal,
             self.joins,
-            (self.printer.x, self.printer.y),
+            self.restrict,
             self.printer.limits,
             self.move_end,
             self.walls.rms,
             replace(self.settings.learning, planned_iterations=iterations),
             self.settings.emission,
             self.settings.max_correction_mm,
+            np.array(self.printer.bed_mm[:2]),
         )
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""
-        commanded = sample(self.nominal, self.model.sample_rate_hz)
+        commanded = sample(self.nominal, self.belief.rate)
         time, nominal = commanded.time, commanded.position
         found = learn(
-            self.model,
+            self.belief,
             nominal,
             time,
-            self.joins.weight(time),
-            (self.printer.x, self.printer.y),
+            self.restrict,
             self._episodes(time),
             self.walls.rms,
             self._bound(time, nominal),
             self.settings.learning,
         )
-        return self.joins.offset(found.correction, time), [s[0] for s in found.scores]
+        return self.joins.offset(found.correction, time), [s.first for s in found.scores]
 
     def subtract(self) -> tuple[Cut, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
-        commanded = sample(self.nominal, self.model.sample_rate_hz)
+        commanded = sample(self.nominal, self.belief.rate)
         time, nominal = commanded.time, commanded.position
         correction = np.zeros((len(time), 2))
         before = []
         for e in self._episodes(time):
-            actual = predict_actual(self.model, [nominal[e.first : e.last]])[0]
+            actual = self.belief.actual([nominal[e.first : e.last]])[0][0]
             core = slice(e.begin - e.first, e.end - e.first)
             correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
             before.append(self.walls.rms(time[e.begin : e.end], actual[core]))
@@ -271,8 +268,20 @@ class _Job:
         shift = division.pieces.target - self.nominal.position(division.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
+    def restrict(self, time: Floats, begin: float, finish: float) -> Freedom:
+        """Return where a correction may act at (T,) times, between two of them."""
+        move = self.nominal.move[self.nominal.segment_at(time)]
+        inside = (time >= begin) & (time <= finish)
+        holds = []
+        for hold in self.joins.holds_between(float(time[0]), float(time[-1])):
+            first, last = np.searchsorted(time, [hold.start, hold.end])
+            if last > first:
+                holds.append((int(first), int(last)))
+        weight = self.joins.weight(time) * inside
+        return Freedom(weight, self.role[move] == Role.CORRECTED, holds)
+
     def _episodes(self, time: Floats) -> list[Episode]:
-        rate, learning = self.model.sample_rate_hz, self.settings.learning
+        rate, learning = self.belief.rate, self.settings.learning
         lead, tail = int(learning.lead_in_s * rate), int(learning.lead_out_s * rate)
         episodes = []
         for span in self.spans:
@@ -286,11 +295,7 @@ class _Job:
 
         def project(correction: Floats, part: slice) -> None:
             self.joins.settle(correction[part], time[part])
-            size = np.linalg.norm(correction[part], axis=1, keepdims=True)
-            correction[part] *= np.minimum(1.0, most / np.maximum(size, most))
-            where = nominal[part, :2]
-            low, high = np.minimum(where, 0.0), np.maximum(where, bed)
-            correction[part] = np.clip(where + correction[part], low, high) - where
+            correction[part] = bounded(correction[part], nominal[part, :2], most, bed)
 
         return project
 
@@ -314,6 +319,11 @@ class WallContour:
         progress = self.path.progress_at(self.nominal.program.moves, move[counts], xy)
         distance = contour_offsets(actual[counts], self.path, progress)
         return float(np.sqrt(np.mean(distance * distance)))
+
+
+def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
+    """Return the printers beside the modelled one; subtracting knows none."""
+    return settings.learning.variants if settings.method == "inverse" else ()
 
 
 def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.data.sources import LayerSpec, select_layers
+from trajerr.deploy.belief import ErrorModel
 from trajerr.deploy.compensate import (
     Correction,
     CorrectionSettings,
@@ -21,7 +22,6 @@ from trajerr.deploy.compensate import (
     correct_program,
 )
 from trajerr.deploy.error_models import NetworkModel, TwinModel
-from trajerr.deploy.learning import ErrorModel
 from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer

@@ -57,6 +57,7 @@ class TwinModel:
     printer: Printer
     sample_rate_hz: float = 200.0
     threads: int = 2
+    least_rate_hz: float = TWIN_RATE_HZ
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
@@ -65,7 +66,7 @@ class TwinModel:
 
     def _error(self, features: Floats) -> Floats:
         commanded = features[:, :3]
-        times = int(np.ceil(TWIN_RATE_HZ / self.sample_rate_hz))
+        times = int(np.ceil(self.least_rate_hz / self.sample_rate_hz))
         index = np.arange(len(commanded))
         fine = np.arange((len(commanded) - 1) * times + 1) / times
         position = np.column_stack([np.interp(fine, index, commanded[:, i]) for i in range(3)])

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
-FADE = 0.08  # s, over which a correction fades in a travel beside a wall
+FADE = 0.1  # s, over which a correction fades in a travel beside a wall
 SHORTEST_FADE = 0.025  # s, over which it fades inside a wall that nothing free surrounds
 STILL = 1e-9  # mm; what moves less in the plane stands still
 ROUNDING = 1e-9  # s, of sums of durations
@@ -107,6 +107,12 @@ class Joins:
                 np.minimum(self.time[early] + finish - self.elapsed[early], self.time[early + 1]),
             ]
         )
+
+    def holds_between(self, begin: float, finish: float) -> tuple[Hold, ...]:
+        """Return the holds of which at least a part lies between two times, s."""
+        first = int(np.searchsorted([hold.end for hold in self.holds], begin))
+        last = int(np.searchsorted([hold.start for hold in self.holds], finish))
+        return self.holds[first:last]
 
     def settle(self, correction: Floats, time: Floats) -> None:
         """Make a correction constant in each hold and continuous around it, in place.
@@ -259,7 +265,7 @@ def _held_value(correction: Floats, time: Floats, hold: Hold) -> Floats:
     if Role.FIXED in (hold.before, hold.after):
         return np.zeros(2)
     if hold.before == hold.after:
-        return 0.5 * (before + after)
+        return np.asarray(0.5 * (before + after))
     return np.array(after if hold.after == Role.CORRECTED else before)
 
 
@@ -268,7 +274,7 @@ def _blend(correction: Floats, time: Floats, shift: Floats) -> None:
     if not np.any(shift) or not len(correction):
         return
     count = min(int(SHORTEST_FADE / (time[1] - time[0])) + 1, len(correction))
-    fading = _smooth(1.0 - np.arange(count) / count)
+    fading = _smooth(1.0 - np.arange(count, dtype=np.float64) / count)
     correction[:count] += shift * fading[:, None]
 
 

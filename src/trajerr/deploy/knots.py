@@ -7,6 +7,7 @@ on a uniform grid of time and thinned where a straight piece at constant speed s
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numba
 import numpy as np
@@ -24,6 +25,7 @@ Offset = Callable[[Floats], Floats]
 
 SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is sampled, too
 SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
+TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ class EmissionSettings:
     """
 
     rate_hz: float = 150.0  # most moves per second
-    across_mm: float = 0.005  # how far thinning may move a point of the command off its line
-    along_mm: float = 0.08  # and along it, at its time
+    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
+    across_share: float = 0.08  # at most this share of the uncorrected contour error;
+    along_mm: float = 0.08  # and along it, at its time,
+    along_share: float = 1.0  # at most this share
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
@@ -47,10 +51,18 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
-        for key in ("across_mm", "along_mm"):
+        for key in ("across_mm", "across_share", "along_mm", "along_share"):
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    def for_error(self, error: float) -> Self:
+        """Return the settings for walls whose uncorrected contour error is ``error``, RMS mm."""
+        return replace(
+            self,
+            across_mm=min(self.across_mm, self.across_share * error),
+            along_mm=min(self.along_mm, self.along_share * error),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,8 @@ def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: Emission
     times, owner, stretch = _knots(blocks, settings.rate_hz)
     point = plan.position(times)
     point[:, :2] += offset(times)
-    keep = _thinned(times, point, owner, settings)
+    free = role[np.array([block.move for block in blocks], dtype=np.int64)] != Role.CORRECTED
+    keep = _thinned(times, point, owner, np.where(free, TRAVEL, 1.0)[owner], settings)
     pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
     replaced, member = planner.membership(spans)
     return Cut(pieces, replaced, member)
@@ -284,18 +297,20 @@ def _knots(blocks: list[_Block], rate: float) -> tuple[Floats, Ints, Ints]:
     return np.concatenate(times), np.concatenate(owner), stretch
 
 
-def _thinned(times: Floats, point: Floats, owner: Ints, settings: EmissionSettings) -> Bools:
+def _thinned(
+    times: Floats, point: Floats, owner: Ints, ease: Floats, settings: EmissionSettings
+) -> Bools:
     """Return (N,) which knots stay when no dropped one moves by more than allowed."""
     keep = np.ones(len(times), dtype=np.bool_)
     if len(times):
         xyz = np.ascontiguousarray(point[:, :3])
-        _thin(times, xyz, owner, settings.across_mm, settings.along_mm, keep)
+        _thin(times, xyz, owner, ease * settings.across_mm, settings.along_mm, keep)
     return keep
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _thin(
-    times: Floats, point: Floats, owner: Ints, across: float, along: float, keep: Bools
+    times: Floats, point: Floats, owner: Ints, across: Floats, along: float, keep: Bools
 ) -> None:
     """Extend each piece as long as all points it skips stay close, at their times."""
     anchor = 0
@@ -310,7 +325,7 @@ def _thin(
             off = point[j] - point[anchor] - chord * ((times[j] - times[anchor]) / span)
             ahead = np.sum(off * chord) / length if length > 0.0 else 0.0
             aside = np.sqrt(max(np.sum(off * off) - ahead * ahead, 0.0))
-            if aside > across or abs(ahead) > along:
+            if aside > across[i] or abs(ahead) > along:
                 anchor = i
                 break
         keep[i] = anchor == i

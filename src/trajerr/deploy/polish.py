@@ -12,17 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.deploy.belief import Belief
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
+from trajerr.deploy.inverse import learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
-from trajerr.deploy.learning import (
-    Axes,
-    ErrorModel,
-    LearningSettings,
-    Score,
-    learning_step,
-    predict_actual,
-)
+from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
@@ -52,16 +47,17 @@ class Clock:
 class Polisher:
     """What moving the knots needs to know beside the knots."""
 
-    model: ErrorModel
+    belief: Belief
     nominal: Plan
     joins: Joins
-    axes: Axes
+    restrict: Restrict
     limits: MachineLimits
     move_end: Floats  # (M,) s, when each nominal move ends
     score: Score
     learning: LearningSettings
     emission: EmissionSettings
     bound: float  # mm, the largest correction
+    bed: Floats  # (2,) mm, reach of x and y from 0
 
     def drive(self, division: Cut, speeds: Floats | None, rounds: int) -> Driven:
         """Return the corrected program's moves, each piece timed."""
@@ -83,7 +79,7 @@ class Polisher:
 
     def polish(
         self, division: Cut, spans: Sequence[tuple[float, float]]
-    ) -> tuple[Cut, list[list[float]]]:
+    ) -> tuple[Cut, list[Scores]]:
         """Move the knots of the given layers; return the best knots and all scores.
 
         Parameters
@@ -94,12 +90,12 @@ class Polisher:
             When each layer to correct begins and ends, s of the nominal plan.
         """
         knots = division.pieces.end
-        weight = self.joins.weight(knots)
+        acts = self.joins.weight(knots)[:, None] > 0.0
         base = self._base(division)
         asked = self._asked_at(knots)
         offset = division.pieces.target[:, :2] - base
         best = offset.copy()
-        scores: list[list[float]] = [[] for _ in spans]
+        scores = [Scores(self.belief.weights) for _ in spans]
         speeds: Floats | None = None
         for iteration in range(self.learning.planned_iterations + 1):
             driven = self.drive(_moved(division, base + offset), speeds, 4 if speeds is None else 2)
@@ -110,11 +106,11 @@ class Polisher:
                 rows = range(first, min(first + self.learning.batch, len(spans)))
                 self._learn(rows, spans, planned, clock, asked, scores, change)
             for row, (begin, finish) in enumerate(spans):
-                inside = (knots > begin) & (knots <= finish)
-                if scores[row][-1] <= min(scores[row]):
+                if scores[row].best == iteration:
+                    inside = (knots > begin) & (knots <= finish)
                     best[inside] = offset[inside]
             if iteration < self.learning.planned_iterations:
-                offset = self._bounded(offset - self.learning.gain * change * weight[:, None])
+                offset = self._bounded(offset - self.learning.gain * change * acts, base)
         return _moved(division, base + best), scores
 
     def _learn(
@@ -124,25 +120,31 @@ class Polisher:
         planned: Plan,
         clock: Clock,
         asked: Floats,
-        scores: list[list[float]],
+        scores: list[Scores],
         change: Floats,
     ) -> None:
         """Score some layers as planned, and find how their knots should move; in place."""
-        rate = self.model.sample_rate_hz
         windows = []
         for row in rows:
             begin, finish = spans[row]
             reach = np.array([begin - self.learning.lead_in_s, finish + self.learning.lead_out_s])
             start, stop = clock.to_corrected(reach)
-            windows.append(sample(planned, rate, float(start), float(stop)))
-        actual = predict_actual(self.model, [w.position for w in windows])
+            windows.append(sample(planned, self.belief.rate, float(start), float(stop)))
+        actual = self.belief.actual([w.position for w in windows])
         for row, window, positions in zip(rows, windows, actual, strict=True):
             begin, finish = spans[row]
             time = clock.to_nominal(window.time)
             core = (time >= begin) & (time < finish)
-            scores[row].append(self.score(time[core], positions[core]))
-            error = positions - self.nominal.position(time)[:, :2]
-            step = _smoothed(learning_step(self.axes, error, rate, self.learning.cutoff))
+            scores[row].add([self.score(time[core], xy[core]) for xy in positions])
+            step = learning_step(
+                positions - self.nominal.position(time)[:, :2],
+                self.belief.members,
+                self.belief.weights,
+                self.restrict(time, begin, finish),
+                self.belief.rate,
+                self.learning.cutoff,
+            )
+            step = _smoothed(step)
             inside = np.flatnonzero((asked > begin) & (asked <= finish))
             at = clock.to_corrected(asked[inside])
             for axis in range(2):
@@ -156,9 +158,28 @@ class Polisher:
                 asked[np.abs(knots - hold.start) < 1e-9] = hold.end
         return asked
 
-    def _bounded(self, offset: Floats) -> Floats:
-        size = np.linalg.norm(offset, axis=1, keepdims=True)
-        return np.asarray(offset * np.minimum(1.0, self.bound / np.maximum(size, self.bound)))
+    def _bounded(self, offset: Floats, base: Floats) -> Floats:
+        return bounded(offset, base, self.bound, self.bed)
+
+
+def bounded(offset: Floats, base: Floats, most: float, bed: Floats) -> Floats:
+    """Return corrections no longer than the largest, and that lead to no place off the bed.
+
+    Parameters
+    ----------
+    offset : (N, 2)
+        Corrections, mm.
+    base : (N, 2)
+        What they correct, mm; what is off the bed already may stay there.
+    most
+        The largest correction, mm.
+    bed : (2,)
+        Reach of x and y from 0, mm.
+    """
+    size = np.linalg.norm(offset, axis=1, keepdims=True)
+    shorter = offset * np.minimum(1.0, most / np.maximum(size, most))
+    place = np.clip(base + shorter, np.minimum(base, 0.0), np.maximum(base, bed))
+    return np.asarray(place - base)
 
 
 def _moved(division: Cut, xy: Floats) -> Cut:

@@ -1,0 +1,222 @@
+"""The iteration, its bounds, and what the library call promises about files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from correction_cases import Dialect, Writer, linear_printer, small_print
+
+from trajerr.deploy.belief import Belief
+from trajerr.deploy.compensate import CorrectionSettings, apply_correction, correct_program
+from trajerr.deploy.emission import MARK
+from trajerr.deploy.error_models import NetworkModel, TwinModel
+from trajerr.deploy.knots import EmissionSettings
+from trajerr.deploy.learning import LearningSettings
+from trajerr.dynamics.axis import frequency_response
+from trajerr.errors import ConfigError, GcodeError
+from trajerr.evaluation.closed_loop import Replay
+from trajerr.gcode.program import FeatureType
+from trajerr.gcode.reader import parse_program
+from trajerr.motion.planner import plan
+
+QUICK = CorrectionSettings(
+    layers=(1,), learning=LearningSettings(iterations=15, planned_iterations=6)
+)
+
+
+class Perfect:
+    """A printer that goes where it is told."""
+
+    sample_rate_hz = 200.0
+
+    def errors(self, features):
+        return np.zeros((*features.shape[:2], 2))
+
+
+class Stretched:
+    """A printer whose nozzle is off by a constant, which no dynamics explains."""
+
+    sample_rate_hz = 200.0
+
+    def errors(self, features):
+        return np.full((*features.shape[:2], 2), 0.8)
+
+
+@pytest.fixture(scope="module")
+def printer():
+    return linear_printer()
+
+
+@pytest.fixture(scope="module")
+def corrected(printer):
+    program = small_print()
+    return program, correct_program(program, TwinModel(printer), printer, QUICK)
+
+
+def test_the_plant_confirms_what_was_believed(corrected, printer):
+    program, done = corrected
+    replay = Replay(program, {"inverse": parse_program(done.text, "c")}, printer, [1])
+    before = replay.errors("uncorrected").wall_contour_rms_um
+    after = replay.errors("inverse").wall_contour_rms_um
+    assert after < 0.15 * before
+    assert after == pytest.approx(1e3 * done.belief_after_mm[0], abs=1.5)
+    assert before == pytest.approx(1e3 * done.belief_before_mm[0], rel=0.05)
+
+
+def test_subtracting_is_worse_than_learning(corrected, printer):
+    program, done = corrected
+    other = correct_program(program, TwinModel(printer), printer, replace(QUICK, method="subtract"))
+    assert other.belief_after_mm[0] > 2.0 * done.belief_after_mm[0]
+    again = parse_program(other.text, "s")
+    assert len(again.moves) == len(program.moves)
+    np.testing.assert_allclose(again.moves.feedrate, program.moves.feedrate)
+
+
+def test_print_time_and_filament_stay(corrected, printer):
+    program, done = corrected
+    again = parse_program(done.text, "c")
+    before, after = plan(program, printer.limits), plan(again, printer.limits)
+    assert after.print_time == pytest.approx(before.print_time, rel=0.01)
+    assert again.moves.end[-1, 3] == pytest.approx(program.moves.end[-1, 3], abs=1e-4)
+
+
+def test_only_chosen_layers_and_features_change(printer):
+    program = small_print(layers=3)
+    settings = replace(QUICK, layers=(2,), feature_types=frozenset({FeatureType.OUTER_WALL}))
+    again = parse_program(correct_program(program, TwinModel(printer), printer, settings).text, "c")
+    for layer in (1, 3):
+        before, after = (p.moves.layer == layer for p in (program, again))
+        np.testing.assert_allclose(
+            again.moves.end[after & again.moves.is_extruding],
+            program.moves.end[before & program.moves.is_extruding],
+            atol=1e-5,
+        )
+    inner = again.moves.feature == FeatureType.INNER_WALL
+    same = program.moves.feature == FeatureType.INNER_WALL
+    assert np.sum(inner & again.moves.is_extruding) == np.sum(same & program.moves.is_extruding)
+
+
+def test_the_largest_correction_and_the_bed_bound_what_is_written(printer):
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.move(z=0.2, feed=10)
+    w.path([(0.05, 0.05), (219.9, 0.05), (219.9, 219.95), (0.05, 219.95)], 100.0, "Perimeter")
+    w.move(100, 100, feed=100.0)
+    program = w.program()
+    settings = replace(QUICK, max_correction_mm=0.3, least_improvement=-10.0)
+    done = correct_program(program, Stretched(), printer, settings)
+    assert done.largest_mm <= 0.3 + 1e-3
+    again = parse_program(done.text, "c")
+    assert again.moves.end[:, :2].min() >= 0.0
+    assert np.all(again.moves.end[:, :2].max(axis=0) <= np.array(printer.bed_mm[:2]) + 1e-9)
+
+
+def test_the_inverse_of_a_linear_printer_is_its_transfer_function(printer):
+    belief = Belief(TwinModel(printer), printer, cutoff=5.0)
+    rate, frequency = belief.rate, 9.0
+    time = np.arange(0.0, 6.0, 1 / rate)
+    window = np.exp(-(((time - 3.0) / 0.8) ** 2))
+    error = (window * np.sin(2 * np.pi * frequency * time))[None, :, None] * np.ones((1, 1, 2))
+    change = belief.step(error)
+    response = frequency_response(printer.x, np.array([frequency]))[0]
+    expected = window * np.imag(np.exp(2j * np.pi * frequency * time) / response)
+    assert np.abs(change[:, 0] - expected).max() < 0.03
+
+
+def test_a_family_of_one_and_of_equals_agree(printer):
+    one = Belief(TwinModel(printer), printer)
+    three = Belief(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
+    rng = np.random.default_rng(0)
+    commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
+    alone, family = one.actual([commanded])[0], three.actual([commanded])[0]
+    np.testing.assert_allclose(family, np.repeat(alone, 3, axis=0), atol=1e-9)
+    np.testing.assert_allclose(
+        three.step(family - commanded[:, :2]), one.step(alone - commanded[:, :2]), atol=1e-9
+    )
+
+
+def test_trajectories_of_different_length_are_predicted_as_alone(printer):
+    belief = Belief(TwinModel(printer), printer)
+    rng = np.random.default_rng(1)
+    parts = [np.cumsum(rng.normal(size=(n, 3)), axis=0) * 0.05 for n in (150, 300, 90)]
+    for together, alone in zip(belief.actual(parts), parts, strict=True):
+        np.testing.assert_allclose(together, belief.actual([alone])[0], atol=1e-12)
+
+
+def test_a_network_is_asked_for_its_two_errors():
+    class Predictor:
+        sample_rate_hz = 200.0
+
+        def predict(self, features):
+            return {"error_x": features[..., 0], "error_y": features[..., 1]}
+
+    features = np.random.default_rng(0).normal(size=(2, 7, 15)).astype(np.float32)
+    model = NetworkModel(Predictor())
+    assert model.sample_rate_hz == 200.0
+    np.testing.assert_allclose(model.errors(features), features[..., :2])
+
+
+@pytest.fixture
+def gcode(tmp_path):
+    path = tmp_path / "part.gcode"
+    path.write_bytes(small_print(layers=1).text)
+    return path
+
+
+def test_apply_writes_beside_and_marks(gcode, tmp_path, printer):
+    original = gcode.read_bytes()
+    out = tmp_path / "new" / "out.gcode"
+    done = apply_correction(gcode, out, TwinModel(printer), printer, QUICK)
+    assert gcode.read_bytes() == original
+    assert out.read_bytes() == done.text
+    assert MARK in done.text.splitlines()[1]
+    assert [p.name for p in out.parent.iterdir()] == ["out.gcode"]
+    with pytest.raises(GcodeError, match="corrected already"):
+        apply_correction(out, tmp_path / "twice.gcode", TwinModel(printer), printer, QUICK)
+    assert not (tmp_path / "twice.gcode").exists()
+    twice = apply_correction(
+        out, tmp_path / "twice.gcode", TwinModel(printer), printer, QUICK, force=True
+    )
+    assert twice.layers == (1,)
+
+
+def test_the_original_is_never_overwritten(gcode, printer):
+    with pytest.raises(ConfigError, match="itself"):
+        apply_correction(gcode, gcode, TwinModel(printer), printer, QUICK)
+
+
+def test_a_file_that_needs_nothing_is_left_alone(gcode, tmp_path, printer):
+    out = tmp_path / "out.gcode"
+    done = apply_correction(gcode, out, Perfect(), printer, QUICK)
+    assert done.text is None
+    assert done.improvement < 0.05
+    assert not out.exists()
+
+
+def test_files_without_walls_and_absent_layers_are_named(tmp_path, printer):
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.path([(10, 10), (20, 20)], 50.0, "Internal infill")
+    with pytest.raises(GcodeError, match="nothing to correct"):
+        correct_program(w.program(), Perfect(), printer, QUICK)
+    with pytest.raises(GcodeError, match="layer 99"):
+        correct_program(small_print(), Perfect(), printer, replace(QUICK, layers=(99,)))
+
+
+@pytest.mark.parametrize(
+    ("build", "key"),
+    [
+        (lambda: CorrectionSettings(method="magic"), "method"),
+        (lambda: CorrectionSettings(max_correction_mm=0.0), "max_correction_mm"),
+        (lambda: CorrectionSettings(fade_s=0.001), "fade_s"),
+        (lambda: LearningSettings(gain=2.0), "gain"),
+        (lambda: LearningSettings(iterations=0), "iterations"),
+        (lambda: LearningSettings(spread=0.7), "spread"),
+        (lambda: LearningSettings(soft_weight=-1.0), "soft_weight"),
+        (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
+        (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
+    ],
+)
+def test_values_out_of_range_name_their_key(build, key):
+    with pytest.raises(ConfigError, match=key):
+        build()
