@@ -4,12 +4,12 @@ from pathlib import Path
 import lightning
 import pytest
 import torch
-from training_cases import train_config
+from training_cases import TINY_NETWORK, prepare_tiny, train_config
 
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError, DataError
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
-from trajerr.training.run import resolve_precision, train
+from trajerr.training.run import make_task, resolve_precision, train
 from trajerr.training.task import TrajectoryTask
 
 
@@ -113,6 +113,30 @@ def test_the_same_seed_gives_the_same_weights(data: PrinterDataModule, tmp_path:
     assert runs[0].objective == runs[1].objective
 
 
+@pytest.mark.parametrize("name", ["base", "lstm"])
+def test_one_batch_is_overfitted(data: PrinterDataModule, name: str) -> None:
+    config = train_config()
+    if name == "lstm":
+        sizes = {"hidden_size": 12, "num_layers": 1, "dropout": 0.0, "context_length": 16}
+        shared = {key: TINY_NETWORK[key] for key in ("axes", "cross_axis", "ripple_periods_mm")}
+        network = {"name": name, **sizes, **shared}
+    else:
+        network = {"name": name, **TINY_NETWORK, "dropout": 0.0, "decoder_size": 12}
+    config["model"] = {**network, **{k: config["model"][k] for k in ("optimizer", "schedule")}}
+    torch.manual_seed(0)
+    task = make_task(config, data.stats.to_dict())
+    batch = next(iter(data.train_dataloader()))
+    features, target = batch["input_features"], batch["trajectory_targets"]
+    optimizer = torch.optim.Adam(task.network.parameters(), lr=0.02)
+    for _ in range(250):
+        loss = (task(features) - target)[:, task.burn_in :].abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    left = (task(features).detach() - target)[:, task.burn_in :]
+    assert float(left.square().mean() / target.var()) < 0.01
+
+
 def test_it_learns(tiny: Path, tmp_path: Path) -> None:
     data = PrinterDataModule(tiny, batch_size=16, stride=16, samples_per_epoch=640)
     config = train_config(trainer__max_epochs=6, model__dropout=0.0, model__optimizer__lr=0.02)
@@ -163,8 +187,6 @@ def test_precision_words() -> None:
 
 
 def test_physics_loss_without_a_printer_is_refused(tmp_path: Path) -> None:
-    from training_cases import prepare_tiny
-
     root = prepare_tiny(tmp_path, named_printer=False)
     data = PrinterDataModule(root, batch_size=8, stride=16)
     with pytest.raises(ConfigError, match="lambda_physics needs the printer"):

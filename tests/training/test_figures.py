@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+from trajerr.training.figures import ErrorFigures, mean_errors
+
+BURN_IN = 5
+
+
+def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for size in (4, 4, 1):
+        target = torch.randn(size, 20, 2, generator=generator) * torch.tensor([0.1, 0.2])
+        made.append((target + 0.03 * torch.randn(size, 20, 2, generator=generator), target))
+    return made
+
+
+def settled(index: int) -> np.ndarray:
+    return np.concatenate([pair[index][:, BURN_IN:].reshape(-1, 2).numpy() for pair in batches()])
+
+
+def test_figures_over_batches_are_scikit_learn_s_over_all() -> None:
+    figures = ErrorFigures()
+    for predicted, target in batches():
+        figures.update(predicted, target, BURN_IN)
+    scale = torch.tensor([0.1, 0.2])
+    found = {name: float(value) for name, value in figures.compute(scale).items()}
+    truth, guess = settled(1), settled(0)
+    mae = mean_absolute_error(truth, guess, multioutput="raw_values")
+    mse = mean_squared_error(truth, guess, multioutput="raw_values")
+    r2 = r2_score(truth, guess, multioutput="raw_values")
+    expected = {
+        "mae_x_mm": mae[0],
+        "mae_y_mm": mae[1],
+        "mae_mm": mae.mean(),
+        "rmse_x_mm": np.sqrt(mse[0]),
+        "rmse_y_mm": np.sqrt(mse[1]),
+        "rmse_mm": np.sqrt(mse.mean()),
+        "r2_x": r2[0],
+        "r2_y": r2[1],
+        "r2": r2.mean(),
+        "loss": mae[0] / 0.1 + mae[1] / 0.2,
+    }
+    early = found.pop("burn_in_mae_mm")
+    assert found == pytest.approx(expected, rel=1e-4)
+    pairs = [(p[:, :BURN_IN], t[:, :BURN_IN]) for p, t in batches()]
+    all_early = torch.cat([(p - t).abs().flatten() for p, t in pairs])
+    assert early == pytest.approx(float(all_early.mean()), rel=1e-5)
+
+
+def test_reset_forgets() -> None:
+    figures = ErrorFigures()
+    for predicted, target in batches():
+        figures.update(predicted + 1.0, target, BURN_IN)
+    figures.reset()
+    predicted, target = batches()[0]
+    figures.update(predicted, target, 0)
+    expected = float((predicted - target).abs().mean())
+    values = figures.compute(torch.ones(2))
+    assert float(values["mae_mm"]) == pytest.approx(expected, rel=1e-5)
+    assert "burn_in_mae_mm" not in values
+
+
+def test_mean_errors_leave_the_burn_in_out() -> None:
+    predicted, target = torch.zeros(2, 4, 2), torch.zeros(2, 4, 2)
+    predicted[:, 0], predicted[:, 1:, 0], predicted[:, 1:, 1] = 9.0, 1.0, -2.0
+    assert mean_errors(predicted, target, 1).tolist() == [1.0, 2.0]
