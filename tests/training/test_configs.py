@@ -51,6 +51,9 @@ def test_experiments_are_deltas_that_take_effect() -> None:
     assert reference["model"]["name"] == "large"
     assert reference["model"]["optimizer"]["lr"] == 1e-4
     assert reference["data"]["batch_size"] == 32
+    assert reference["data"]["sequence_length"] == 128
+    assert reference["data"]["samples_per_epoch"] is None
+    assert composed("experiment=smoke")["data"]["samples_per_epoch"] == 640
     assert reference["early_stopping"]["patience"] == 15
     assert reference["trainer"]["gradient_clip_val"] == 1.0
     assert reference["loss"]["lambda_physics"] == 0.1
