@@ -1,103 +1,172 @@
-"""How long a prediction takes, against least squares (`fir`) measured in the same run.
+"""How long a prediction takes in each deployed form, against plain eager mode in the same run.
 
-    python benchmarks/latency.py [CHECKPOINT …] [--bundle FOLDER] [--repeats 3]
+    python benchmarks/latency.py [MODEL|CHECKPOINT …] [--threads 1 2] [--seconds 1.0]
 
-Without checkpoints it times the networks of conf/model with random weights, which cost the
-same. With a bundle it also times ONNX Runtime. Prints medians of windows of 128 samples and of
-one more sample of a stream, and the ratio to `fir`.
+A model of conf/model is timed with random weights, which cost the same as trained ones. Timed
+are one window of 128 samples and one more sample of a stream, as the runtime serves them: the
+time of a call from Python, features given. `position` is a sample from its position on, with
+its features to be computed. All forms take turns in short rounds, so that a busy moment hits
+all alike; p50 and p99 are of all calls, "quiet" is the 5th percentile.
 """
 
 import argparse
-import statistics
-from collections.abc import Iterator
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.deploy.runtime import Predictor
+from trajerr.data.features import FEATURES
+from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
+from trajerr.deploy.graphs import write_onnx, write_quantized, write_step, write_torchscript
+from trajerr.deploy.runtime import StreamingPredictor
 from trajerr.entry import conf_dir
-from trajerr.evaluation.timing import BATCHES, measure_calls, measure_inference
 from trajerr.models.registry import build_network, count_parameters
 from trajerr.training.checkpoint import load_checkpoint
 
+MODELS = ("base", "small", "large", "lstm")
 SAMPLES = 128  # a window
 RATE_HZ = 200.0
+ROUND_S = 0.05  # of calls in a row to one form
+LEAST_CALLS = 20  # a form, however slow
 TRAINING_ONLY = ("optimizer", "schedule")
 
-
-def networks(checkpoints: list[str]) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Yield the checkpoints' networks, or an untrained one of each config, by name."""
-    if checkpoints:
-        for path in checkpoints:
-            loaded = load_checkpoint(path)
-            yield str(loaded.network_config["name"]), loaded.network
-        return
-    for path in sorted((conf_dir() / "model").glob("*.yaml")):
-        config = OmegaConf.to_container(OmegaConf.load(path))
-        config = {k: v for k, v in config.items() if k not in TRAINING_ONLY}
-        if "sample_rate_hz" in config:
-            config["sample_rate_hz"] = config["sample_rate_hz"] or RATE_HZ
-        yield path.stem, build_network(config).eval()
+Call = Callable[[], object]
 
 
-def onnx_figures(folder: str, window: np.ndarray) -> dict:
-    """Time a bundle's graph as timing.py times a network."""
-    rows = []
-    for threads in sorted({1, torch.get_num_threads()}):
-        predictor = Predictor.load(folder, threads=threads)
-        for batch in BATCHES:
-            windows = np.tile(window[None], (batch, 1, 1))
-            timed = measure_calls(lambda: predictor.predict(windows), threads, batch)  # noqa: B023
-            rows.append({"threads": threads, "batch": batch, "p50_ms": timed.p50_ms})
-    stream, samples = Predictor.load(folder).stream(), iter(np.tile(window, (50, 1)))
-    step = measure_calls(lambda: stream.update_features(next(samples)), 1, 1)
-    return {"windows": rows, "step_us_p50": 1000 * step.p50_ms}
+def network_of(name: str) -> torch.nn.Module:
+    """Return a trained network, or one of conf/model with random weights."""
+    if Path(name).is_file():
+        return load_checkpoint(Path(name)).network
+    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / "model" / f"{name}.yaml"))
+    config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
+    if "sample_rate_hz" in config:
+        config["sample_rate_hz"] = RATE_HZ
+    return build_network(config).eval()
 
 
-def line(figures: dict) -> list[float]:
-    """Return ms: windows in the table's order, then one sample of a stream."""
-    return [*(row["p50_ms"] for row in figures["windows"]), figures["step_us_p50"] / 1000]
+def write_all(network: torch.nn.Module, folder: Path) -> None:
+    """Write every form that is timed."""
+    write_torchscript(network, folder / TORCHSCRIPT)
+    write_onnx(network, folder / ONNX)
+    write_quantized(folder / ONNX, folder / ONNX_INT8)
+    if hasattr(network, "step"):
+        write_step(network, folder / ONNX_STEP)
+
+
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Open a graph as the runtime does."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def window_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str, Call]:
+    """Return what predicts one window, by form; eager mode first."""
+    window = np.random.default_rng(0).normal(size=(1, SAMPLES, len(FEATURES))).astype(np.float32)
+    tensor = torch.from_numpy(window)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated")
+        scripted = torch.jit.load(folder / TORCHSCRIPT)
+    sessions = {name: open_session(folder / name, threads) for name in (ONNX, ONNX_INT8)}
+    feed = {"input_features": window}
+    return {
+        "eager": lambda: network(tensor),
+        "torchscript": lambda: scripted(tensor),
+        "onnx": lambda: sessions[ONNX].run(None, feed),
+        "onnx int8": lambda: sessions[ONNX_INT8].run(None, feed),
+    }
+
+
+def step_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str, Call]:
+    """Return what predicts one more sample, by form; eager mode first."""
+    if not hasattr(network, "step"):
+        return {}
+    rows = np.random.default_rng(0).normal(size=(SAMPLES, len(FEATURES))).astype(np.float32)
+    forever = endless(rows)
+    state = [network.initial_state(1)]
+    given, positions = (
+        StreamingPredictor(open_session(folder / ONNX_STEP, threads), RATE_HZ) for _ in range(2)
+    )
+
+    def eager() -> None:
+        _, state[0] = network.step(state[0], torch.from_numpy(next(forever)[None]))
+
+    return {
+        "eager": eager,
+        "onnx": lambda: given.update_features(next(forever)),
+        "onnx, position": lambda: positions.update(next(forever)[:3]),
+    }
+
+
+def endless(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the rows again and again."""
+    while True:
+        yield from rows
+
+
+def measure(calls: dict[str, Call], seconds: float) -> dict[str, np.ndarray]:
+    """Return the times of single calls in µs, taken in turns."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():  # warm up
+        for _ in range(LEAST_CALLS):
+            call()
+    rounds = 0
+    while rounds * ROUND_S < seconds or min(map(len, times.values())) < LEAST_CALLS:
+        rounds += 1
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            while (start := time.perf_counter()) - begin < ROUND_S:
+                call()
+                times[name].append(time.perf_counter() - start)
+    return {name: 1e6 * np.array(taken) for name, taken in times.items()}
+
+
+def add_rows(table: Table, label: list[str], times: dict[str, np.ndarray]) -> None:
+    """Add a line for each form, with its ratio to eager mode."""
+    base = np.median(times["eager"])
+    for name, taken in times.items():
+        quiet, p50, p99 = np.percentile(taken, [5, 50, 99])
+        cells = [f"{p50:,.0f}", f"{p99:,.0f}", f"{quiet:,.0f}", f"{p50 / base:.2f}"]
+        table.add_row(*label, name, *cells)
+    table.add_section()
 
 
 def main() -> None:
-    """Time everything, interleaved, and print the table."""
+    """Time all forms of all models and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoints", nargs="*")
-    parser.add_argument("--bundle")
-    parser.add_argument("--repeats", type=int, default=3, help="runs; medians over them")
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each form, about")
     arguments = parser.parse_args()
-    window = torch.randn(SAMPLES, 15, generator=torch.Generator().manual_seed(0))
-    timed = dict(networks(arguments.checkpoints))
-    timed.setdefault("fir", build_network({"name": "fir", "taps": 40}).eval())
-    runs: dict[str, list[list[float]]] = {}
-    for _ in range(arguments.repeats):  # interleaved, so that a busy moment hits all alike
-        for name, network in timed.items():
-            runs.setdefault(name, []).append(line(measure_inference(network, window)))
-        if arguments.bundle:
-            figures = onnx_figures(arguments.bundle, window.numpy())
-            runs.setdefault("bundle (ONNX)", []).append(line(figures))
-    print_table(runs, {name: count_parameters(n) for name, n in timed.items()})
-
-
-def print_table(runs: dict[str, list[list[float]]], parameters: dict[str, int]) -> None:
-    """Print the median over runs of each figure, with its ratio to fir's."""
-    table = Table(box=None, title="Median ms (× fir)", title_justify="left")
-    table.add_column("", no_wrap=True)
-    table.add_column("parameters", justify="right")
-    for threads in sorted({1, torch.get_num_threads()}):
-        for batch in BATCHES:
-            table.add_column(f"{batch} × {SAMPLES}, {threads} thr", justify="right", no_wrap=True)
-    table.add_column("1 sample", justify="right", no_wrap=True)
-    medians = {
-        name: [statistics.median(c) for c in zip(*r, strict=True)] for name, r in runs.items()
-    }
-    for name, values in medians.items():
-        cells = [f"{v:.3f} ({v / f:.1f})" for v, f in zip(values, medians["fir"], strict=True)]
-        table.add_row(name, f"{parameters[name]:,}" if name in parameters else "", *cells)
-    Console(width=140).print(table)
+    table = Table(box=None, title="One call, µs", title_justify="left")
+    for column in ("model", "threads", "what", "form"):
+        table.add_column(column, no_wrap=True)
+    for column in ("p50", "p99", "quiet", "p50 / eager"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in arguments.models:
+        network = network_of(name)
+        label = f"{Path(name).name} ({count_parameters(network):,})"
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"exporting {label} …", file=sys.stderr)
+            write_all(network, Path(folder))
+            for threads in arguments.threads:
+                torch.set_num_threads(threads)
+                for what, make in (("window", window_calls), ("sample", step_calls)):
+                    calls = make(network, Path(folder), threads)
+                    with torch.inference_mode():
+                        times = measure(calls, arguments.seconds) if calls else {}
+                    if times:
+                        add_rows(table, [label, str(threads), what], times)
+    Console(width=110).print(table)
 
 
 if __name__ == "__main__":
