@@ -27,7 +27,7 @@ NETWORKS = {
         "num_layers": 1,
         "dropout": 0.0,
         "axes": "shared",
-        "cross_axis": False,
+        "kinematics": "cartesian",
         "ripple_periods_mm": [0.2],
         "context_length": 40,
     },

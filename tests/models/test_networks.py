@@ -148,6 +148,30 @@ def test_shared_axes_treat_x_and_y_alike_but_for_which_they_are() -> None:
     torch.testing.assert_close(network(swapped), network(features).flip(-1))
 
 
+@pytest.mark.parametrize("name", ["base", "large", "lstm", "hybrid"])
+def test_coupled_motors_feel_the_other_axis(name: str) -> None:
+    """On a CoreXY, y alone turns both motors; on a Cartesian printer with shared axes, one."""
+    shape = SMALL_LARGE if name == "large" else {}
+    features = random_features(1, 60)
+    moved = features.clone()
+    for column in (1, 4, 8, 12):  # y and its derivatives
+        moved[..., column] = random_features(1, 60, seed=5)[..., column]
+    coupled = build(name, kinematics="corexy", **shape)
+    assert (coupled(features) - coupled(moved))[..., 0].abs().max() > 1e-4
+    if coupled.inputs.streams == 2:
+        apart = build(name, kinematics="cartesian")
+        torch.testing.assert_close(apart(features)[..., 0], apart(moved)[..., 0])
+
+
+def test_ripple_phases_repeat_with_the_period_and_the_motors() -> None:
+    position = torch.tensor([[100.05, 50.0], [100.25, 50.0], [100.05, 50.1]])
+    phases = inputs.ripple_phases(position, torch.tensor([0.2]))
+    torch.testing.assert_close(phases[0], phases[1], rtol=0.0, atol=2e-3)
+    torch.testing.assert_close(phases[0, 0], torch.tensor([1.0, 0.0]), rtol=0.0, atol=2e-3)
+    motors = inputs.motor_positions(position)
+    torch.testing.assert_close(motors[0], torch.tensor([150.05, 50.05]))
+
+
 def test_unknown_names_and_arguments_are_named() -> None:
     with pytest.raises(ConfigError, match=r"resnet.*base"):
         build_network({"name": "resnet"})
@@ -159,3 +183,5 @@ def test_unknown_names_and_arguments_are_named() -> None:
         build_network(config)
     with pytest.raises(ConfigError, match=r"model\.axes.*both"):
         build_network({**network_config("base"), "axes": "both"})
+    with pytest.raises(ConfigError, match=r"model\.kinematics.*delta"):
+        build_network({**network_config("base"), "kinematics": "delta"})

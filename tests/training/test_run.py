@@ -118,7 +118,7 @@ def test_one_batch_is_overfitted(data: PrinterDataModule, name: str) -> None:
     config = train_config()
     if name == "lstm":
         sizes = {"hidden_size": 12, "num_layers": 1, "dropout": 0.0, "context_length": 16}
-        shared = {key: TINY_NETWORK[key] for key in ("axes", "cross_axis", "ripple_periods_mm")}
+        shared = {key: TINY_NETWORK[key] for key in ("axes", "kinematics", "ripple_periods_mm")}
         network = {"name": name, **sizes, **shared}
     else:
         network = {"name": name, **TINY_NETWORK, "dropout": 0.0, "decoder_size": 12}

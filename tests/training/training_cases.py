@@ -29,7 +29,7 @@ TINY_NETWORK = {
     "decoder_attention": False,
     "dropout": 0.1,
     "axes": "shared",
-    "cross_axis": False,
+    "kinematics": None,
     "ripple_periods_mm": [0.2],
     "context_length": 16,
 }

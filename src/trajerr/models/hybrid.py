@@ -20,7 +20,7 @@ class HybridNetwork(nn.Module):
     ----------
     hidden_size, num_layers, dropout
         Of the LSTM.
-    axes, cross_axis, ripple_periods_mm, context_length
+    axes, kinematics, ripple_periods_mm, context_length
         As for :class:`~trajerr.models.transformer.TransformerRecurrent`.
     sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
         As for :class:`~trajerr.models.physics.AxisEquation`.
@@ -35,7 +35,7 @@ class HybridNetwork(nn.Module):
         num_layers: int,
         dropout: float,
         axes: str,
-        cross_axis: bool,
+        kinematics: str | None,
         ripple_periods_mm: Sequence[float],
         context_length: int,
         sample_rate_hz: float,
@@ -47,7 +47,7 @@ class HybridNetwork(nn.Module):
         super().__init__()
         self.context_length = context_length
         self.scaling = Scaling()
-        self.inputs = make_inputs(axes, ripple_periods_mm, cross_axis)
+        self.inputs = make_inputs(axes, kinematics, ripple_periods_mm)
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * hidden_size
         self.equation = AxisEquation(

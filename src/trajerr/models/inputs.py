@@ -67,15 +67,18 @@ class JointInputs(nn.Module):
     ripple_periods_mm
         Travel per period of the motors' position ripple, mm. Its phase is a function of
         the commanded position that no smooth function of the normalised position can give.
+    coupled
+        Whether the motors move x + y and x - y, as on a CoreXY.
     """
 
     streams: Final[int]
-
+    coupled: Final[bool]
     periods: Tensor
 
-    def __init__(self, ripple_periods_mm: Sequence[float]) -> None:
+    def __init__(self, ripple_periods_mm: Sequence[float], coupled: bool) -> None:
         super().__init__()
         self.streams = 1
+        self.coupled = coupled
         self.size = N_FEATURES + 2 + 4 * len(ripple_periods_mm)
         self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
 
@@ -83,7 +86,8 @@ class JointInputs(nn.Module):
         """Return the inputs [B, T, size] of raw and normalised features [B, T, 15]."""
         position, velocity, _, _ = motion(features)
         where, how = torch.split(normalized, [3, 12], dim=-1)
-        phases = ripple_phases(position, self.periods).flatten(-2)
+        motors = motor_positions(position) if self.coupled else position
+        phases = ripple_phases(motors, self.periods).flatten(-2)
         return torch.cat([clip(where), bend(how), direction(velocity), phases], dim=-1)
 
 
@@ -91,26 +95,26 @@ class AxisInputs(nn.Module):
     """Each axis as a sequence of its own, so that one set of weights serves both.
 
     The axes of a Cartesian printer obey one equation with different parameters and do not
-    disturb each other; the last two inputs say which axis it is.
+    disturb each other; the last two inputs say which axis it is. Where motors are coupled,
+    each axis sees the other's motion and both motors' phases, too.
 
     Parameters
     ----------
-    ripple_periods_mm
+    ripple_periods_mm, coupled
         As for :class:`JointInputs`.
-    cross_axis
-        Whether a sequence also holds the motion of the other axis, as a CoreXY needs.
     """
 
     streams: Final[int]
-    cross_axis: Final[bool]
+    coupled: Final[bool]
     periods: Tensor
     identity: Tensor
 
-    def __init__(self, ripple_periods_mm: Sequence[float], cross_axis: bool = False) -> None:
+    def __init__(self, ripple_periods_mm: Sequence[float], coupled: bool) -> None:
         super().__init__()
         self.streams = 2
-        self.cross_axis = cross_axis
-        self.size = 7 + 2 * len(ripple_periods_mm) + (4 if cross_axis else 0)
+        self.coupled = coupled
+        phases = 2 * len(ripple_periods_mm)
+        self.size = 7 + phases + (4 + phases if coupled else 0)
         self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
         self.register_buffer("identity", torch.eye(2), persistent=False)
 
@@ -118,13 +122,15 @@ class AxisInputs(nn.Module):
         """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
         position, velocity, _, _ = motion(features)
         where, speed, acceleration, jerk = motion(normalized)
-        derivatives = bend(torch.stack([speed, acceleration, jerk], dim=-1))
-        moves = torch.cat([derivatives, direction(velocity).unsqueeze(-1)], dim=-1)  # [B, T, 2, 4]
+        moves = torch.stack(
+            [bend(speed), bend(acceleration), bend(jerk), direction(velocity)], dim=-1
+        )  # [B, T, 2, 4]
+        motors = motor_positions(position) if self.coupled else position
+        phases = ripple_phases(motors, self.periods)
         which = self.identity.expand(where.shape[0], where.shape[1], 2, 2)
-        phases = ripple_phases(position, self.periods)
         parts = [clip(where).unsqueeze(-1), moves, phases, which]
-        if self.cross_axis:
-            parts.append(moves.flip(-2))
+        if self.coupled:
+            parts += [moves.flip(-2), phases.flip(-2)]
         return torch.cat(parts, dim=-1).transpose(1, 2).flatten(0, 1)
 
 
@@ -138,19 +144,24 @@ def motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def make_inputs(
-    axes: str, ripple_periods_mm: Sequence[float], cross_axis: bool
+    axes: str, kinematics: str | None, ripple_periods_mm: Sequence[float]
 ) -> JointInputs | AxisInputs:
-    """Return the inputs for ``axes`` ``shared`` or ``joint``.
+    """Return the inputs for ``axes`` ``shared`` or ``joint`` on a ``cartesian`` or ``corexy``.
+
+    No kinematics is taken as ``cartesian``.
 
     Raises
     ------
     ConfigError
-        ``axes`` is neither.
+        A word is neither.
     """
+    if kinematics not in (None, "cartesian", "corexy"):
+        raise ConfigError(f"model.kinematics is {kinematics!r}, expected cartesian or corexy")
+    coupled = kinematics == "corexy"
     if axes == "shared":
-        return AxisInputs(ripple_periods_mm, cross_axis)
+        return AxisInputs(ripple_periods_mm, coupled)
     if axes == "joint":
-        return JointInputs(ripple_periods_mm)
+        return JointInputs(ripple_periods_mm, coupled)
     raise ConfigError(f"model.axes is {axes!r}, expected shared or joint")
 
 
@@ -172,6 +183,12 @@ def clip(normalized: Tensor, limit: float = POSITION_RANGE) -> Tensor:
 def direction(velocity: Tensor, scale: float = REVERSAL_SPEED) -> Tensor:
     """Return the sign of velocities in mm/s, smooth around rest."""
     return torch.tanh(velocity / scale)
+
+
+def motor_positions(position: Tensor) -> Tensor:
+    """Return x + y and x - y of positions [..., 2] mm: what the motors of a CoreXY move."""
+    x, y = position[..., 0], position[..., 1]
+    return torch.stack([x + y, x - y], dim=-1)
 
 
 def ripple_phases(position: Tensor, periods: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class LstmNetwork(nn.Module):
         Sizes of the LSTM.
     dropout
         Between its layers, in training only.
-    axes, cross_axis, ripple_periods_mm, context_length
+    axes, kinematics, ripple_periods_mm, context_length
         As for :class:`~trajerr.models.transformer.TransformerRecurrent`.
     """
 
@@ -32,14 +32,14 @@ class LstmNetwork(nn.Module):
         num_layers: int,
         dropout: float,
         axes: str,
-        cross_axis: bool,
+        kinematics: str | None,
         ripple_periods_mm: Sequence[float],
         context_length: int,
     ) -> None:
         super().__init__()
         self.context_length = context_length
         self.scaling = Scaling()
-        self.inputs = make_inputs(axes, ripple_periods_mm, cross_axis)
+        self.inputs = make_inputs(axes, kinematics, ripple_periods_mm)
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * hidden_size
         self.recurrence = Recurrence(self.inputs.size, hidden_size, num_layers, dropout)

@@ -38,8 +38,8 @@ class TransformerRecurrent(nn.Module):
         In encoder, decoder and head, in training only.
     axes
         ``shared``: one set of weights for each axis in turn; ``joint``: both axes at once.
-    cross_axis
-        For shared axes, whether each also sees the other's motion.
+    kinematics
+        ``cartesian`` or ``corexy``, where the motors move x + y and x - y.
     ripple_periods_mm
         Periods of the motors' ripple, mm; their phases become inputs.
     context_length
@@ -70,7 +70,7 @@ class TransformerRecurrent(nn.Module):
         decoder_attention: bool,
         dropout: float,
         axes: str,
-        cross_axis: bool,
+        kinematics: str | None,
         ripple_periods_mm: Sequence[float],
         context_length: int,
     ) -> None:
@@ -84,7 +84,7 @@ class TransformerRecurrent(nn.Module):
         self.d_model = d_model
         self.attention_context = attention_context
         self.scaling = Scaling()
-        self.inputs = make_inputs(axes, ripple_periods_mm, cross_axis)
+        self.inputs = make_inputs(axes, kinematics, ripple_periods_mm)
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * decoder_size
         self.embedding = nn.Sequential(nn.Linear(self.inputs.size, d_model), nn.LayerNorm(d_model))

@@ -15,7 +15,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from trajerr.data.datamodule import PrinterDataModule
@@ -39,7 +39,7 @@ from trajerr.training.checkpoint import (
     read_checkpoint,
 )
 from trajerr.training.progress import EpochReport
-from trajerr.training.search import find_batch_size, find_learning_rate
+from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
 
 Plain = Mapping[str, Any]
@@ -79,16 +79,22 @@ def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
     """
     model = config["model"]
     network = {key: value for key, value in model.items() if key not in NETWORK_KEYS_APART}
-    if network.get("sample_rate_hz", 0.0) is None:
-        network["sample_rate_hz"] = stats["sample_rate_hz"]
     stated = stats["params"].get("printer")
+    printer = config["loss"]["printer"] or (json.loads(stated) if stated else None)
+    of_the_data = {
+        "sample_rate_hz": stats["sample_rate_hz"],
+        "kinematics": printer["kinematics"] if printer else "cartesian",
+    }
+    for key, value in of_the_data.items():
+        if key in network and network[key] is None:
+            network[key] = value
     return TrajectoryTask(
         network=network,
         loss=config["loss"],
         optimizer=model["optimizer"],
         schedule=model["schedule"],
         stats=stats,
-        printer=config["loss"]["printer"] or (json.loads(stated) if stated else None),
+        printer=printer,
         config=config,
     )
 
@@ -117,7 +123,7 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
 
 def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -> Outcome:
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
-    console = Console(quiet=rank_zero_only.rank != 0)
+    console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     stats = data.stats.to_dict()
     task = make_task(config, stats)
     report = EpochReport(console)
@@ -126,7 +132,8 @@ def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -
     if isinstance(task.network, FirNetwork):
         _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
     else:
-        _fit(trainer, task, data, config, output)
+        _search(trainer, task, data, config, output, report)
+        _fit(trainer, task, data, config, report)
     outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
     if trainer.is_global_zero:
         _record(outcome, config, trainer, output)
@@ -188,20 +195,32 @@ def resolve_precision(precision: int | str, accelerator: str) -> str:
     return resolved
 
 
-def _fit(
+def _search(
     trainer: lightning.Trainer,
     task: TrajectoryTask,
     data: PrinterDataModule,
     config: Plain,
     output: Path,
+    report: EpochReport,
+) -> None:
+    """Find batch size and learning rate where asked to."""
+    if config["batch_size_find"]:
+        report.say(f"Batch size found: {find_batch_size(trainer, task, data)}")
+    if config["lr_find"]:
+        rate = find_learning_rate(trainer, task, data, output)
+        report.say(f"Learning rate found: {rate:.3g}, see {output / PLOT}")
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    data: PrinterDataModule,
+    config: Plain,
+    report: EpochReport,
 ) -> None:
     checkpoint = config["checkpoint"]
     if checkpoint is not None:
         check_resumable(Path(checkpoint), task, data.split_identity)
-    if config["batch_size_find"]:
-        find_batch_size(trainer, task, data)
-    if config["lr_find"]:
-        find_learning_rate(trainer, task, data, output)
     if config["trainer"]["compile"]:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
@@ -211,6 +230,9 @@ def _fit(
         raise KeyboardInterrupt from exit_
     finally:
         signal.signal(signal.SIGINT, on_interrupt)  # Lightning ignores it after the first
+    stopping = trainer.early_stopping_callback
+    if stopping is not None and stopping.stopped_epoch:
+        report.say(f"Stopped early: no better epoch within {stopping.patience}")
 
 
 @contextmanager
@@ -220,12 +242,14 @@ def _own_words() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in NOT_APPLYING:
-            warnings.filterwarnings("ignore", message=message)
-        yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            for message in NOT_APPLYING:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _fit_closed_form(
