@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.fft
 from correction_cases import Dialect, Writer, linear_printer, small_print
 
+from trajerr.deploy import inverse
 from trajerr.deploy.belief import Belief
 from trajerr.deploy.compensate import CorrectionSettings, apply_correction, correct_program
 from trajerr.deploy.emission import MARK
 from trajerr.deploy.error_models import NetworkModel, TwinModel
+from trajerr.deploy.inverse import Freedom, learning_step
 from trajerr.deploy.knots import EmissionSettings
 from trajerr.deploy.learning import LearningSettings
 from trajerr.dynamics.axis import frequency_response
@@ -19,9 +22,7 @@ from trajerr.gcode.program import FeatureType
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.planner import plan
 
-QUICK = CorrectionSettings(
-    layers=(1,), learning=LearningSettings(iterations=15, planned_iterations=6)
-)
+QUICK = CorrectionSettings(layers=(1,))
 
 
 class Perfect:
@@ -58,7 +59,7 @@ def test_the_plant_confirms_what_was_believed(corrected, printer):
     replay = Replay(program, {"inverse": parse_program(done.text, "c")}, printer, [1])
     before = replay.errors("uncorrected").wall_contour_rms_um
     after = replay.errors("inverse").wall_contour_rms_um
-    assert after < 0.15 * before
+    assert after < 0.2 * before
     assert after == pytest.approx(1e3 * done.belief_after_mm[0], abs=1.5)
     assert before == pytest.approx(1e3 * done.belief_before_mm[0], rel=0.05)
 
@@ -111,36 +112,75 @@ def test_the_largest_correction_and_the_bed_bound_what_is_written(printer):
     assert np.all(again.moves.end[:, :2].max(axis=0) <= np.array(printer.bed_mm[:2]) + 1e-9)
 
 
-def test_the_inverse_of_a_linear_printer_is_its_transfer_function(printer):
-    belief = Belief(TwinModel(printer), printer, cutoff=5.0)
-    rate, frequency = belief.rate, 9.0
+def test_unrestricted_the_step_is_the_inverse_transfer_function(printer, monkeypatch):
+    monkeypatch.setattr(inverse, "ROUNDS", 60)
+    monkeypatch.setattr(inverse, "DAMPING", 1e-5)
+    rate, frequency = 200.0, 9.0
     time = np.arange(0.0, 6.0, 1 / rate)
     window = np.exp(-(((time - 3.0) / 0.8) ** 2))
     error = (window * np.sin(2 * np.pi * frequency * time))[None, :, None] * np.ones((1, 1, 2))
-    change = belief.step(error)
+    free = Freedom(np.ones(len(time)), np.ones(len(time), bool), np.full(len(time), -1))
+    change = learning_step(error, [printer], np.ones(1), free, rate, 5.0)
     response = frequency_response(printer.x, np.array([frequency]))[0]
     expected = window * np.imag(np.exp(2j * np.pi * frequency * time) / response)
-    assert np.abs(change[:, 0] - expected).max() < 0.03
+    assert np.abs(change[:, 0] - expected).max() < 0.02
 
 
-def test_a_family_of_one_and_of_equals_agree(printer):
-    one = Belief(TwinModel(printer), printer)
+def test_restricted_it_is_the_least_squares_answer(printer, monkeypatch):
+    """Against a dense solve with a matrix of impulse responses."""
+    monkeypatch.setattr(inverse, "ROUNDS", 400)
+    monkeypatch.setattr(inverse, "DONE", 0.0)
+    rate, count = 200.0, 90
+    rng = np.random.default_rng(4)
+    weight = np.where(np.arange(count) < 30, 0.0, 1.0)
+    hold = np.where((np.arange(count) >= 50) & (np.arange(count) < 60), 0, -1)
+    free = Freedom(weight, np.arange(count) % 3 > 0, hold)
+    error = np.cumsum(rng.normal(size=(count, 2)), axis=0) * 0.01
+    got = learning_step(error[None], [printer], np.ones(1), free, rate, 3.0)
+    length = int(scipy.fft.next_fast_len(count + int(inverse.PADDING_S * rate), real=True))
+    grid = np.arange(length // 2 + 1) * rate / length
+    for axis, parameters in enumerate((printer.x, printer.y)):
+        response = frequency_response(parameters, grid)
+        fade = np.sqrt(1 / (1 + (grid / (3.0 * parameters.natural_freq_hz)) ** 8))
+        plant, smooth = (_circulant(values, length)[:count, :count] for values in (response, fade))
+        average = np.eye(count)
+        average[50:60, 50:60] = 0.1
+        act = np.diag(weight) @ average @ smooth
+        count_of = np.diag(np.where(free.seen, 1.0, inverse.UNSEEN**2))
+        effect = plant @ act
+        normal = effect.T @ count_of @ effect + inverse.DAMPING * np.eye(count)
+        wanted = act @ np.linalg.solve(normal, effect.T @ count_of @ error[:, axis])
+        np.testing.assert_allclose(got[:, axis], wanted, atol=1e-6)
+
+
+def _circulant(response, length):
+    impulse = np.fft.irfft(response, length)
+    return np.array([np.roll(impulse, shift) for shift in range(length)]).T
+
+
+def test_a_family_of_equals_is_the_modelled_printer(printer):
     three = Belief(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
     rng = np.random.default_rng(0)
     commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
-    alone, family = one.actual([commanded])[0], three.actual([commanded])[0]
-    np.testing.assert_allclose(family, np.repeat(alone, 3, axis=0), atol=1e-9)
-    np.testing.assert_allclose(
-        three.step(family - commanded[:, :2]), one.step(alone - commanded[:, :2]), atol=1e-9
-    )
+    family = three.actual([commanded])[0]
+    np.testing.assert_allclose(family[1:], np.repeat(family[:1], 2, axis=0), atol=1e-9)
+    np.testing.assert_allclose(family[0], three.modelled([commanded])[0])
+
+
+def test_a_softer_member_errs_more(printer):
+    belief = Belief(TwinModel(printer), printer, variants=((0.81, 0.5), (1.21, 0.5)))
+    time = np.arange(0.0, 2.0, 1 / 200)
+    commanded = np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])
+    modelled, soft, stiff = belief.actual([commanded])[0] - commanded[:, :2]
+    assert np.std(stiff[100:, 0]) < np.std(modelled[100:, 0]) < np.std(soft[100:, 0])
 
 
 def test_trajectories_of_different_length_are_predicted_as_alone(printer):
     belief = Belief(TwinModel(printer), printer)
     rng = np.random.default_rng(1)
     parts = [np.cumsum(rng.normal(size=(n, 3)), axis=0) * 0.05 for n in (150, 300, 90)]
-    for together, alone in zip(belief.actual(parts), parts, strict=True):
-        np.testing.assert_allclose(together, belief.actual([alone])[0], atol=1e-12)
+    for together, alone in zip(belief.modelled(parts), parts, strict=True):
+        np.testing.assert_allclose(together, belief.modelled([alone])[0], atol=1e-12)
 
 
 def test_a_network_is_asked_for_its_two_errors():

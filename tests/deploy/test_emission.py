@@ -42,7 +42,8 @@ def corrected(program, firmware="marlin", settings=None, layers=(1, 2), phase=0.
     joins = join(start, end, role)
     division = cut(nominal, joins, role, wobble(joins, phase), settings)
     division = rounded(division, program.moves)
-    driven = keep_time(assemble(nominal, division, machine, settings), machine)
+    slow = assemble(nominal, division, machine, settings)
+    driven, _ = keep_time(slow, machine, np.ones(len(division.pieces)))
     lines = write_lines(program, driven, division, machine)
     again = parse_program(replace_lines(program, lines), "corrected.gcode")
     return nominal, division, driven, lines, again

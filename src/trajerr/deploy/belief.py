@@ -71,8 +71,8 @@ class Belief:
         scaled = (self.printer.with_stiffness_scale(factor) for factor, _ in self.variants)
         return (self.printer, *scaled)
 
-    def actual(self, commanded: Sequence[Floats]) -> list[Floats]:
-        """Return where each member's nozzle will be for each of several trajectories.
+    def modelled(self, commanded: Sequence[Floats]) -> list[Floats]:
+        """Return where the modelled nozzle will be for each of several trajectories.
 
         Parameters
         ----------
@@ -82,21 +82,50 @@ class Belief:
         Returns
         -------
         list
-            (V, T, 2) mm each.
+            (T, 2) mm each.
         """
+        errors = self.model.errors(_padded_features(commanded, self.rate))
+        return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
+
+    def variation(self, commanded: Sequence[Floats]) -> list[Floats]:
+        """Return how the nozzles of the further members differ from the modelled one.
+
+        It changes little from one iteration to the next.
+
+        Returns
+        -------
+        list
+            (V − 1, T, 2) mm each.
+        """
+        if not self.variants:
+            return [np.zeros((0, len(c), 2)) for c in commanded]
         features = _padded_features(commanded, self.rate)
-        errors = [self.model.errors(features)]
-        if self.variants:
-            plain = [
-                TwinModel(member.without("quantisation"), self.rate, least_rate_hz=VARIANT_RATE_HZ)
-                for member in self.members
-            ]
-            modelled = plain[0].errors(features)
-            errors += [errors[0] + twin.errors(features) - modelled for twin in plain[1:]]
+        errors = [
+            TwinModel(
+                member.without("quantisation"), self.rate, least_rate_hz=VARIANT_RATE_HZ
+            ).errors(features)
+            for member in self.members
+        ]
         return [
-            c[:, :2] + np.stack([e[row, : len(c)] for e in errors])
+            np.stack([e[row, : len(c)] - errors[0][row, : len(c)] for e in errors[1:]])
             for row, c in enumerate(commanded)
         ]
+
+    def actual(self, commanded: Sequence[Floats]) -> list[Floats]:
+        """Return where every member's nozzle will be, the modelled one first.
+
+        Returns
+        -------
+        list
+            (V, T, 2) mm each.
+        """
+        return with_variation(self.modelled(commanded), self.variation(commanded))
+
+
+def with_variation(modelled: Sequence[Floats], variation: Sequence[Floats]) -> list[Floats]:
+    """Return (V, T, 2) positions of a family from the modelled ones and the differences."""
+    pairs = zip(modelled, variation, strict=True)
+    return [np.concatenate([xy[None], xy + change]) for xy, change in pairs]
 
 
 def _padded_features(commanded: Sequence[Floats], rate: float) -> Floats:

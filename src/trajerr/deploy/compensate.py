@@ -17,6 +17,7 @@ from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
+from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import Freedom
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
 from trajerr.deploy.knots import (
@@ -28,7 +29,7 @@ from trajerr.deploy.knots import (
     rounded,
     vertices,
 )
-from trajerr.deploy.learning import Episode, LearningSettings, Project, learn
+from trajerr.deploy.learning import Episode, Judge, LearningSettings, Project, learn
 from trajerr.deploy.polish import Polisher, bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
@@ -44,7 +45,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 METHODS = ("inverse", "subtract")
-FINAL_ROUNDS = 8  # of timing the pieces that are written
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def correct_program(
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)
-    driven = job.polisher(0).drive(division, None, FINAL_ROUNDS)
+    driven = job.driven(division)
     after = [values.reached for values in scores]
     text = _marked(program, write_lines(program, driven, division, printer.limits), settings)
     largest = job.largest(division)
@@ -223,13 +223,19 @@ class _Job:
             self.joins,
             self.restrict,
             self.printer.limits,
-            self.move_end,
-            self.walls.rms,
+            (self.move_start, self.move_end),
+            self.walls.at,
             replace(self.settings.learning, planned_iterations=iterations),
             self.settings.emission,
             self.settings.max_correction_mm,
             np.array(self.printer.bed_mm[:2]),
         )
+
+    def driven(self, division: Cut) -> Driven:
+        """Return the whole corrected program, each piece timed."""
+        limits = self.printer.limits
+        slow = assemble(self.nominal, division, limits, self.settings.emission)
+        return keep_time(slow, limits, np.ones(len(division.pieces)))[0]
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""
@@ -241,7 +247,7 @@ class _Job:
             time,
             self.restrict,
             self._episodes(time),
-            self.walls.rms,
+            self.walls.at,
             self._bound(time, nominal),
             self.settings.learning,
         )
@@ -254,10 +260,10 @@ class _Job:
         correction = np.zeros((len(time), 2))
         before = []
         for e in self._episodes(time):
-            actual = self.belief.actual([nominal[e.first : e.last]])[0][0]
+            actual = self.belief.modelled([nominal[e.first : e.last]])[0]
             core = slice(e.begin - e.first, e.end - e.first)
             correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
-            before.append(self.walls.rms(time[e.begin : e.end], actual[core]))
+            before.append(self.walls.at(time[e.begin : e.end])(actual[core]))
         correction *= self.joins.weight(time)[:, None]
         self._bound(time, nominal)(correction, slice(0, len(time)))
         offset = self.joins.offset(correction, time)
@@ -272,13 +278,8 @@ class _Job:
         """Return where a correction may act at (T,) times, between two of them."""
         move = self.nominal.move[self.nominal.segment_at(time)]
         inside = (time >= begin) & (time <= finish)
-        holds = []
-        for hold in self.joins.holds_between(float(time[0]), float(time[-1])):
-            first, last = np.searchsorted(time, [hold.start, hold.end])
-            if last > first:
-                holds.append((int(first), int(last)))
         weight = self.joins.weight(time) * inside
-        return Freedom(weight, self.role[move] == Role.CORRECTED, holds)
+        return Freedom(weight, self.role[move] == Role.CORRECTED, self.joins.hold_at(time))
 
     def _episodes(self, time: Floats) -> list[Episode]:
         rate, learning = self.belief.rate, self.settings.learning
@@ -308,17 +309,21 @@ class WallContour:
     corrected: Bools  # (M,) moves that count
     path: NominalPath
 
-    def rms(self, time: Floats, actual: Floats) -> float:
-        """Return the RMS distance in mm of (N, 2) actual positions at (N,) s of the plan."""
+    def at(self, time: Floats) -> Judge:
+        """Return what finds the RMS distance in mm of (N, 2) positions at (N,) s of the plan."""
         segment = self.nominal.segment_at(time)
         move = self.nominal.move[segment]
         counts = self.corrected[move]
         if not np.any(counts):
-            return 0.0
+            return lambda actual: 0.0
         xy = self.nominal.position_in(segment[counts], time[counts])[:, :2]
         progress = self.path.progress_at(self.nominal.program.moves, move[counts], xy)
-        distance = contour_offsets(actual[counts], self.path, progress)
-        return float(np.sqrt(np.mean(distance * distance)))
+
+        def rms(actual: Floats) -> float:
+            distance = contour_offsets(actual[counts], self.path, progress)
+            return float(np.sqrt(np.mean(distance * distance)))
+
+        return rms
 
 
 def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:

@@ -6,12 +6,13 @@ correcting each by its excess time, until the pieces keep the nominal plan's clo
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.deploy.knots import Cut, EmissionSettings
-from trajerr.gcode.program import LimitSettings, Program
+from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 
@@ -20,8 +21,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 ROUNDS = 8
-FASTEST = 3.0  # a piece is driven at most at this multiple of its mean speed
-SLOWEST = 1e-3  # mm/s, of pieces that stand nearly still
+FASTEST, SLOWEST = 3.0, 0.5  # multiples of its mean speed at which a piece may be driven
+NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Driven:
     piece: Ints  # (N,) the piece that each move is; -1 where the file's move stays
     nominal: Ints  # (N,) the nominal move that each is, or stands for
     asked: Floats  # (N,) s that a piece should take; NaN where the file's own limits hold
+    mean: Floats  # (N,) mm/s, mean speed of a piece; the file's feedrate elsewhere
+
+    def at(self, haste: Floats) -> Self:
+        """Return the program with each piece driven at a multiple of its mean speed; (K,)."""
+        timed = ~np.isnan(self.asked)
+        speed = self.mean.copy()
+        speed[timed] *= haste[self.piece[timed]]
+        moves = replace(self.program.moves, feedrate=speed)
+        return replace(self, program=replace(self.program, moves=moves))
 
     def planned(self, limits: MachineLimits) -> tuple[Plan, Floats]:
         """Return the plan and (N,) how long each move takes in it, s."""
@@ -39,6 +49,13 @@ class Driven:
         count = len(self.program.moves)
         taken = np.bincount(result.move, weights=result.duration, minlength=count)
         return result, taken.astype(np.float64)
+
+    def hastened(self, haste: Floats, taken: Floats) -> Floats:
+        """Return (K,) multiples of mean speed that make up for the time that pieces took, s."""
+        timed = ~np.isnan(self.asked)
+        better = haste.copy()
+        better[self.piece[timed]] *= taken[timed] / self.asked[timed]
+        return np.clip(better, SLOWEST, FASTEST)
 
 
 def raised(
@@ -74,7 +91,7 @@ def assemble(
     division: Cut,
     limits: MachineLimits,
     settings: EmissionSettings,
-    speeds: Floats | None = None,
+    chosen: Bools | None = None,
 ) -> Driven:
     """Put pieces in the place of the moves that they stand for, at their mean speeds.
 
@@ -88,29 +105,28 @@ def assemble(
         The machine's.
     settings
         Limits while pieces run.
-    speeds : (N,)
-        Feedrates to begin with, mm/s, of an earlier result with the same pieces.
+    chosen : (M,)
+        The nominal moves wanted, all by default; motion rests where others are left out.
     """
     moves, pieces = nominal.program.moves, division.pieces
     kept = np.flatnonzero(~division.replaced)
     owner = np.concatenate([kept, pieces.move])
     rank = np.argsort(owner, kind="stable")
-    owner = owner[rank]
+    left_out = np.zeros(len(moves), dtype=np.int64)
+    if chosen is not None:
+        rank = rank[chosen[owner[rank]]]
+        left_out = np.cumsum(~chosen)
     piece = np.concatenate([np.full(len(kept), -1), np.arange(len(pieces))])[rank]
+    owner = owner[rank]
     is_piece = piece >= 0
     rows = moves.select(owner)
-    end = rows.end.copy()
-    end[is_piece] = pieces.target[piece[is_piece]]
-    # What stands still in the plane does so wherever the move before it ended.
-    still = ~is_piece & np.all(rows.end[:, :2] == rows.start[:, :2], axis=1) & (rows.sweep == 0.0)
-    before = np.maximum.accumulate(np.where(still, 0, np.arange(len(owner))))
-    end[:, :2] = end[before, :2]
-    start = np.concatenate([rows.start[:1], end[:-1]])
+    resumes = np.concatenate([[True], np.diff(left_out[owner]) > 0])
+    start, end = _ends(rows, pieces.target[piece], is_piece, resumes)
     lifted = np.where(is_piece, pieces.stretch[piece] >= 0, division.stretch[owner] >= 0)
     lifted &= division.lifts
     asked = np.where(is_piece & lifted, (pieces.end - pieces.start)[piece], np.nan)
     length = np.linalg.norm(end[:, :3] - start[:, :3], axis=1)
-    speed = np.where(np.isnan(asked), rows.feedrate, np.maximum(length / asked, SLOWEST))
+    mean = np.where(np.isnan(asked), rows.feedrate, np.maximum(length / asked, NEARLY_STILL))
     table, index = _states(nominal.program, rows.settings, lifted, limits, settings)
     rows = replace(
         rows,
@@ -118,11 +134,24 @@ def assemble(
         end=end,
         center=np.where(is_piece[:, None], np.nan, rows.center),
         sweep=np.where(is_piece, 0.0, rows.sweep),
-        feedrate=speed if speeds is None else np.where(np.isnan(asked), speed, speeds),
+        feedrate=mean,
         settings=index,
+        stop=rows.stop | resumes,
     )
     program = replace(nominal.program, moves=rows, settings=table)
-    return Driven(program, piece, owner, asked)
+    return Driven(program, piece, owner, asked, mean)
+
+
+def _ends(rows: Moves, target: Floats, is_piece: Bools, resumes: Bools) -> tuple[Floats, Floats]:
+    """Return where rows start and end, (N, 4) mm, so that each begins where the last ended."""
+    end = np.where(is_piece[:, None], target, rows.end)
+    # What stands still in the plane does so wherever the move before it ended.
+    still = ~is_piece & ~resumes & (rows.sweep == 0.0)
+    still &= np.all(rows.end[:, :2] == rows.start[:, :2], axis=1)
+    before = np.maximum.accumulate(np.where(still, 0, np.arange(len(rows))))
+    end[:, :2] = end[before, :2]
+    start = np.concatenate([rows.start[:1], end[:-1]])
+    return np.where(resumes[:, None], rows.start, start), end
 
 
 def _states(
@@ -138,31 +167,32 @@ def _states(
     return own + extra, np.where(lifted, current + len(own), current).astype(np.int32)
 
 
-def keep_time(driven: Driven, limits: MachineLimits, rounds: int = ROUNDS) -> Driven:
+def keep_time(
+    driven: Driven, limits: MachineLimits, haste: Floats, rounds: int = ROUNDS
+) -> tuple[Driven, Floats]:
     """Adjust the pieces' feedrates until each takes the time asked, as far as limits allow.
 
     Parameters
     ----------
     driven
-        Pieces at their mean speeds.
+        The pieces.
     limits
         The machine's.
+    haste : (K,)
+        Multiples of their mean speeds to begin with.
     rounds
         How often to plan and adjust.
+
+    Returns
+    -------
+    tuple
+        The pieces at the best feedrates found, and their multiples of mean speed.
     """
-    timed = ~np.isnan(driven.asked)
-    rows = driven.program.moves
-    mean = np.maximum(np.linalg.norm(rows.end[:, :3] - rows.start[:, :3], axis=1), SLOWEST)
-    mean = np.divide(mean, driven.asked, where=timed, out=rows.feedrate.copy())
-    best, excess = driven, np.inf  # what began the last round was planned
+    best, least = haste, np.inf
     for _ in range(rounds):
-        _, taken = driven.planned(limits)
-        worst = float(np.sum(np.abs(taken - driven.asked)[timed])) if timed.any() else 0.0
-        if worst < excess:
-            best, excess = driven, worst
-        speed = driven.program.moves.feedrate.copy()
-        speed[timed] *= taken[timed] / driven.asked[timed]
-        speed = np.where(timed, np.clip(speed, 0.5 * mean, FASTEST * mean), speed)
-        moves = replace(driven.program.moves, feedrate=speed)
-        driven = replace(driven, program=replace(driven.program, moves=moves))
-    return best
+        _, taken = driven.at(haste).planned(limits)
+        excess = float(np.nansum(np.abs(taken - driven.asked)))
+        if excess < least:
+            best, least = haste, excess
+        haste = driven.hastened(haste, taken)
+    return driven.at(best), best

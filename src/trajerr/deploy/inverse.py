@@ -25,6 +25,7 @@ from trajerr.dynamics.printer import Printer
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 Complex = NDArray[np.complex128]
 
 DAMPING = 0.01  # ρ: what the command's own size counts
@@ -40,7 +41,7 @@ class Freedom:
 
     weight: Floats  # (T,) 0..1, how much of a change acts
     seen: Bools  # (T,) whether errors there count in full
-    holds: Sequence[tuple[int, int]]  # first and one past last sample of each hold
+    hold: Ints  # (T,) number of the hold that a sample lies in, from 0; -1 outside
 
     def project(self, change: Floats) -> Floats:
         """Return the part of a (T, 2) change that may act: weighted, constant in holds."""
@@ -51,9 +52,15 @@ class Freedom:
         return self._held(change * self.weight[:, None])
 
     def _held(self, change: Floats) -> Floats:
+        inside = np.flatnonzero(self.hold >= 0)
+        if not len(inside):
+            return change
         result = change.copy()
-        for first, last in self.holds:
-            result[first:last] = change[first:last].mean(axis=0)
+        label = self.hold[inside]
+        count = np.maximum(np.bincount(label), 1)
+        for axis in range(2):
+            mean = np.bincount(label, weights=change[inside, axis]) / count
+            result[inside, axis] = mean[label]
         return result
 
 

@@ -8,6 +8,7 @@ nozzle stands still in the plane, since retractions pass byte for byte.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -83,6 +84,14 @@ class Joins:
     ramp: Floats  # (K,) 0..1 at the corners
     holds: tuple[Hold, ...]
 
+    @cached_property
+    def _starts(self) -> Floats:
+        return np.array([hold.start for hold in self.holds])
+
+    @cached_property
+    def _ends(self) -> Floats:
+        return np.array([hold.end for hold in self.holds])
+
     def weight(self, time: Floats) -> Floats:
         """Return the weight at given times; (N,) 0..1, smooth where it begins and ends."""
         if not len(self.corner):
@@ -108,11 +117,14 @@ class Joins:
             ]
         )
 
-    def holds_between(self, begin: float, finish: float) -> tuple[Hold, ...]:
-        """Return the holds of which at least a part lies between two times, s."""
-        first = int(np.searchsorted([hold.end for hold in self.holds], begin))
-        last = int(np.searchsorted([hold.start for hold in self.holds], finish))
-        return self.holds[first:last]
+    def hold_at(self, time: Floats) -> Ints:
+        """Return (N,) the hold under way at given times, counted from the first; -1 outside."""
+        if not self.holds:
+            return np.full(len(time), -1, dtype=np.int64)
+        after = np.searchsorted(self._starts, time, side="right") - 1
+        inside = (after >= 0) & (time < self._ends[np.maximum(after, 0)])
+        first = after[inside].min(initial=len(self.holds))
+        return np.where(inside, after - first, -1)
 
     def settle(self, correction: Floats, time: Floats) -> None:
         """Make a correction constant in each hold and continuous around it, in place.
@@ -124,8 +136,7 @@ class Joins:
         time : (N,)
             s, increasing, uniform.
         """
-        starts = [hold.start for hold in self.holds]
-        first, last = np.searchsorted(starts, time[[0, -1]]) if len(time) else (0, 0)
+        first, last = np.searchsorted(self._starts, time[[0, -1]]) if len(time) else (0, 0)
         begin, finish = max(int(first) - 1, 0), int(last)
         for number in range(begin, finish):
             # What surrounds a hold reaches to its neighbours, which stay as they are.

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.deploy.belief import Belief
+from trajerr.deploy.belief import Belief, with_variation
 from trajerr.deploy.inverse import Freedom, learning_step
 from trajerr.errors import ConfigError
 
 Floats = NDArray[np.float64]
 Project = Callable[[Floats, slice], None]
-Score = Callable[[Floats, Floats], float]
+Judge = Callable[[Floats], float]
+Score = Callable[[Floats], Judge]
+REFRESH = 3  # iterations for which the differences within a family are taken as they are
 Restrict = Callable[[Floats, float, float], Freedom]
 
 
@@ -32,10 +34,10 @@ class LearningSettings:
         If a value is out of range; the message names the key.
     """
 
-    gain: float = 0.4  # γ, share of the inverse that one iteration takes
+    gain: float = 0.7  # γ, share of the inverse that one iteration takes
     cutoff: float = 1.6  # natural frequencies above which the inverse fades out
-    iterations: int = 25  # on the trajectory
-    planned_iterations: int = 10  # on the moves that will be written, planner in the loop
+    iterations: int = 12  # on the trajectory
+    planned_iterations: int = 6  # on the moves that will be written, planner in the loop
     patience: int = 6  # iterations without improvement after which a layer is done
     soft_weight: float = 0.25  # of a printer whose natural frequency is lower by `spread`
     stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
@@ -143,7 +145,7 @@ def learn(
     episodes
         The layers to correct, in order of time.
     score
-        Returns the figure to minimise from times and predicted actual positions there.
+        From times, returns what finds the figure to minimise in actual positions then.
     project
         Brings a part of the (N, 2) correction within its bounds, in place.
     settings
@@ -173,11 +175,15 @@ class _Batch:
         """Improve the correction of these layers in place, keep the best; return the scores."""
         scores = [Scores(self.belief.weights) for _ in self.episodes]
         kept = [correction[e.begin : e.end].copy() for e in self.episodes]
+        judges = [score(self.time[e.begin : e.end]) for e in self.episodes]
         for iteration in range(settings.iterations + 1):
-            actual = self._actual(correction)
+            commanded = self._commanded(correction)
+            if iteration % REFRESH == 0:
+                variation = self.belief.variation(commanded)
+            actual = with_variation(self.belief.modelled(commanded), variation)
             for row, e in enumerate(self.episodes):
                 core = actual[row][:, e.begin - e.first : e.end - e.first]
-                if scores[row].add([score(self.time[e.begin : e.end], xy) for xy in core]):
+                if scores[row].add([judges[row](xy) for xy in core]):
                     kept[row] = correction[e.begin : e.end].copy()
             stale = min(iteration - values.best for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
@@ -188,13 +194,13 @@ class _Batch:
             correction[e.begin : e.end] = values
         return scores
 
-    def _actual(self, correction: Floats) -> list[Floats]:
+    def _commanded(self, correction: Floats) -> list[Floats]:
         commanded = []
         for e in self.episodes:
             part = self.nominal[e.first : e.last].copy()
             part[:, :2] += correction[e.first : e.last]
             commanded.append(part)
-        return self.belief.actual(commanded)
+        return commanded
 
     def _improve(
         self, correction: Floats, actual: list[Floats], settings: LearningSettings

@@ -7,24 +7,27 @@ is predicted for that motion, and each knot moves against the error around it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.deploy.belief import Belief
+from trajerr.deploy.belief import Belief, with_variation
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
-from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
+from trajerr.deploy.learning import REFRESH, LearningSettings, Restrict, Score, Scores
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
+from trajerr.motion.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+FIRST_ROUNDS = 4  # of timing the pieces before the first iteration; then one in each
+MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,33 @@ class Clock:
         return np.interp(time, self.nominal, self.corrected)
 
 
+@dataclass
+class _Window:
+    """One layer while its knots move."""
+
+    begin: float  # s of the nominal plan
+    finish: float  # s
+    time: Floats = field(default_factory=lambda: np.zeros(1))  # (T,) s of the nominal plan
+    variation: Floats = field(default_factory=lambda: np.zeros((0, 1, 2)))  # (V − 1, T, 2) mm
+
+    def variation_at(self, time: Floats) -> Floats:
+        """Return the differences within a family at other times."""
+        columns = [_interpolated(time, self.time, values) for values in self.variation]
+        return np.stack(columns) if columns else np.zeros((0, len(time), 2))
+
+
+@dataclass
+class _Knots:
+    """The knots while they move, and what is known of them."""
+
+    time: Floats  # (K,) s
+    asked: Floats  # (K,) s, when a knot's position matters: after a hold if a wall follows
+    base: Floats  # (K, 2) mm, the nominal position
+    offset: Floats  # (K, 2) mm
+    best: Floats  # (K, 2) mm
+    haste: Floats  # (K,) multiple of the mean speed at which a piece is driven
+
+
 @dataclass(frozen=True)
 class Polisher:
     """What moving the knots needs to know beside the knots."""
@@ -52,30 +82,12 @@ class Polisher:
     joins: Joins
     restrict: Restrict
     limits: MachineLimits
-    move_end: Floats  # (M,) s, when each nominal move ends
+    move_times: tuple[Floats, Floats]  # (M,) s each, when nominal moves begin and end
     score: Score
     learning: LearningSettings
     emission: EmissionSettings
     bound: float  # mm, the largest correction
     bed: Floats  # (2,) mm, reach of x and y from 0
-
-    def drive(self, division: Cut, speeds: Floats | None, rounds: int) -> Driven:
-        """Return the corrected program's moves, each piece timed."""
-        driven = assemble(self.nominal, division, self.limits, self.emission, speeds)
-        return keep_time(driven, self.limits, rounds)
-
-    def clock(self, driven: Driven, division: Cut) -> tuple[Plan, Clock]:
-        """Return the plan of the corrected program, and how its time maps to the nominal."""
-        planned, taken = driven.planned(self.limits)
-        is_piece = driven.piece >= 0
-        ends = self.move_end[driven.nominal]
-        ends[is_piece] = division.pieces.end[driven.piece[is_piece]]
-        corrected = np.concatenate([[0.0], np.cumsum(taken)])
-        nominal = np.concatenate([[0.0], np.maximum.accumulate(ends)])
-        return planned, Clock(corrected, nominal)
-
-    def _base(self, division: Cut) -> Floats:
-        return self.nominal.position(division.pieces.end)[:, :2]
 
     def polish(
         self, division: Cut, spans: Sequence[tuple[float, float]]
@@ -89,77 +101,110 @@ class Polisher:
         spans
             When each layer to correct begins and ends, s of the nominal plan.
         """
-        knots = division.pieces.end
-        acts = self.joins.weight(knots)[:, None] > 0.0
-        base = self._base(division)
-        asked = self._asked_at(knots)
-        offset = division.pieces.target[:, :2] - base
-        best = offset.copy()
+        knots = self._knots(division)
+        acts = self.joins.weight(knots.time)[:, None] > 0.0
+        chosen = self._chosen(spans)
         scores = [Scores(self.belief.weights) for _ in spans]
-        speeds: Floats | None = None
+        windows = [_Window(*span) for span in spans]
         for iteration in range(self.learning.planned_iterations + 1):
-            driven = self.drive(_moved(division, base + offset), speeds, 4 if speeds is None else 2)
-            speeds = driven.program.moves.feedrate
-            planned, clock = self.clock(driven, division)
-            change = np.zeros_like(offset)
+            driven = assemble(
+                self.nominal,
+                _moved(division, knots.base + knots.offset),
+                self.limits,
+                self.emission,
+                chosen,
+            )
+            if iteration == 0:
+                _, knots.haste = keep_time(driven, self.limits, knots.haste, FIRST_ROUNDS)
+            planned, taken = driven.at(knots.haste).planned(self.limits)
+            clock = self._clock(driven, division, taken)
+            change = np.zeros_like(knots.offset)
             for first in range(0, len(spans), self.learning.batch):
-                rows = range(first, min(first + self.learning.batch, len(spans)))
-                self._learn(rows, spans, planned, clock, asked, scores, change)
-            for row, (begin, finish) in enumerate(spans):
-                if scores[row].best == iteration:
-                    inside = (knots > begin) & (knots <= finish)
-                    best[inside] = offset[inside]
-            if iteration < self.learning.planned_iterations:
-                offset = self._bounded(offset - self.learning.gain * change * acts, base)
-        return _moved(division, base + best), scores
+                rows = slice(first, first + self.learning.batch)
+                self._learn(windows[rows], scores[rows], planned, clock, knots, change, iteration)
+            for (begin, finish), values in zip(spans, scores, strict=True):
+                if values.best == iteration:
+                    inside = (knots.time > begin) & (knots.time <= finish)
+                    knots.best[inside] = knots.offset[inside]
+            moved = knots.offset - self.learning.gain * change * acts
+            knots.offset = bounded(moved, knots.base, self.bound, self.bed)
+            knots.haste = driven.hastened(knots.haste, taken)
+        return _moved(division, knots.base + knots.best), scores
+
+    def _knots(self, division: Cut) -> _Knots:
+        time = division.pieces.end
+        base = self.nominal.position(time)[:, :2]
+        offset = division.pieces.target[:, :2] - base
+        asked = time.copy()
+        for hold in self.joins.holds:
+            if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
+                first = np.searchsorted(time, hold.start - 1e-9)
+                last = np.searchsorted(time, hold.start + 1e-9)
+                asked[first:last] = hold.end
+        return _Knots(time, asked, base, offset, offset.copy(), np.ones(len(time)))
+
+    def _chosen(self, spans: Sequence[tuple[float, float]]) -> Bools:
+        """Return (M,) the moves around the given layers."""
+        start, end = self.move_times
+        chosen = np.zeros(len(start), dtype=np.bool_)
+        for begin, finish in spans:
+            first = np.searchsorted(end, begin - self.learning.lead_in_s - MARGIN)
+            last = np.searchsorted(start, finish + self.learning.lead_out_s + MARGIN)
+            chosen[first:last] = True
+        return chosen
+
+    def _clock(self, driven: Driven, division: Cut, taken: Floats) -> Clock:
+        """Return how the time of a corrected plan maps to the nominal one."""
+        is_piece = driven.piece >= 0
+        piece = driven.piece[is_piece]
+        spans = np.column_stack([times[driven.nominal] for times in self.move_times])
+        spans[is_piece] = np.column_stack([division.pieces.start, division.pieces.end])[piece]
+        done = np.cumsum(taken)
+        corrected = np.column_stack([done - taken, done])
+        return Clock(np.maximum.accumulate(corrected.ravel()), np.maximum.accumulate(spans.ravel()))
 
     def _learn(
         self,
-        rows: range,
-        spans: Sequence[tuple[float, float]],
+        windows: Sequence[_Window],
+        scores: Sequence[Scores],
         planned: Plan,
         clock: Clock,
-        asked: Floats,
-        scores: list[Scores],
+        knots: _Knots,
         change: Floats,
+        iteration: int,
     ) -> None:
         """Score some layers as planned, and find how their knots should move; in place."""
-        windows = []
-        for row in rows:
-            begin, finish = spans[row]
-            reach = np.array([begin - self.learning.lead_in_s, finish + self.learning.lead_out_s])
-            start, stop = clock.to_corrected(reach)
-            windows.append(sample(planned, self.belief.rate, float(start), float(stop)))
-        actual = self.belief.actual([w.position for w in windows])
-        for row, window, positions in zip(rows, windows, actual, strict=True):
-            begin, finish = spans[row]
-            time = clock.to_nominal(window.time)
-            core = (time >= begin) & (time < finish)
-            scores[row].add([self.score(time[core], xy[core]) for xy in positions])
+        sampled = [self._sampled(window, planned, clock) for window in windows]
+        commanded = [trajectory.position for trajectory in sampled]
+        modelled = self.belief.modelled(commanded)
+        times = [clock.to_nominal(trajectory.time) for trajectory in sampled]
+        if iteration % REFRESH == 0:
+            varied = self.belief.variation(commanded)
+            for window, time, values in zip(windows, times, varied, strict=True):
+                window.time, window.variation = time, values
+        variation = [w.variation_at(time) for w, time in zip(windows, times, strict=True)]
+        actual = with_variation(modelled, variation)
+        for i, window in enumerate(windows):
+            core = (times[i] >= window.begin) & (times[i] < window.finish)
+            judge = self.score(times[i][core])
+            scores[i].add([judge(xy[core]) for xy in actual[i]])
             step = learning_step(
-                positions - self.nominal.position(time)[:, :2],
+                actual[i] - self.nominal.position(times[i])[:, :2],
                 self.belief.members,
                 self.belief.weights,
-                self.restrict(time, begin, finish),
+                self.restrict(times[i], window.begin, window.finish),
                 self.belief.rate,
                 self.learning.cutoff,
             )
-            step = _smoothed(step)
-            inside = np.flatnonzero((asked > begin) & (asked <= finish))
-            at = clock.to_corrected(asked[inside])
-            for axis in range(2):
-                change[inside, axis] = np.interp(at, window.time, step[:, axis])
+            inside = np.flatnonzero((knots.asked > window.begin) & (knots.asked <= window.finish))
+            at = clock.to_corrected(knots.asked[inside])
+            change[inside] = _interpolated(at, sampled[i].time, _smoothed(step))
 
-    def _asked_at(self, knots: Floats) -> Floats:
-        """Return when each knot's position matters: after a hold, where a wall follows it."""
-        asked = knots.copy()
-        for hold in self.joins.holds:
-            if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
-                asked[np.abs(knots - hold.start) < 1e-9] = hold.end
-        return asked
-
-    def _bounded(self, offset: Floats, base: Floats) -> Floats:
-        return bounded(offset, base, self.bound, self.bed)
+    def _sampled(self, window: _Window, planned: Plan, clock: Clock) -> Trajectory:
+        learning = self.learning
+        reach = np.array([window.begin - learning.lead_in_s, window.finish + learning.lead_out_s])
+        start, stop = clock.to_corrected(reach)
+        return sample(planned, self.belief.rate, float(start), float(stop))
 
 
 def bounded(offset: Floats, base: Floats, most: float, bed: Floats) -> Floats:
@@ -193,3 +238,7 @@ def _smoothed(values: Floats) -> Floats:
     result = values.copy()
     result[1:-1] = 0.25 * values[:-2] + 0.5 * values[1:-1] + 0.25 * values[2:]
     return result
+
+
+def _interpolated(wanted: Floats, time: Floats, values: Floats) -> Floats:
+    return np.column_stack([np.interp(wanted, time, values[:, i]) for i in range(2)])
