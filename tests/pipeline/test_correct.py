@@ -1,0 +1,107 @@
+"""The correct command: files, report, and mistakes that end in one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from trajerr import correct as command
+from trajerr.gcode.reader import read_program
+
+PRINT = "\n".join(
+    [
+        "G90\nM83\nM204 P1000 T1000\nM205 X8 Y8",
+        ";LAYER_CHANGE\n;Z:0.2\nG1 Z0.2 F600\nG1 X40 Y40 F6000\n;TYPE:External perimeter",
+        "G1 X60 Y40 E.66 F3600\nG1 X60 Y60 E.66\nG1 X40 Y60 E.66\nG1 X40 Y40 E.66",
+        "G1 E-.8 F2100\nG1 X42 Y42 F6000\nG1 E.8 F2100\n;TYPE:Internal infill",
+        "G1 X58 Y58 E.84 F4800\nG1 X5 Y5 F6000\nM84\n",
+    ]
+)
+
+
+def correct(folder, *overrides):
+    line = [sys.executable, "-m", "trajerr.correct", *overrides]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("correct")
+    (folder / "part.gcode").write_text(PRINT)
+    result = correct(folder, "gcode=part.gcode", "method=twin", "printer=ender3_v2")
+    return folder, result
+
+
+def test_writes_the_file_the_report_and_figures(done):
+    folder, result = done
+    assert result.returncode == 0, result.stderr
+    assert "uncorrected" in result.stdout
+    assert (folder / "part.gcode").read_text() == PRINT
+    again = read_program(folder / "part_corrected.gcode")
+    before = read_program(folder / "part.gcode")
+    assert len(again.moves) > len(before.moves)
+    report = folder / "part_corrected_report"
+    names = {path.name for path in report.iterdir()}
+    figures = {"corner.png", "error_maps.png", "spectra.png", "comparison.png"}
+    assert names == {"correction.json", *figures}
+
+
+def test_the_report_holds_the_agreed_figures(done):
+    folder, _ = done
+    figures = json.loads((folder / "part_corrected_report" / "correction.json").read_text())
+    assert set(figures["cases"]) == {"nominal", "soft", "stiff"}
+    for case in figures["cases"].values():
+        assert set(case) == {"uncorrected", "zv", "mzv", "ei", "subtract", "twin"}
+        for errors in case.values():
+            assert {
+                "wall_contour_rms_um",
+                "wall_contour_p99_um",
+                "wall_tracking_rms_um",
+            } <= set(errors)
+    for key in ("print_time_s", "moves", "extrusion_mm"):
+        assert set(figures[key]) == {"before", "after"}
+    nominal = figures["cases"]["nominal"]
+    assert (
+        nominal["twin"]["wall_contour_rms_um"]
+        < 0.15 * nominal["uncorrected"]["wall_contour_rms_um"]
+    )
+    assert figures["seconds"] > 0.0
+    assert figures["config"]["gcode"] == "part.gcode"
+
+
+def test_a_corrected_file_is_refused(done):
+    folder, _ = done
+    result = correct(folder, "gcode=part_corrected.gcode", "method=twin", "printer=ender3_v2")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "corrected already" in result.stderr
+    assert not (folder / "part_corrected_corrected.gcode").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["gcode=absent.gcode", "method=twin", "printer=ender3_v2"], "absent.gcode"),
+        (["gcode=part.gcode", "bundle=nowhere"], "nowhere"),
+        (["gcode=part.gcode", "bundle=null"], "bundle"),
+        (["gcode=part.gcode", "method=magic", "bundle=null"], "method"),
+        (["gcode=part.gcode", "method=twin", "bundle=null"], "printer"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "layers=[999]"], "999"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "feature_types=sky"], "sky"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "rate_hz=-1"], "rate_hz"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "out=part.gcode"], "itself"),
+    ],
+)
+def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, overrides, says):
+    (tmp_path / "part.gcode").write_text(PRINT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["correct", *overrides])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert says in said
+    assert said.count("\n") == 1
+    assert (tmp_path / "part.gcode").read_text() == PRINT
