@@ -336,7 +336,7 @@ def test_numpy_and_onnxruntime_are_all_it_imports(
 
 
 @pytest.mark.slow
-def test_a_fresh_environment_with_numpy_and_onnxruntime_predicts(
+def test_a_fresh_environment_with_the_extra_runtime_predicts(
     exported, predictor, gcode, real_features, tmp_path, environment
 ):
     venv = tmp_path / "venv"
@@ -344,7 +344,7 @@ def test_a_fresh_environment_with_numpy_and_onnxruntime_predicts(
     install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet"]
     constraints = ["--disable-pip-version-check", "-c", SOURCES / "constraints.txt"]
     got = subprocess.run(
-        [*install, *constraints, "numpy", "onnxruntime"],
+        [*install, *constraints, f"{SOURCES}[runtime]"],
         capture_output=True,
         text=True,
         timeout=400,
@@ -359,7 +359,7 @@ def test_a_fresh_environment_with_numpy_and_onnxruntime_predicts(
         gcode,
         real_features,
         tmp_path,
-        {**environment, "PYTHONPATH": str(SOURCES / "src")},
+        environment,
     )
     assert_same_as_here(found, predictor, gcode, real_features)
     sizes = [f.stat().st_size for f in (venv / "lib").rglob("*") if f.is_file()]

@@ -6,6 +6,7 @@ Each writer returns what reads its file back and predicts with it.
 
 import copy
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ from torch import Tensor, nn
 from trajerr.data.features import FEATURES
 from trajerr.errors import BundleError
 
-EXAMPLE = (3, 96)  # batch and time that exporters see; neither is 1, which they would freeze
+EXAMPLE_BATCH = 3  # that exporters see; 1 they would freeze
+EXAMPLE_TIME = 96  # at least
 OPSET = 20
 
 Floats32 = NDArray[np.float32]
@@ -90,7 +92,7 @@ def write_pt2(network: nn.Module, path: Path) -> Predict:
     """Write a ``torch.export`` program with dynamic batch and time."""
     with _exporting(path):
         program = torch.export.export(
-            _frozen(_Named(network)), (_example(),), dynamic_shapes=_dynamic()
+            _frozen(_Named(network)), (_example(network),), dynamic_shapes=_dynamic()
         )
         torch.export.save(program, path)
         return _torch_predict(torch.export.load(path).module())
@@ -101,7 +103,7 @@ def write_onnx(network: nn.Module, path: Path) -> Predict:
     with _exporting(path):
         program = torch.onnx.export(
             _frozen(_Pair(network)),
-            (_example(),),
+            (_example(network),),
             dynamo=True,
             input_names=["input_features"],
             output_names=["error_x", "error_y"],
@@ -177,8 +179,14 @@ def _frozen(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module).eval().requires_grad_(False)
 
 
-def _example() -> Tensor:
-    return torch.zeros(*EXAMPLE, len(FEATURES))
+def _example(network: nn.Module) -> Tensor:
+    """Return features whose time is whole blocks of attention, three at least.
+
+    From any other length the exporters infer conditions that not every length fulfils.
+    """
+    block = int(getattr(network, "attention_context", 1))
+    time = block * max(3, math.ceil(EXAMPLE_TIME / block))
+    return torch.zeros(EXAMPLE_BATCH, time, len(FEATURES))
 
 
 def _dynamic() -> dict[str, dict[int, Any]]:
