@@ -164,7 +164,7 @@ def make_trainer(
         BestCheckpoint(folder, report.say),
         LastCheckpoint(folder),
     ]
-    logger = TensorBoardLogger(output, name="", version="tensorboard")
+    logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
     return lightning.Trainer(
         **settings,
         default_root_dir=output,
