@@ -260,3 +260,26 @@ def test_several_moves_on_one_line_are_refused():
     w.at[:2] = 30, 50
     with pytest.raises(GcodeError, match="one line"):
         corrected(w.program(), layers=(1,))
+
+
+def test_limits_that_the_file_sets_within_a_stretch_are_raised_again_and_restored():
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.move(z=0.2, feed=10)
+    for x in (30.0, 30.4, 30.8):  # so close that no travel between them rests
+        w.path([(x, 30), (x, 60)], 60.0, "Perimeter")
+        w.say("M201 X2500 Y2500")
+        w.say("M204 P900")
+    w.move(100, 100, feed=100.0)
+    program = w.program()
+    _, _, driven, _, again = corrected(program, layers=(1,))
+    asked, replanned = plan(driven.program, limits()), plan(again, limits())
+    assert replanned.print_time == pytest.approx(asked.print_time, abs=1e-4)
+    time = np.arange(0.0, asked.print_time, 1e-3)
+    gap = asked.position(time)[:, :3] - replanned.position(time)[:, :3]
+    assert np.abs(gap).max() < 2e-3
+    last = limits().overridden(again.settings[int(again.moves.settings[-1])])
+    assert last.print_acceleration_mm_s2 == 900.0
+    assert last.travel_acceleration_mm_s2 == 1500.0
+    assert last.max_acceleration_mm_s2[:2] == (2500.0, 2500.0)
+    assert last.jerk_mm_s[:2] == (8.0, 8.0)

@@ -21,10 +21,12 @@ Floats = NDArray[np.float64]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
-F_DIGITS, INCH_F_DIGITS = 1, 3
+F_DIGITS, INCH_F_DIGITS, OWN_F_DIGITS = 0, 2, 4
+LATE = 2e-4  # mm by which a piece may end off its place in time before its feedrate is written
 NOTHING = 1e-9  # mm of filament
 
 _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
+_SETS_LIMITS = re.compile(rb"^\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)\b", re.M | re.I)
 _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
 _REFUSED = (
     (re.compile(rb"^\s*M220\s*S\s*(?!100(?:\.0*)?\b)[\d.]", re.M), "a speed factor (M220)"),
@@ -121,6 +123,7 @@ def write_lines(
     for move in replaced.tolist():
         writer.lines[int(nominal.moves.line[move])] = []
     is_piece = (driven.piece >= 0).tolist()
+    timed = (~np.isnan(driven.asked)).tolist()
     lifted = (driven.program.moves.settings >= len(nominal.settings)).tolist()
     for position, row in enumerate(rows.tolist()):
         move = int(driven.nominal[row])
@@ -128,7 +131,7 @@ def write_lines(
         writer.follow(move, row)
         if is_piece[row]:
             writer.limit(move, lifted[row])
-            writer.piece(move, row)
+            writer.piece(move, row, timed[row])
         else:
             writer.stay(move, row)
         if last:
@@ -147,10 +150,9 @@ def _check_lines(program: Program, moves: NDArray[np.int64]) -> None:
         )
 
 
-def _feed(speed: float, unit: float) -> tuple[float, int]:
-    """Return a speed in mm/s as it is written, per minute, and its decimals."""
-    digits = F_DIGITS if unit == 1.0 else INCH_F_DIGITS
-    return round(speed * 60.0 / unit, digits), digits
+def _feed_digits(unit: float) -> int:
+    """Return how many decimals a feedrate is written with, in units of ``unit`` mm a minute."""
+    return F_DIGITS if unit == 1.0 else INCH_F_DIGITS
 
 
 @dataclass
@@ -163,9 +165,11 @@ class _Writer:
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
     _feed: float = np.nan  # units/min as written; NaN where unknown
-    _raised: LimitSettings | None = None
+    _lifted: bool = False  # whether any raised limit may be in force
+    _raised: LimitSettings | None = None  # the raised state in force; None: not all of it
     _line: int = -2
     _row: int = -2
+    _late: float = 0.0  # s by which rounded feedrates are behind
     _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
 
     def follow(self, move: int, row: int) -> None:
@@ -179,6 +183,9 @@ class _Writer:
             self._feed = np.nan
         elif line > self._line + 1:
             self._feed = np.nan
+            between = b"".join(self.nominal.line(i) for i in range(self._line + 1, line))
+            if _SETS_LIMITS.search(between):
+                self._raised = None
         if line != self._line:
             self.lines.setdefault(line, [])
         self._line, self._row = line, row
@@ -188,7 +195,7 @@ class _Writer:
         moves = self.nominal.moves
         if lifted:
             state = self.program.settings[len(self.nominal.settings) + int(moves.settings[move])]
-        elif self._raised is not None:
+        elif self._lifted:
             state = self.nominal.settings[int(moves.settings[move])]
         else:
             return
@@ -196,13 +203,14 @@ class _Writer:
             return
         unit = float(moves.unit[move])
         self._add(*limit_lines(self.limits.overridden(state), unit))
-        self._raised = state if lifted else None
+        self._lifted, self._raised = lifted, state if lifted else None
 
-    def piece(self, move: int, row: int) -> None:
+    def piece(self, move: int, row: int, timed: bool) -> None:
         """Write a straight piece of motion."""
         words = self._words(move, row, planar=True)
         if words:
-            self._add(b" ".join([b"G1", *words, *self._feed_word(move, row)]))
+            feed = self._timed_feed(move, row) if timed else self._own_feed(move, row)
+            self._add(b" ".join([b"G1", *words, *feed]))
 
     def stay(self, move: int, row: int) -> None:
         """Keep a line in which the nozzle stands still, without planar words."""
@@ -211,12 +219,12 @@ class _Writer:
         has_feed = _FEED_WORD.search(code) is not None
         if _PLANAR_WORD.search(code) and self.nominal.moves.kind[move] != 3:
             words = self._words(move, row, planar=False)
-            feed = self._feed_word(move, row)
+            feed = self._own_feed(move, row)
             if words or (feed and has_feed):
                 self._add(b" ".join([b"G1", *words, *feed]))
             return
         if not has_feed:
-            feed = self._feed_word(move, row)
+            feed = self._own_feed(move, row)
             if feed:
                 self._add(b"G1 " + feed[0])
         else:
@@ -235,20 +243,49 @@ class _Writer:
         code = self.nominal.line(int(moves.line[following])).split(b";")[0]
         if _FEED_WORD.search(code) or not moves.feedrate[following] > 0.0:
             return
-        wanted, digits = _feed(float(moves.feedrate[following]), float(moves.unit[following]))
+        wanted = round(
+            float(moves.feedrate[following] * 60.0 / moves.unit[following]), OWN_F_DIGITS
+        )
         if wanted != self._feed:
-            self._add(b"G1 F" + number(wanted, digits))
+            self._add(b"G1 F" + number(wanted, OWN_F_DIGITS))
 
     def _add(self, *lines: bytes) -> None:
         self.lines[self._line] += lines
 
-    def _feed_word(self, move: int, row: int) -> list[bytes]:
-        speed = float(self.program.moves.feedrate[row])
-        feed, digits = _feed(speed, float(self.nominal.moves.unit[move]))
-        if feed == self._feed:
+    def _own_feed(self, move: int, row: int) -> list[bytes]:
+        """Return the file's feedrate as a word, none where it is in force."""
+        unit = float(self.nominal.moves.unit[move])
+        feed = round(float(self.program.moves.feedrate[row]) * 60.0 / unit, OWN_F_DIGITS)
+        if feed == self._feed or not feed > 0.0:
             return []
         self._feed = feed
-        return [b"F" + number(feed, digits)]
+        return [b"F" + number(feed, OWN_F_DIGITS)]
+
+    def _timed_feed(self, move: int, row: int) -> list[bytes]:
+        """Return the feedrate as a word, none where the one in force will do.
+
+        Rounding goes up or down so that it makes up for what it did to the pieces before.
+        """
+        speed, unit = float(self.program.moves.feedrate[row]), float(self.nominal.moves.unit[move])
+        exact, digits = speed * 60.0 / unit, _feed_digits(unit)
+        step = 10.0**-digits
+        low = max(np.floor(exact / step) * step, step)
+        options = [round(low, digits), round(low + step, digits)]
+        late = {
+            feed: self._late + self._length(row) * 60.0 / unit * (1 / feed - 1 / exact)
+            for feed in (*options, self._feed)
+            if feed > 0.0
+        }
+        if self._feed > 0.0 and abs(late[self._feed]) * speed < LATE:
+            self._late = late[self._feed]
+            return []
+        self._feed = min(options, key=lambda feed: abs(late[feed]))
+        self._late = late[self._feed]
+        return [b"F" + number(self._feed, digits)]
+
+    def _length(self, row: int) -> float:
+        moves = self.program.moves
+        return float(np.linalg.norm(moves.end[row, :3] - moves.start[row, :3]))
 
     def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
         """Return the words that lead to a row's end, as far as it differs."""
