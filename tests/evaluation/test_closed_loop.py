@@ -68,6 +68,7 @@ def test_a_shifted_file_is_off_by_the_shift(printer):
 
 
 def test_tracking_of_the_uncorrected_is_actual_minus_commanded(printer):
+    from trajerr.data.collection import lead_in
     from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
     from trajerr.motion.planner import plan
     from trajerr.motion.sampling import sample
@@ -77,7 +78,7 @@ def test_tracking_of_the_uncorrected_is_actual_minus_commanded(printer):
     motion = replay.walls("uncorrected", 1)
     planned = plan(nominal, printer.limits)
     start, stop = planned.layer_span(1)
-    commanded = sample(planned, SIMULATION_RATE_HZ, max(0.0, start - 1.0), stop)
+    commanded = sample(planned, SIMULATION_RATE_HZ, lead_in(planned, start), stop)
     actual = simulate(printer, commanded, seed=1).xy
     wall = nominal.moves.is_wall[commanded.move]
     np.testing.assert_allclose(motion.actual, actual[wall])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trajerr import __version__
 from trajerr.data.atomic import write_atomically
+from trajerr.data.collection import lead_in
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
@@ -282,13 +283,13 @@ class _Job:
         return Freedom(weight, self.role[move] == Role.CORRECTED, self.joins.hold_at(time))
 
     def _episodes(self, time: Floats) -> list[Episode]:
-        rate, learning = self.belief.rate, self.settings.learning
-        lead, tail = int(learning.lead_in_s * rate), int(learning.lead_out_s * rate)
+        tail = int(self.settings.learning.lead_out_s * self.belief.rate)
         episodes = []
         for span in self.spans:
             begin, end = np.searchsorted(time, span)
             last = min(len(time), int(end) + tail)
-            episodes.append(Episode(max(0, int(begin) - lead), int(begin), int(end), last))
+            first = int(np.searchsorted(time, lead_in(self.nominal, span[0])))
+            episodes.append(Episode(min(first, int(begin)), int(begin), int(end), last))
         return episodes
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:

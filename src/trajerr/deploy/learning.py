@@ -42,7 +42,6 @@ class LearningSettings:
     soft_weight: float = 0.25  # of a printer whose natural frequency is lower by `spread`
     stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
     spread: float = 0.1  # relative change of natural frequency
-    lead_in_s: float = 1.0  # motion before a layer that lets the model's memory settle
     lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
     batch: int = 8  # layers predicted at a time
 
@@ -52,7 +51,7 @@ class LearningSettings:
         for key in ("iterations", "patience", "batch"):
             _check(key, getattr(self, key), getattr(self, key) >= 1, "1 or more")
         _check("spread", self.spread, 0.0 < self.spread < 0.5, "above 0, below 0.5")
-        keys = ("planned_iterations", "lead_in_s", "lead_out_s", "soft_weight", "stiff_weight")
+        keys = ("planned_iterations", "lead_out_s", "soft_weight", "stiff_weight")
         for key in keys:
             _check(key, getattr(self, key), getattr(self, key) >= 0.0, "0 or more")
 

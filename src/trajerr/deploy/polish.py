@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.data.collection import lead_in
 from trajerr.deploy.belief import Belief, with_variation
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import learning_step
@@ -50,7 +51,8 @@ class Clock:
 class _Window:
     """One layer while its knots move."""
 
-    begin: float  # s of the nominal plan
+    lead_in: float  # s of the nominal plan, from which its motion is sampled
+    begin: float  # s
     finish: float  # s
     time: Floats = field(default_factory=lambda: np.zeros(1))  # (T,) s of the nominal plan
     variation: Floats = field(default_factory=lambda: np.zeros((0, 1, 2)))  # (V − 1, T, 2) mm
@@ -103,9 +105,9 @@ class Polisher:
         """
         knots = self._knots(division)
         acts = self.joins.weight(knots.time)[:, None] > 0.0
-        chosen = self._chosen(spans)
+        windows = [_Window(lead_in(self.nominal, span[0]), *span) for span in spans]
+        chosen = self._chosen(windows)
         scores = [Scores(self.belief.weights) for _ in spans]
-        windows = [_Window(*span) for span in spans]
         for iteration in range(self.learning.planned_iterations + 1):
             driven = assemble(
                 self.nominal,
@@ -143,13 +145,13 @@ class Polisher:
                 asked[first:last] = hold.end
         return _Knots(time, asked, base, offset, offset.copy(), np.ones(len(time)))
 
-    def _chosen(self, spans: Sequence[tuple[float, float]]) -> Bools:
+    def _chosen(self, windows: Sequence[_Window]) -> Bools:
         """Return (M,) the moves around the given layers."""
         start, end = self.move_times
         chosen = np.zeros(len(start), dtype=np.bool_)
-        for begin, finish in spans:
-            first = np.searchsorted(end, begin - self.learning.lead_in_s - MARGIN)
-            last = np.searchsorted(start, finish + self.learning.lead_out_s + MARGIN)
+        for window in windows:
+            first = np.searchsorted(end, window.lead_in - MARGIN)
+            last = np.searchsorted(start, window.finish + self.learning.lead_out_s + MARGIN)
             chosen[first:last] = True
         return chosen
 
@@ -202,7 +204,7 @@ class Polisher:
 
     def _sampled(self, window: _Window, planned: Plan, clock: Clock) -> Trajectory:
         learning = self.learning
-        reach = np.array([window.begin - learning.lead_in_s, window.finish + learning.lead_out_s])
+        reach = np.array([window.lead_in, window.finish + learning.lead_out_s])
         start, stop = clock.to_corrected(reach)
         return sample(planned, self.belief.rate, float(start), float(stop))
 

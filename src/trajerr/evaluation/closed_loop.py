@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.data.collection import lead_in
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.shapers import shape_trajectory
@@ -30,7 +31,6 @@ Bools = NDArray[np.bool_]
 STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural frequency
 SHAPERS = ("zv", "mzv", "ei")
 UNCORRECTED = "uncorrected"
-LEAD_IN_S = 1.0  # motion before a layer, so that it begins as it does in the print
 UM = 1000.0
 
 
@@ -123,7 +123,7 @@ class Replay:
         """
         planned = self.plans[UNCORRECTED if method in SHAPERS else method]
         start, stop = planned.layer_span(layer)
-        commanded = sample(planned, SIMULATION_RATE_HZ, max(0.0, start - LEAD_IN_S), stop)
+        commanded = sample(planned, SIMULATION_RATE_HZ, lead_in(planned, start), stop)
         driven = commanded
         if method in SHAPERS:
             driven = shape_trajectory(commanded, self.printer, method)
