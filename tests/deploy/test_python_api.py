@@ -8,12 +8,12 @@ from trajerr.deploy.eager import TrajectoryErrorModel
 from trajerr.deploy.runtime import Predictor
 from trajerr.errors import DataError
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "python.md"
+PROJECT = Path(__file__).resolve().parents[2]
 
 
-def small_print() -> str:
+def small_print(layers: int) -> str:
     lines = ["G21", "G90", "M83", "M204 P1000 T1500", "M205 X8 Y8"]
-    for layer in (1, 2):
+    for layer in range(1, layers + 1):
         lines += [";LAYER_CHANGE", f";Z:{0.2 * layer:.1f}", ";HEIGHT:0.2", f"G1 Z{0.2 * layer:.1f}"]
         lines += ["G1 X60 Y60 F6000", ";TYPE:External perimeter"]
         corners = ((80, 60), (80, 75), (60, 75), (60, 60)) * 3
@@ -25,19 +25,31 @@ def small_print() -> str:
 def workplace(base, exported, tmp_path, monkeypatch) -> Path:
     shutil.copy(base.path, tmp_path / "best.ckpt")
     shutil.copytree(exported.folder, tmp_path / "bundle")
-    (tmp_path / "part.gcode").write_text(small_print())
+    (tmp_path / "part.gcode").write_text(small_print(2))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_documented_snippets_run(workplace, capsys):
-    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(), flags=re.S)
-    assert len(blocks) == 2
+def run_snippets(document: str) -> int:
+    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / document).read_text(), flags=re.S)
     for block in blocks:
-        exec(compile(block, DOCS.name, "exec"), {})  # noqa: S102 - our own document
+        exec(compile(block, document, "exec"), {})  # noqa: S102 - our own document
+    return len(blocks)
+
+
+def test_the_documented_snippets_run(workplace, capsys):
+    assert run_snippets("docs/python.md") == 2
     said = capsys.readouterr().out
     assert len(re.findall(r"up to \d+ µm in x", said)) == 3
     assert "less contour error" in said
+
+
+def test_the_snippet_of_the_readme_runs(workplace, capsys):
+    (workplace / "part.gcode").write_text(small_print(10))
+    assert run_snippets("README.md") == 1
+    layer, *errors = capsys.readouterr().out.split()
+    assert layer == "10"
+    assert all(0.0 < float(error) < 10.0 for error in errors)
 
 
 def test_a_checkpoint_predicts_as_its_bundle_does(workplace, real_features):
