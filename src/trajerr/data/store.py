@@ -154,8 +154,10 @@ def load_tensors(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a .pt file of tensors: {reason}") from error
+        # torch's own words would advise to load the file unsafely
+        raise DataError(
+            f"{path}: not a .pt file of tensors: damaged, or holding more than tensors and plain values"
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a dict of tensors")
     return content

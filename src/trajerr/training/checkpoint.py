@@ -119,8 +119,10 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a checkpoint: {reason}") from error
+        # torch's own words would advise to load the file unsafely
+        raise DataError(
+            f"{path}: not a checkpoint: damaged, or holding more than tensors and plain values"
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
     return content
