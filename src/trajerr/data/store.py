@@ -156,7 +156,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         # torch's own words would advise to load the file unsafely
         raise DataError(
-            f"{path}: not a .pt file of tensors: damaged, or holding more than tensors and plain values"
+            f"{path}: not a .pt file of tensors: damaged, or holding more than plain values"
         ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a dict of tensors")
