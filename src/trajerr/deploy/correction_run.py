@@ -1,7 +1,5 @@
-"""A whole correction as the command runs it: model, corrected file, proof, pictures, table."""
+"""A whole correction as the command runs it: model, refinement, corrected file, proof."""
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +7,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from trajerr import __version__
-from trajerr.data.atomic import write_atomically
 from trajerr.data.sources import LayerSpec, select_layers
 from trajerr.deploy.belief import ErrorModel
 from trajerr.deploy.compensate import (
@@ -21,19 +16,31 @@ from trajerr.deploy.compensate import (
     apply_correction,
     correct_program,
 )
+from trajerr.deploy.correction_report import comparison_table, refinement_table, write_report
 from trajerr.deploy.error_models import NetworkModel, TwinModel
+from trajerr.deploy.refine import RefineSettings, Round, TorchModel, refine, save_refined
 from trajerr.deploy.runtime import Predictor
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
-from trajerr.evaluation import correction_plots
-from trajerr.evaluation.closed_loop import SHAPERS, UNCORRECTED, Replay
-from trajerr.evaluation.style import save_figure
+from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.planner import plan
+from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
 METHODS = ("inverse", "subtract", "twin")
+REFINED = "refined.ckpt"
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Whether and from what a network is refined before it corrects."""
+
+    rounds: int  # 0: not at all
+    checkpoint: str | None  # None: the newest finished training
+    outputs: str  # where that is looked for
+    data_root: str | None  # the prepared folder that it was trained on
+    settings: RefineSettings
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class CorrectionRun:
     force: bool
     sample_rate_hz: float  # of the twin, where no bundle says
     threads: int
+    refinement: Refinement
     settings: CorrectionSettings
 
     def __post_init__(self) -> None:
@@ -67,6 +75,8 @@ class CorrectionRun:
                 raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")
         if self.report_layers < 1:
             raise ConfigError(f"report_layers: got {self.report_layers}, expected 1 or more")
+        if self.refinement.rounds > 0 and self.method != "inverse":
+            raise ConfigError(f"refine.rounds: got method {self.method}, expected inverse")
 
     @property
     def target(self) -> Path:
@@ -94,23 +104,22 @@ class CorrectionRun:
         console
             Where the table goes.
         """
-        predictor = self._predictor()
-        printer = self._printer(printer, predictor)
-        models = self._models(predictor, printer)
         program = read_program(Path(self.gcode))
-        available = plan(program, printer.limits).layers
-        layers = select_layers(self.layers, available, program.name)
-        settings = replace(
-            self.settings,
-            method="subtract" if self.method == "subtract" else "inverse",
-            layers=layers,
-            feature_types=_features(self.feature_types),
-        )
-        with console.status(f"Correcting {len(layers)} layers of {program.name}"):
+        models, printer = self._models(printer)
+        settings = self._settings(program, printer)
+        rounds: list[Round] = []
+        if self.refinement.rounds > 0:
+            network, rounds = self._refined(program, printer, settings, console)
+            models |= {"inverse": network, "subtract": network}
+        with console.status(f"Correcting {program.name}"):
             done = apply_correction(
-                Path(self.gcode), self.target, models[self.method], printer, settings,
+                Path(self.gcode),
+                self.target,
+                models[self.method],
+                printer,
+                settings,
                 force=self.force,
-            )  # fmt: skip
+            )
         if done.text is None:
             console.print(
                 f"Nothing written: the correction is believed to bring "
@@ -121,87 +130,90 @@ class CorrectionRun:
         console.print(f"✓ {self.target}  ({done.seconds / len(done.layers):.2f} s a layer)")
         if self.report:
             with console.status("Replaying through planner and simulated printer"):
-                self._report(program, done, settings, models, printer, config, console)
+                replay = self._replay(program, done, settings, models, printer)
+                figures = write_report(
+                    self.report_folder, replay, self.method, done, rounds, config
+                )
+            console.print(comparison_table(figures, self.method))
+            console.print(f"✓ {self.report_folder}")
         return done
 
-    def _predictor(self) -> Predictor | None:
-        if self.method == "twin" and (self.bundle is None or not Path(self.bundle).exists()):
-            return None
+    def _settings(self, program: Program, printer: Printer) -> CorrectionSettings:
+        available = plan(program, printer.limits).layers
+        return replace(
+            self.settings,
+            method="subtract" if self.method == "subtract" else "inverse",
+            layers=select_layers(self.layers, available, program.name),
+            feature_types=_features(self.feature_types),
+        )
+
+    def _models(self, printer: Printer | None) -> tuple[dict[str, ErrorModel], Printer]:
+        """Return the error models by method, and the true printer."""
+        absent = self.bundle is None or not Path(self.bundle).exists()
+        if absent and (self.method == "twin" or self.refinement.rounds > 0):
+            if printer is None:
+                message = "printer: got null and no bundle, expected e.g. printer=ender3_v2"
+                raise ConfigError(message)
+            twin = TwinModel(printer, self.sample_rate_hz)
+            return {"twin": twin, "subtract": twin}, printer
         if self.bundle is None:
             raise ConfigError("bundle: got null, expected the folder of an exported bundle")
-        return Predictor.load(self.bundle, threads=self.threads)
-
-    def _printer(self, printer: Printer | None, predictor: Predictor | None) -> Printer:
-        if printer is not None:
-            return printer
-        if predictor is None:
-            raise ConfigError("printer: got null and no bundle, expected e.g. printer=ender3_v2")
-        return Printer.from_dict(predictor.bundle.manifest["printer"])
-
-    def _models(self, predictor: Predictor | None, printer: Printer) -> dict[str, ErrorModel]:
-        if predictor is None:
-            twin = TwinModel(printer, self.sample_rate_hz)
-            return {"twin": twin, "subtract": twin}
+        predictor = Predictor.load(self.bundle, threads=self.threads)
+        true = printer or Printer.from_dict(predictor.bundle.manifest["printer"])
         network = NetworkModel(predictor)
-        twin = TwinModel(printer, predictor.sample_rate_hz)
-        return {"inverse": network, "subtract": network, "twin": twin}
+        twin = TwinModel(true, predictor.sample_rate_hz)
+        return {"inverse": network, "subtract": network, "twin": twin}, true
 
-    def _report(
+    def _refined(
+        self,
+        program: Program,
+        printer: Printer,
+        settings: CorrectionSettings,
+        console: Console,
+    ) -> tuple[ErrorModel, list[Round]]:
+        """Refine the checkpoint's network; keep it beside the report."""
+        wanted = self.refinement
+        loaded = load_checkpoint(wanted.checkpoint or find_best_checkpoint(wanted.outputs))
+        root = Path(wanted.data_root) if wanted.data_root else None
+        with console.status("Refining on own corrections") as status:
+            network, rounds = refine(
+                program,
+                loaded,
+                printer,
+                settings,
+                replace(wanted.settings, rounds=wanted.rounds),
+                root,
+                lambda r: status.update(
+                    f"Round {r.number}: believed {r.believed_um:.1f}, "
+                    f"simulated {r.simulated_um:.1f} µm"
+                ),
+            )
+        path = self.report_folder / REFINED
+        save_refined(path, loaded, network)
+        console.print(refinement_table(rounds))
+        console.print(f"✓ {path}: export it for a bundle that corrects like this")
+        return TorchModel(network, loaded.sample_rate_hz), rounds
+
+    def _replay(
         self,
         program: Program,
         done: Correction,
         settings: CorrectionSettings,
         models: Mapping[str, ErrorModel],
         printer: Printer,
-        config: Mapping[str, Any],
-        console: Console,
-    ) -> None:
-        began = time.perf_counter()
+    ) -> Replay:
+        """Return the corrected file beside others, on some of the corrected layers."""
         picked = np.linspace(0, len(done.layers) - 1, min(self.report_layers, len(done.layers)))
         layers = [done.layers[i] for i in np.unique(picked.round().astype(int))]
         candidates = {}
         for method in self.compare:
             if method != self.method and method in models:
                 kind = "subtract" if method == "subtract" else "inverse"
-                other = correct_program(
-                    program,
-                    models[method],
-                    printer,
-                    replace(settings, method=kind, layers=layers, least_improvement=-np.inf),
-                )
+                chosen = replace(settings, method=kind, layers=layers, least_improvement=-np.inf)
+                other = correct_program(program, models[method], printer, chosen)
                 candidates[method] = parse_program(other.text or b"", method)
         candidates[self.method] = parse_program(done.text or b"", self.target.name)
-        replay = Replay(program, candidates, printer, layers, settings.feature_types)
-        figures: dict[str, Any] = {
-            "schema_version": 1,
-            "cases": replay.cases(),
-            **replay.costs(self.method),
-            "seconds": done.seconds,
-            "seconds_per_layer": done.seconds / len(done.layers),
-            "report_seconds": 0.0,
-            "method": self.method,
-            "layers_corrected": len(done.layers),
-            "layers_compared": layers,
-            "belief_um": {
-                "before": 1e3 * _mean(done.belief_before_mm),
-                "after": 1e3 * _mean(done.belief_after_mm),
-            },
-            "largest_correction_mm": done.largest_mm,
-            "source": {"name": program.name, "sha256": program.sha256},
-            "printer": printer.name,
-            "version": __version__,
-            "config": dict(config),
-        }
-        folder = self.report_folder
-        draw(replay, self.method, folder)
-        figures["report_seconds"] = time.perf_counter() - began
-        write_atomically(folder / "correction.json", json.dumps(figures, indent=2).encode())
-        console.print(table(figures, self.method))
-        console.print(f"✓ {folder}")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+        return Replay(program, candidates, printer, layers, settings.feature_types)
 
 
 def _features(names: str | Sequence[str]) -> frozenset[int]:
@@ -214,50 +226,3 @@ def _features(names: str | Sequence[str]) -> frozenset[int]:
             allowed = ", ".join(["walls", *known])
             raise ConfigError(f"feature_types: got {name}, expected some of {allowed}")
     return frozenset(known[name] for name in wanted)
-
-
-def draw(replay: Replay, method: str, folder: Path) -> None:
-    """Write the figures of a comparison into a folder."""
-    layer = replay.layers[len(replay.layers) // 2]
-    shown = {name: replay.walls(name, layer) for name in (UNCORRECTED, method)}
-    title = f"layer {layer}"
-    figure = correction_plots.corner(shown[UNCORRECTED], shown[method], name=method, title=title)
-    save_figure(figure, folder / "corner.png")
-    save_figure(correction_plots.error_maps(shown, title=title), folder / "error_maps.png")
-    motions = {
-        name: [replay.walls(name, number) for number in replay.layers]
-        for name in (UNCORRECTED, SHAPERS[0], method)
-    }
-    printer = replay.printer
-    resonance = (printer.x.natural_freq_hz, printer.y.natural_freq_hz)
-    figure = correction_plots.spectra(motions, SIMULATION_RATE_HZ, resonance)
-    save_figure(figure, folder / "spectra.png")
-    save_figure(correction_plots.comparison(replay.cases()), folder / "comparison.png")
-
-
-def table(figures: Mapping[str, Any], method: str) -> Table:
-    """Return the comparison as a console table: contour RMS on walls and its change."""
-    cases = figures["cases"]
-    result = Table(title=f"Contour error on walls / µm RMS, {figures['printer']}")
-    result.add_column("method")
-    for case in cases:
-        result.add_column(case, justify="right")
-    result.add_column("p99, nominal", justify="right")
-    result.add_column("tracking", justify="right")
-    for name in cases["nominal"]:
-        cells = []
-        for errors in cases.values():
-            value = errors[name]["wall_contour_rms_um"]
-            change = value / errors[UNCORRECTED]["wall_contour_rms_um"] - 1.0
-            cells.append(f"{value:.1f}" + ("" if name == UNCORRECTED else f" ({change:+.0%})"))
-        nominal = cases["nominal"][name]
-        cells += [f"{nominal['wall_contour_p99_um']:.1f}", f"{nominal['wall_tracking_rms_um']:.1f}"]
-        result.add_row(name, *cells, style="bold" if name == method else None)
-    time_s, size = figures["print_time_s"], figures["file_bytes"]
-    result.caption = (
-        f"print time {time_s['after'] / time_s['before'] - 1:+.2%}, "
-        f"file × {size['after'] / size['before']:.2f}, "
-        f"believed {figures['belief_um']['before']:.1f} → {figures['belief_um']['after']:.1f} µm, "
-        f"{figures['seconds_per_layer']:.2f} s a layer"
-    )
-    return result
