@@ -143,6 +143,25 @@ def test_arcs_are_replaced_where_corrected():
     assert np.abs(gap).max() < 2e-3
 
 
+def test_moves_to_where_the_nozzle_already_is_do_not_undo_a_correction():
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.move(z=0.2, feed=10)
+    w.path([(30, 30), (60, 30), (60, 50)], 40.0, "Perimeter")
+    w.say("G1 X60 Y50 ; again")
+    w.say("G0 X60.000 F2000")
+    w.path([(80, 30), (90, 45)], 40.0, "Perimeter")
+    program = w.program()
+    _, _, driven, _, again = corrected(program, layers=(1,))
+    asked, replanned = plan(driven.program, limits()), plan(again, limits())
+    time = np.arange(0.0, asked.print_time, 1e-3)
+    gap = asked.position(time)[:, :3] - replanned.position(time)[:, :3]
+    assert np.abs(gap).max() < 2e-3
+    assert b"; again" in again.text
+    assert b"X60 Y50" not in again.text
+    assert b"F2000" in again.text
+
+
 @st.composite
 def prints(draw):
     """Random closed walls, infill between them, at random speeds and in random dialects."""
@@ -162,7 +181,7 @@ def prints(draw):
     return w.program()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(prints(), st.floats(0, 6), st.sampled_from([50.0, 100.0, 200.0]))
 def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
     emission = EmissionSettings(rate_hz=rate)
@@ -185,7 +204,9 @@ def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
     asked, replanned = plan(driven.program, machine), plan(again, machine)
     time = np.arange(0.0, asked.print_time, 2e-3)
     gap = np.linalg.norm(asked.position(time)[:, :2] - replanned.position(time)[:, :2], axis=1)
-    assert gap.max() < 5e-3
+    # Corner speeds jump where a rounded coordinate turns a reversal of a few hundredths of a
+    # millimetre; the clock is late by some 50 µs until the next piece makes up for it.
+    assert gap.max() < 1e-2
 
 
 def test_feedrates_are_found_that_keep_the_clock():

@@ -22,10 +22,16 @@ Floats = NDArray[np.float64]
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
 F_DIGITS, INCH_F_DIGITS, OWN_F_DIGITS = 0, 2, 4
+MORE_F_DIGITS = 3  # that a slow piece may add
 LATE = 2e-4  # mm by which a piece may end off its place in time before its feedrate is written
+LATE_S = 5e-6  # s by which it may, so that a fast move after a slow piece is in its place
 NOTHING = 1e-9  # mm of filament
+OWN_DIGITS = 5  # decimals of a coordinate that the file itself gave
+EXACT = 1e-7  # units
 
 _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
+_PLANAR_WORDS = re.compile(rb"[XY]\s*[-+.\d]+\s*", re.I)
+_MOVES = re.compile(rb"\s*G0*[01](?!\d)\s*", re.I)
 _SETS_LIMITS = re.compile(rb"^\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)\b", re.M | re.I)
 _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
 _REFUSED = (
@@ -155,6 +161,12 @@ def _feed_digits(unit: float) -> int:
     return F_DIGITS if unit == 1.0 else INCH_F_DIGITS
 
 
+def _digits(value: float, digits: int) -> int:
+    """Return how many decimals a coordinate needs: more than usual only where the file has."""
+    exact = abs(round(value, digits) - value) < EXACT
+    return digits if exact else max(digits, OWN_DIGITS)
+
+
 @dataclass
 class _Writer:
     """Puts rows into words, and remembers what the firmware knows by then."""
@@ -183,12 +195,22 @@ class _Writer:
             self._feed = np.nan
         elif line > self._line + 1:
             self._feed = np.nan
-            between = b"".join(self.nominal.line(i) for i in range(self._line + 1, line))
-            if _SETS_LIMITS.search(between):
+            between = {i: self.nominal.line(i) for i in range(self._line + 1, line)}
+            if _SETS_LIMITS.search(b"".join(between.values())):
                 self._raised = None
+            self._stand(between)
         if line != self._line:
             self.lines.setdefault(line, [])
         self._line, self._row = line, row
+
+    def _stand(self, lines: dict[int, bytes]) -> None:
+        """Take the planar words from lines that go where the nominal nozzle already is."""
+        for line, raw in lines.items():
+            code, mark, comment = raw.rstrip(b"\r\n").partition(b";")
+            if line not in self.lines and _MOVES.match(code) and _PLANAR_WORD.search(code):
+                rest = _PLANAR_WORDS.sub(b"", code)
+                text = (b"" if _MOVES.fullmatch(rest) else rest) + mark + comment
+                self.lines[line] = [text.rstrip()] if text.strip() else []
 
     def limit(self, move: int, lifted: bool) -> None:
         """See to it that the right limits are in force."""
@@ -264,23 +286,27 @@ class _Writer:
     def _timed_feed(self, move: int, row: int) -> list[bytes]:
         """Return the feedrate as a word, none where the one in force will do.
 
-        Rounding goes up or down so that it makes up for what it did to the pieces before.
+        Rounding goes up or down so that it makes up for what it did to the pieces before;
+        slow pieces, whose time it would change most, get the decimals that they need.
         """
         speed, unit = float(self.program.moves.feedrate[row]), float(self.nominal.moves.unit[move])
-        exact, digits = speed * 60.0 / unit, _feed_digits(unit)
-        step = 10.0**-digits
-        low = max(np.floor(exact / step) * step, step)
-        options = [round(low, digits), round(low + step, digits)]
-        late = {
-            feed: self._late + self._length(row) * 60.0 / unit * (1 / feed - 1 / exact)
-            for feed in (*options, self._feed)
-            if feed > 0.0
-        }
-        if self._feed > 0.0 and abs(late[self._feed]) * speed < LATE:
-            self._late = late[self._feed]
+        exact, fewest = speed * 60.0 / unit, _feed_digits(unit)
+        path = self._length(row) * 60.0 / unit
+
+        def late(feed: float) -> float:
+            return self._late + path * (1 / feed - 1 / exact)
+
+        if self._feed > 0.0 and abs(late(self._feed)) < min(LATE_S, LATE / speed):
+            self._late = late(self._feed)
             return []
-        self._feed = min(options, key=lambda feed: abs(late[feed]))
-        self._late = late[self._feed]
+        for digits in range(fewest, fewest + MORE_F_DIGITS + 1):
+            step = 10.0**-digits
+            low = max(np.floor(exact / step) * step, step)
+            options = (round(low, digits), round(low + step, digits))
+            self._feed = min(options, key=lambda feed: abs(late(feed)))
+            if abs(late(self._feed)) < LATE_S:
+                break
+        self._late = late(self._feed)
         return [b"F" + number(self._feed, digits)]
 
     def _length(self, row: int) -> float:
@@ -294,18 +320,16 @@ class _Writer:
         start, target = self.program.moves.start[row], self.program.moves.end[row]
         words = []
         for axis in range(0 if planar else 2, 4):
-            digits = decimals(axis, unit)
-            wanted, at, zero = float(target[axis]), self._at[axis], float(origin[axis])
-            step = round((wanted - at) / unit, digits)
+            wanted, at = float(target[axis]), self._at[axis]
+            absolute = moves.absolute[move, 1 if axis == 3 else 0]
+            zero = float(origin[axis]) if absolute else at
+            digits = _digits((wanted - zero) / unit, decimals(axis, unit))
+            value = round((wanted - zero) / unit, digits)
             # What rounding left of the filament waits for the next move that extrudes.
-            if step == 0.0 or (axis == 3 and abs(wanted - start[3]) < NOTHING):
+            still = round((wanted - at) / unit, digits) == 0.0
+            if still or (axis == 3 and abs(wanted - start[3]) < NOTHING):
                 continue
-            if moves.absolute[move, 1 if axis == 3 else 0]:
-                value = round((wanted - zero) / unit, digits)
-                self._at[axis] = value * unit + zero
-            else:
-                value = step
-                self._at[axis] = at + step * unit
+            self._at[axis] = value * unit + zero
             self._drift[axis] = self._at[axis] - wanted
             words.append(b"XYZE"[axis : axis + 1] + number(value, digits))
         return words

@@ -26,6 +26,7 @@ Offset = Callable[[Floats], Floats]
 SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is sampled, too
 SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
+SAME = 1e-6  # mm
 
 
 @dataclass(frozen=True)
@@ -267,12 +268,18 @@ def decimals(axis: int, unit: float) -> int:
 
 
 def rounded(division: Cut, moves: Moves) -> Cut:
-    """Return the pieces with x and y as they will be written."""
+    """Return the pieces with x and y as they will be written.
+
+    Those that end where the file's own move does keep its coordinates, so that what follows
+    begins where it did.
+    """
     pieces = division.pieces
     unit, origin = moves.unit[pieces.move, None], moves.origin[pieces.move, :2]
     grid = unit * np.where(unit == 1.0, 10.0 ** -decimals(0, 1.0), 10.0 ** -decimals(0, 25.4))
     target = pieces.target.copy()
-    target[:, :2] = np.round((target[:, :2] - origin) / grid) * grid + origin
+    own = moves.end[pieces.move, :2]
+    kept = np.all(np.abs(target[:, :2] - own) < SAME, axis=1, keepdims=True)
+    target[:, :2] = np.where(kept, own, np.round((target[:, :2] - origin) / grid) * grid + origin)
     return replace(division, pieces=replace(pieces, target=target))
 
 
