@@ -80,9 +80,10 @@ def summary(run: Path, seconds: float) -> str:
     metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
     corrections = sorted(run.glob("*_report/correction.json"))
     nominal = json.loads(corrections[0].read_text())["cases"]["nominal"]
-    streamed, fir = metrics["trajectory"]["overall"], metrics["baselines"]["fir"]["overall"]
+    streamed = metrics["trajectory"]["overall"]
+    fir = metrics["baselines"]["fir"]["trajectory"]["overall"]
     rows = [
-        ("test, layers never seen", "R²", "MAE mm", "RMSE mm"),
+        ("whole layers never seen", "R²", "MAE mm", "RMSE mm"),
         (metrics["model"]["name"], *figures(streamed)),
         ("FIR least squares", *figures(fir)),
     ]

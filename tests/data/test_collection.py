@@ -29,7 +29,12 @@ from trajerr.gcode.program import MoveKind
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 
-VARIANTS = (Variant(), Variant(4.0, 1.5), Variant(kind="perturbed"), Variant(kind="precompensated"))
+VARIANTS = (
+    Variant(),
+    Variant(4.0, 1.5, placed=True),
+    Variant(kind="perturbed"),
+    Variant(kind="precompensated"),
+)
 
 
 def collection(out: Path, **changes: object) -> Collection:
@@ -71,7 +76,7 @@ def test_a_collection_is_layers_times_variants(tmp_path: Path) -> None:
     folder = tmp_path / "raw" / "data_simulation_small"
     names = sorted(path.name for path in folder.glob("*.mat"))
     assert names[0] == "layer0001_a1_v1.mat"
-    assert "layer0002_a4_v1.5.mat" in names
+    assert "layer0002_a4_v1.5_placed.mat" in names
     assert {row.variant for row in load_figures(folder)} == {v.name for v in VARIANTS}
 
 
@@ -117,9 +122,9 @@ def test_a_finished_layer_is_kept_and_a_missing_one_made_again(tmp_path: Path) -
     whole = collect(settings, [print_], 1)
     before = contents(tmp_path / "raw")
     folder = tmp_path / "raw" / "data_simulation_small"
-    lost = folder / "layer0001_a4_v1.5.mat"
+    lost = folder / "layer0001_a4_v1.5_placed.mat"
     lost.unlink()
-    (folder / ".layer0001_a4_v1.5.mat.999.tmp").write_bytes(b"half")
+    (folder / ".layer0001_a4_v1.5_placed.mat.999.tmp").write_bytes(b"half")
     kept = folder / "layer0002_a1_v1.mat"
     stamp = kept.stat().st_mtime_ns
     again = collect(settings, [print_], 1)

@@ -30,6 +30,8 @@ def planned() -> Trajectory:
 def test_names_tell_variants_apart() -> None:
     assert Variant().name == "a1_v1"
     assert Variant(4.0, 1.5, "perturbed").name == "a4_v1.5_perturbed"
+    assert Variant(placed=True).name == "a1_v1_placed"
+    assert Variant(kind="perturbed", placed=True).name == "a1_v1_perturbed_placed"
 
 
 def test_a_variant_takes_its_share_of_the_layers() -> None:
@@ -47,6 +49,7 @@ def test_a_variant_takes_its_share_of_the_layers() -> None:
         ([{"speed_scale": "fast"}], "speed_scale: got fast"),
         ([{"kind": "wild"}], "nominal or perturbed or precompensated"),
         ([{"every": 2, "start": 2}], "start: got 2, expected 0 to"),
+        ([{"placed": 45}], "placed: got 45, expected true or false"),
         ([{"scale": 1}], "got scale, expected acceleration_scale"),
         ([1.5], "got 1.5"),
         ([{}, {"acceleration_scale": 1.0}], "variants that differ"),

@@ -18,6 +18,7 @@ import numpy as np
 import trajerr
 from trajerr.data.error_sources import ErrorSources, error_sources
 from trajerr.data.matlab import read_layer, write_layer
+from trajerr.data.placement import IN_PLACE, Placement, draw, place
 from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
 from trajerr.data.record import LayerRecord
 from trajerr.data.sources import LayerSpec, Source, select_layers
@@ -143,7 +144,7 @@ def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, Erro
     variant = collection.variants[0]
     layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
     layer = layers[len(layers) // 2]
-    motion_plan = _plan(source, collection.printer.limits, variant.scales)
+    motion_plan, _ = _plan(collection, source, variant)
     begin, end = motion_plan.layer_span(layer)
     planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
     split = error_sources(collection.printer, planned, seed=collection.seed)
@@ -202,10 +203,10 @@ def _collect_layer(
 ) -> LayerFigures:
     program = _program(source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
-    params = _params(collection, program, variant, layer)
+    motion_plan, placement = _plan(collection, source, variant)
+    params = _params(collection, program, variant, layer) | placement.params()
     if path.is_file():
         return measure(_checked(path, params))
-    motion_plan = _plan(source, collection.printer.limits, variant.scales)
     record = simulate_layer(collection, motion_plan, source.name, layer, variant, params)
     write_layer(path, record)
     return measure(record)
@@ -220,17 +221,29 @@ def _read(source: Source, stamp: tuple[int, int]) -> Program:
     return source.read()
 
 
-def _plan(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> Plan:
-    return _planned(source, source.stamp(), limits, scales)
+def _plan(collection: Collection, source: Source, variant: Variant) -> tuple[Plan, Placement]:
+    """Return a source's plan in a variant, and where its part stands in it."""
+    printer = collection.printer
+    key = (variant.name, collection.seed, printer.bed_mm) if variant.placed else None
+    return _planned(source, source.stamp(), printer.limits, variant.scales, key)
 
 
-@functools.lru_cache(maxsize=4)  # the pairs of scales in a common choice of variants
+@functools.lru_cache(maxsize=8)  # those in a common choice of variants
 def _planned(
-    source: Source, stamp: tuple[int, int], limits: MachineLimits, scales: tuple[float, float]
-) -> Plan:
+    source: Source,
+    stamp: tuple[int, int],
+    limits: MachineLimits,
+    scales: tuple[float, float],
+    placed: tuple[str, int, tuple[float, ...]] | None,
+) -> tuple[Plan, Placement]:
     acceleration, speed = scales
-    program = _read(source, stamp)
-    return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
+    program, placement = _read(source, stamp), IN_PLACE
+    if placed is not None:
+        name, seed, bed = placed
+        placement = draw(program, bed, seed_of(seed, program.sha256, name))
+        program = place(program, placement)
+    planned = plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
+    return planned, placement
 
 
 def simulate_layer(

@@ -45,6 +45,7 @@ class Variant:
     acceleration_scale: float = 1.0  # multiplies all accelerations
     speed_scale: float = 1.0  # multiplies all feedrates
     kind: Kind = "nominal"
+    placed: bool = False  # turned and elsewhere on the bed
     every: int = 1  # only every so many of the chosen layers ...
     start: int = 0  # ... beginning with this one, from 0
 
@@ -54,6 +55,7 @@ class Variant:
             _check(key, value, _is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
         _check("kind", self.kind, self.kind in KINDS, " or ".join(KINDS))
         _check("every", self.every, isinstance(self.every, int) and self.every >= 1, "1 or more")
+        _check("placed", self.placed, isinstance(self.placed, bool), "true or false")
         inside = isinstance(self.start, int) and 0 <= self.start < self.every
         _check("start", self.start, inside, f"0 to {self.every} - 1")
 
@@ -61,7 +63,8 @@ class Variant:
     def name(self) -> str:
         """Short text that tells the variant apart, fit for a file's name."""
         scales = f"a{self.acceleration_scale:g}_v{self.speed_scale:g}"
-        return scales if self.kind == "nominal" else f"{scales}_{self.kind}"
+        words = [scales, self.kind if self.kind != "nominal" else "", "placed" * self.placed]
+        return "_".join(word for word in words if word)
 
     @property
     def scales(self) -> tuple[float, float]:

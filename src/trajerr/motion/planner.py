@@ -14,6 +14,7 @@ from trajerr.motion.profile import peak_speed, speed_at, trapezoid_time, travell
 from trajerr.motion.segments import Segments, segment
 
 SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
+LEAVING_S = 1.0  # s after the last extrusion that still belong to the last layer
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Plan:
         """Return when a layer's motion begins and ends, s.
 
         It begins where the layer before it ends, so that a layer's samples start moving
-        as they do in the print.
+        as they do in the print. The last one ends soon after its last extrusion: parking
+        and waiting for the bed to cool are not printing.
 
         Raises
         ------
@@ -76,8 +78,14 @@ class Plan:
                 f"{self.program.name}: layer {layer} does not exist, expected a layer that "
                 f"prints ({known})"
             )
-        first, last = rows[0], rows[-1]
-        return float(self.start_time[first]), float(self.start_time[last] + self.duration[last])
+        begin, end = float(self.start_time[rows[0]]), self._end(rows[-1])
+        if layer == self.layers[-1]:
+            printing = rows[self.program.moves.is_extruding[self.move[rows]]]
+            end = min(end, self._end(printing[-1]) + LEAVING_S)
+        return begin, end
+
+    def _end(self, segment: int) -> float:
+        return float(self.start_time[segment] + self.duration[segment])
 
     def segment_at(self, time: Floats) -> Ints:
         """Return (N,) which segment is under way; outside the print, the nearest."""
