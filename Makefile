@@ -8,7 +8,7 @@ ARGS   ?=
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-COMMANDS  := collect prepare train evaluate export correct
+COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
@@ -17,7 +17,7 @@ COMMANDS  := collect prepare train evaluate export correct
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
 	  awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
-	@echo "  collect prepare train evaluate export correct"
+	@echo "  collect prepare train evaluate export correct calibrate"
 	@echo "                 one stage each; overrides by ARGS=\"key=value ...\", --help by ARGS=--help"
 
 $(INSTALLED): pyproject.toml constraints.txt

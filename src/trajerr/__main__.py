@@ -10,6 +10,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint on a split",
     "export": "write a deployment bundle",
     "correct": "write G-code that compensates for the predicted error",
+    "calibrate": "make a printer config from measurements of a machine",
 }
 
 

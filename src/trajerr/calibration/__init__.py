@@ -1,0 +1,6 @@
+"""From measurements of a machine to its printer config; knows no learning.
+
+Accelerometer recordings give natural frequency and damping, logs of commanded and measured
+position friction and delay as well. Knows the axis equation of :mod:`trajerr.dynamics`; does
+not know networks or bundles.
+"""

@@ -1,0 +1,283 @@
+"""One calibration from files to files: what ``python -m trajerr.calibrate`` does."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trajerr.calibration.identify import Unknowns, identify
+from trajerr.calibration.plots import AxisFindings, calibration_page
+from trajerr.calibration.printer_file import Measured, calibrated, render
+from trajerr.calibration.recommendation import ShaperChoice, recommend
+from trajerr.calibration.recordings import read_spectrum
+from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
+from trajerr.calibration.stretches import read_axes
+from trajerr.calibration.uncertainty import Estimate
+from trajerr.data.atomic import write_atomically
+from trajerr.data.logs import LogFormat
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError, DataError
+from trajerr.evaluation.style import save_figure
+
+SCHEMA_VERSION = 1
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+SENSOR_AXES = ("x", "y", "z")
+SHAPED_HZ = (8.0, 150.0)  # natural frequencies that a shaper is recommended for
+PER_MILLE = 1000.0
+
+
+@dataclass(frozen=True)
+class Accelerometer:
+    """Files of Klipper's resonance tests, and which way the sensor was mounted."""
+
+    x: str | None = None  # file of the test of x
+    y: str | None = None
+    x_column: str = "x"  # the sensor's axis along the printer's x
+    y_column: str = "y"
+    sweep: Sweep = field(default_factory=Sweep)
+
+    def __post_init__(self) -> None:
+        for key in ("x_column", "y_column"):
+            if getattr(self, key) not in SENSOR_AXES:
+                raise ConfigError(
+                    f"accelerometer.{key} is {getattr(self, key)!r}, expected x, y or z"
+                )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """By axis, the files given."""
+        named = {"x": self.x, "y": self.y}
+        return {axis: Path(file) for axis, file in named.items() if file is not None}
+
+
+@dataclass(frozen=True)
+class CalibrationRun:
+    """What to calibrate from, and where the printer goes.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range, or inputs contradict each other.
+    """
+
+    name: str
+    base: Printer
+    out: str
+    output_dir: str
+    accelerometer: Accelerometer = field(default_factory=Accelerometer)
+    log_file: str | None = None
+    log: LogFormat | None = None
+    fit: Unknowns = field(default_factory=Unknowns)
+    test_share: float = 0.3
+    overwrite: bool = False
+    plot: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"name is {self.name!r}, expected letters, digits, _ and -: it names a config"
+            )
+        share = self.test_share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 0.9:
+            raise ConfigError(f"test_share is {share!r}, expected 0 to below 0.9")
+        recorded, logged = bool(self.accelerometer.files), self.log_file is not None
+        if recorded == logged:
+            raise ConfigError(
+                "expected one of accelerometer.x=FILE (and accelerometer.y=FILE) and "
+                f"log_file=FILE, got {'both' if logged else 'neither'}"
+            )
+        if logged and self.log is None:
+            raise ConfigError("log_file needs log=csv, or another format of the group log")
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Calibrate, write the printer, the figures and the page, and report.
+
+        Raises
+        ------
+        DataError
+            An input cannot be used, or the printer exists and ``overwrite`` is false.
+        """
+        out = Path(self.out)
+        if out.exists() and not self.overwrite:
+            raise DataError(f"{out}: exists; overwrite=true replaces it, name=… writes another")
+        axes = self._from_log() if self.log_file is not None else self._from_accelerometer()
+        measured = {axis: _measured(found) for axis, found in axes.items()}
+        sources = {str(path): _sha256(path) for path in self._files}
+        said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())
+        printer = calibrated(self.base, self.name, measured, f"trajerr.calibrate from {said}")
+        text = render(printer, self.base, measured, version("trajerr"))
+        report = self._report(axes, printer, sources)
+        folder = Path(self.output_dir)
+        write_atomically(folder / "calibration.json", _json(report))
+        if self.plot:
+            save_figure(calibration_page(self.name, axes), folder / "calibration.png")
+        write_atomically(out, text.encode())
+        _show(console, axes, out, folder)
+        return report
+
+    @property
+    def _files(self) -> list[Path]:
+        if self.log_file is not None:
+            return [Path(self.log_file)]
+        return list(dict.fromkeys(self.accelerometer.files.values()))
+
+    def _from_accelerometer(self) -> dict[str, AxisFindings]:
+        sensor = self.accelerometer
+        axes = {}
+        for axis, file in sensor.files.items():
+            spectrum = read_spectrum(file)
+            column = SENSOR_AXES.index(getattr(sensor, f"{axis}_column"))
+            found = fit_resonance(spectrum, column, sensor.sweep, str(file))
+            best, others = recommend(spectrum)
+            axes[axis] = AxisFindings(
+                found.natural_freq_hz,
+                found.damping_ratio,
+                resonance=found,
+                spectrum=spectrum,
+                column=column,
+                best=best,
+                shapers=others,
+            )
+        return axes
+
+    def _from_log(self) -> dict[str, AxisFindings]:
+        if self.log_file is None or self.log is None:  # refused by the constructor
+            raise ConfigError("log_file and log are expected together")
+        path = Path(self.log_file)
+        axes = {}
+        for axis, log in read_axes(path, self.log, float(self.test_share)).items():
+            found = identify(log, self.fit, self.base, axis, f"{path}, {axis}")
+            natural, damping = (found.estimates[n] for n in ("natural_freq_hz", "damping_ratio"))
+            best, others = _shapers(natural, damping, found.servo.drag_share)
+            axes[axis] = AxisFindings(natural, damping, identified=found, best=best, shapers=others)
+        return axes
+
+    def _report(
+        self, axes: Mapping[str, AxisFindings], printer: Printer, sources: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "base": self.base.name,
+            "version": version("trajerr"),
+            "sources": [{"file": file, "sha256": digest} for file, digest in sources.items()],
+            "axes": {axis: _axis_report(found) for axis, found in axes.items()},
+            "printer": printer.to_dict(),
+        }
+
+
+def _shapers(
+    natural: Estimate, damping: Estimate, drag_share: float
+) -> tuple[ShaperChoice | None, list[ShaperChoice]]:
+    """Return shapers for a belt's ringing; none for a servo's loop, or far off frequencies."""
+    if drag_share > 0.0 or not SHAPED_HZ[0] < natural.value < SHAPED_HZ[1]:
+        return None, []
+    return recommend(model_spectrum(natural.value, damping.value))
+
+
+def _measured(found: AxisFindings) -> Measured:
+    log = found.identified
+    friction = log.estimates.get("friction_mm_s2") if log else None
+    return Measured(found.natural_freq_hz, found.damping_ratio, friction)
+
+
+def _axis_report(found: AxisFindings) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "natural_freq_hz": found.natural_freq_hz.to_dict(),
+        "damping_ratio": found.damping_ratio.to_dict(),
+    }
+    if found.resonance is not None:
+        report["misfit_ln"] = found.resonance.misfit
+        report["friction_holds_below_hz"] = found.resonance.onset_hz
+    if found.identified is not None:
+        log = found.identified
+        report |= {name: estimate.to_dict() for name, estimate in log.estimates.items()}
+        report["drag_share"] = log.servo.drag_share
+        report["fitted"] = _rms(log.rms(held_out=False))
+        if log.fitted < len(log.times):
+            report["held_out"] = _rms(log.rms(held_out=True))
+    if found.best is not None:
+        report["shaper"] = found.best.to_dict()
+        report["shapers"] = [choice.to_dict() for choice in found.shapers]
+    return report
+
+
+def _rms(pair: tuple[float, float]) -> dict[str, float]:
+    return {"error_rms_um": 1e3 * pair[0], "left_rms_um": 1e3 * pair[1]}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _json(report: Mapping[str, Any]) -> bytes:
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder: Path) -> None:
+    table = Table("axis", "value", "found", "95 % interval")
+    for axis, found in axes.items():
+        for name, estimate in _rows(found).items():
+            interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
+            table.add_row(axis, name, f"{estimate.value:.4g}", interval)
+    console.print(table)
+    for axis, found in axes.items():
+        for line in _sentences(axis, found):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Figures in {folder}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Printer in {out}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _rows(found: AxisFindings) -> dict[str, Estimate]:
+    rows = {"natural frequency / Hz": found.natural_freq_hz, "damping ratio": found.damping_ratio}
+    names = {
+        "friction_mm_s2": ("friction over mass / mm s⁻²", 1.0),
+        "delay_s": ("delay / ms", PER_MILLE),
+        "drag_share": ("share of damping to the ground", 1.0),
+        "offset_mm": ("offset / µm", PER_MILLE),
+    }
+    estimates = found.identified.estimates if found.identified else {}
+    for key, (name, factor) in names.items():
+        if key in estimates:
+            rows[name] = estimates[key].scaled(factor)
+    return rows
+
+
+def _sentences(axis: str, found: AxisFindings) -> list[str]:
+    lines = []
+    if found.resonance is not None and found.resonance.onset_hz > 0.0:
+        lines.append(
+            f"{axis}: friction holds the axis below {found.resonance.onset_hz:.0f} Hz of this "
+            "test; a test of greater acceleration (ACCEL_PER_HZ) would be surer"
+        )
+    if found.identified is not None:
+        error, left = (1e3 * v for v in found.identified.rms(held_out=False))
+        line = f"{axis}: error {error:.1f} µm RMS, the model leaves {left:.1f}"
+        if found.identified.fitted < len(found.identified.times):
+            error, left = (1e3 * v for v in found.identified.rms(held_out=True))
+            line += f"; held out: {error:.1f}, leaves {left:.1f}"
+        lines.append(line)
+        if found.identified.servo.drag_share > 0.0:
+            lines.append(
+                f"{axis}: drag to the ground is not part of a printer's config: it is left out "
+                "there, and its lag, proportional to speed, with it"
+            )
+    lines += [_advice(axis, choice, choice is found.best) for choice in found.shapers]
+    return lines
+
+
+def _advice(axis: str, choice: ShaperChoice, best: bool) -> str:
+    return (
+        f"{axis}: {choice.name} {choice.frequency_hz:.1f} Hz: vibrations "
+        f"{100.0 * choice.vibration:.1f} %, smoothing {choice.smoothing_mm:.3f} mm, "
+        f"acceleration up to {choice.max_acceleration_mm_s2:.0f} mm/s²"
+        + (" (recommended)" if best else "")
+    )
