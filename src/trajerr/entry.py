@@ -1,6 +1,7 @@
 """What the commands share: finding ``conf/``, running under Hydra, one-line errors."""
 
 import functools
+import logging
 import os
 import sys
 import traceback
@@ -15,8 +16,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from trajerr.errors import TrajerrError
+from trajerr.sweeping.report import FailedRun, PastHydra
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+OWN_CONF = Path("conf")  # a user's own configs, where the command is run
+
+log = logging.getLogger("trajerr")
 
 
 def conf_dir() -> Path:
@@ -30,7 +35,8 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
     """Make a function of a config into a Hydra command with root config ``name``.
 
     A user's mistake (:class:`TrajerrError`, a wrong override, a bad config) ends in one
-    line on stderr and exit code 1; anything else is a bug and keeps its traceback.
+    line on stderr and exit code 1; anything else is a bug and keeps its traceback. A failed
+    run of a multirun lets the others go on, and makes the exit code 1 at the end.
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -40,8 +46,8 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
                 return task(cfg)
             except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
-                    raise  # the sweeper has to know that this run failed
-                raise _Failed from error
+                    return _failed_run(error)
+                raise PastHydra from error
 
         run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)
 
@@ -49,12 +55,13 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
         def main() -> None:
             wants_traceback = os.environ.get(FULL_ERROR) == "1"
             os.environ[FULL_ERROR] = "1"  # makes Hydra raise, so that errors are worded here
+            sys.argv += _own_configs(sys.argv)
             try:
                 run()
             except KeyboardInterrupt:
                 sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
                 sys.exit(130)
-            except (Exception, _Failed) as error:  # noqa: BLE001 - where all errors end
+            except (Exception, PastHydra) as error:  # noqa: BLE001 - where all errors end
                 cause = _user_error(error)
                 if cause is None or wants_traceback:
                     traceback.print_exc()
@@ -67,8 +74,20 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
     return decorate
 
 
-class _Failed(BaseException):
-    """Carries a job's error past Hydra, which would print a line of its own about it."""
+def _own_configs(arguments: list[str]) -> list[str]:
+    """Return the arguments that have ``conf/`` of the working folder searched as well."""
+    stated = any(argument.startswith(("--config-dir", "-cd")) for argument in arguments)
+    if stated or not OWN_CONF.is_dir() or OWN_CONF.resolve() == conf_dir().resolve():
+        return []
+    return ["--config-dir", str(OWN_CONF)]
+
+
+def _failed_run(error: Exception) -> FailedRun:
+    """Log why a run of a multirun failed, a bug with its traceback, and say so to its sweep."""
+    cause = _user_error(error)
+    reason = f"{type(error).__name__}: {_one_line(error)}" if cause is None else _one_line(cause)
+    log.error(reason, exc_info=error if cause is None else None)
+    return FailedRun(reason)
 
 
 def _user_error(error: BaseException) -> BaseException | None:

@@ -7,17 +7,52 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from trajerr.data.datamodule import PrinterDataModule
 from trajerr.entry import command
-from trajerr.training.run import train
+from trajerr.errors import ConfigError
+from trajerr.evaluation.timing import measure_inference
+from trajerr.training.checkpoint import load_checkpoint
+from trajerr.training.run import Outcome, train
+
+LATENCIES = {"window_ms": "window_ms_p50", "step_us": "step_us_p50"}
 
 
 @command("train")
-def main(cfg: DictConfig) -> float:
-    """Train a model; the least validation loss is what a sweep minimises."""
+def main(cfg: DictConfig) -> float | list[float]:
+    """Train a model; return what a search minimises."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     data = instantiate(cfg.data)
-    output = Path(HydraConfig.get().runtime.output_dir)
-    return train(config, data, output).objective
+    hydra = HydraConfig.get()
+    outcome = train(config, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
+    names = [config["objective"]] if isinstance(config["objective"], str) else config["objective"]
+    values = [_objective(name, outcome, data) for name in names]
+    return values[0] if len(values) == 1 else values
+
+
+def _judge(sweeper: DictConfig) -> Any:  # noqa: ANN401 - imported where a search runs only
+    """Return what ends hopeless trials of a search; None where there is no search."""
+    if sweeper.get("trial_id") is None or sweeper.get("pruner") is None:
+        return None
+    from trajerr.sweeping.pruning import pruning_judge
+
+    return pruning_judge(sweeper, instantiate(sweeper.pruner))
+
+
+def _objective(name: str, outcome: Outcome, data: PrinterDataModule) -> float:
+    """Return a figure of a finished training, or measure it."""
+    known = {
+        **outcome.metrics,
+        "parameters": float(outcome.parameters),
+        "seconds": outcome.seconds,
+    }
+    if name in known:
+        return known[name]
+    if name not in LATENCIES:
+        expected = ", ".join([*known, *LATENCIES])
+        raise ConfigError(f"objective: got {name}, expected one of {expected}")
+    sample = data.open_split("val").sequences[0].features[: data.sequence_length]
+    network: Any = load_checkpoint(outcome.best).network
+    return float(measure_inference(network, sample)[LATENCIES[name]])
 
 
 if __name__ == "__main__":

@@ -116,6 +116,27 @@ class EpochSeed(lightning.Callback):
             torch.manual_seed(self._seed * 1_000_003 + epoch)
 
 
+class HopelessEnd(lightning.Callback):
+    """Ends a training that is judged not to be worth going on, as one of many in a search.
+
+    Parameters
+    ----------
+    judge
+        Asked after each epoch with its number and validation loss.
+    """
+
+    def __init__(self, judge: Callable[[int, float], bool]) -> None:
+        self._judge = judge
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Ask on one process, end on all."""
+        loss = float(trainer.callback_metrics[OBJECTIVE])
+        ends = trainer.is_global_zero and self._judge(trainer.current_epoch, loss)
+        trainer.should_stop = trainer.strategy.broadcast(ends) or trainer.should_stop
+
+
 class GradientRecord(lightning.Callback):
     """Writes the gradient's norm and, each few epochs, the gradients' histograms.
 

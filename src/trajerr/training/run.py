@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from trajerr.training.callbacks import (
     BestCheckpoint,
     EpochSeed,
     GradientRecord,
+    HopelessEnd,
     LastCheckpoint,
     LayerFigure,
 )
@@ -99,7 +100,12 @@ def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
     )
 
 
-def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
+def train(
+    config: Plain,
+    data: PrinterDataModule,
+    output: Path,
+    is_hopeless: Callable[[int, float], bool] | None = None,
+) -> Outcome:
     """Train a model and leave its checkpoints, its log and ``train.json`` in a folder.
 
     Parameters
@@ -110,6 +116,8 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
         The prepared data.
     output
         The run's folder.
+    is_hopeless
+        Asked after each epoch, with its validation loss, whether to end there.
 
     Raises
     ------
@@ -117,18 +125,21 @@ def train(config: Plain, data: PrinterDataModule, output: Path) -> Outcome:
         A value is out of range, or data or checkpoint cannot be used.
     """
     began = time.monotonic()
+    extra = [] if is_hopeless is None else [HopelessEnd(is_hopeless)]
     with _own_words():
-        return _train(config, data, output, began)
+        return _train(config, data, output, began, extra)
 
 
-def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -> Outcome:
+def _train(
+    config: Plain, data: PrinterDataModule, output: Path, began: float, extra: Sequence[Callback]
+) -> Outcome:
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     stats = data.stats.to_dict()
     task = make_task(config, stats)
     report = EpochReport(console)
     report.say(_opening(config, task, data))
-    trainer = make_trainer(config, data, output, report)
+    trainer = make_trainer(config, data, output, report, extra)
     if isinstance(task.network, FirNetwork):
         _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
     else:
@@ -142,9 +153,13 @@ def _train(config: Plain, data: PrinterDataModule, output: Path, began: float) -
 
 
 def make_trainer(
-    config: Plain, data: PrinterDataModule, output: Path, report: EpochReport
+    config: Plain,
+    data: PrinterDataModule,
+    output: Path,
+    report: EpochReport,
+    extra: Sequence[Callback] = (),
 ) -> lightning.Trainer:
-    """Return Lightning's trainer with all callbacks."""
+    """Return Lightning's trainer with all callbacks, the extra ones among them."""
     settings = dict(config["trainer"])
     settings.pop("compile")
     settings["precision"] = resolve_precision(settings["precision"], settings["accelerator"])
@@ -161,6 +176,7 @@ def make_trainer(
         ),
         LearningRateMonitor(logging_interval="step"),
         EarlyStopping(OBJECTIVE, **config["early_stopping"], verbose=False),
+        *extra,
         BestCheckpoint(folder, report.say),
         LastCheckpoint(folder),
     ]

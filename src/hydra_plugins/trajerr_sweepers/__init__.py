@@ -1,0 +1,1 @@
+"""What trajerr adds to Hydra itself."""

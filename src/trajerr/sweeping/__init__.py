@@ -1,0 +1,1 @@
+"""Many runs of one command: their table, their failures, and studies that choose them."""

@@ -1,0 +1,109 @@
+"""The space that a study searches, in Hydra's own words for sweeps.
+
+``interval(a, b)`` is a range of real numbers, ``int(interval(a, b))`` of whole ones,
+``tag(log, interval(a, b))`` the same in logarithms, ``range(a, b, step)`` steps below b,
+``choice(a, b, …)`` or ``a,b,…`` a choice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from trajerr.errors import ConfigError
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a study varies, and what all its runs have in common."""
+
+    distributions: Mapping[str, BaseDistribution]
+    fixed: Sequence[str]  # overrides
+    texts: Mapping[str, Mapping[Scalar, str]] = field(default_factory=dict)  # of choices
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """Return the overrides that give a run these values."""
+        varied = [f"{key}={self._text(key, value)}" for key, value in params.items()]
+        return [*self.fixed, *varied]
+
+    def _text(self, key: str, value: Scalar) -> str:
+        return self.texts[key][value] if key in self.texts else repr(value)
+
+
+def parse_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
+    """Read a space from a config's entries and a command line, which has the last word.
+
+    Raises
+    ------
+    ConfigError
+        An entry is not a sweep that can be searched, or none is.
+    """
+    stated = [f"{key}={value}" for key, value in params.items()]
+    parsed = OverridesParser.create().parse_overrides([*stated, *arguments])
+    by_key = {override.get_key_element(): override for override in parsed}
+    swept = {key: o for key, o in by_key.items() if o.is_sweep_override()}
+    if not swept:
+        raise ConfigError(
+            "hydra.sweeper.params: nothing to search, expected e.g. "
+            "model.optimizer.lr='tag(log, interval(1e-5, 1e-3))'"
+        )
+    return Space(
+        distributions={key: _distribution(key, override) for key, override in swept.items()},
+        fixed=[
+            f"{key}={override.get_value_element_as_str()}"
+            for key, override in by_key.items()
+            if key not in swept
+        ],
+        texts={
+            key: dict(zip(_choices(override), override.sweep_string_iterator(), strict=True))
+            for key, override in swept.items()
+            if override.is_choice_sweep()
+        },
+    )
+
+
+def _distribution(key: str, override: Override) -> BaseDistribution:
+    value: Any = override.value()
+    if isinstance(value, IntervalSweep):
+        return _interval(key, value)
+    if isinstance(value, RangeSweep):
+        return _range(key, value)
+    return CategoricalDistribution(_choices(override))
+
+
+def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
+    low, high, log = sweep.start, sweep.end, "log" in sweep.tags
+    if low is None or high is None or not low < high or (log and low <= 0):
+        raise ConfigError(f"hydra.sweeper.params: {key} has the interval {low} to {high}")
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(low, high, log=log)
+
+
+def _range(key: str, sweep: RangeSweep) -> BaseDistribution:
+    start, stop, step = sweep.start, sweep.stop, sweep.step
+    if start is None or stop is None or not start < stop or step <= 0:
+        raise ConfigError(f"hydra.sweeper.params: {key} has the range {start} to {stop} by {step}")
+    if all(isinstance(value, int) for value in (start, stop, step)):
+        return IntDistribution(int(start), int(stop) - 1, step=int(step))
+    return FloatDistribution(start, stop, step=step)
+
+
+def _choices(override: Override) -> list[Any]:
+    return list(override.sweep_iterator(transformer=_plain))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what Hydra's grammar yields
+    """Return quoted strings as strings and groups or lists as their text."""
+    text = getattr(value, "text", value)
+    return text if isinstance(text, str | int | float | bool | None) else str(text)
