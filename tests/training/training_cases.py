@@ -35,10 +35,10 @@ TINY_NETWORK = {
 }
 
 
-def linear_printer() -> Printer:
+def linear_printer(stiffness_n_per_m: float = 9000.0) -> Printer:
     """The default printer with two equal, linear axes."""
     plain = yaml.safe_load((CONF / "printer" / "ender3_v2.yaml").read_text())
-    axis = AxisParameters(mass_kg=0.3, stiffness_n_per_m=9000.0, damping_n_s_per_m=20.0)
+    axis = AxisParameters(mass_kg=0.3, stiffness_n_per_m=stiffness_n_per_m, damping_n_s_per_m=20.0)
     return replace(Printer.from_dict(plain), name="linear", x=axis, y=axis)
 
 
@@ -64,9 +64,11 @@ def exact_error(path: np.ndarray, axis: AxisParameters, seed: int = 0) -> np.nda
     return error
 
 
-def make_record(layer: int, samples: int, named_printer: bool = True) -> LayerRecord:
+def make_record(
+    layer: int, samples: int, named_printer: bool = True, printer: Printer | None = None
+) -> LayerRecord:
     path = smooth_path(samples, layer)
-    printer = linear_printer()
+    printer = printer or linear_printer()
     heat = np.column_stack([200.0 + 0.0 * path[:, 0], 60.0 + path[:, 0], 50.0 + path[:, 1]])
     params: dict[str, str | float] = {"kind": "nominal", "seed": float(layer)}
     if named_printer:
@@ -88,11 +90,17 @@ def make_record(layer: int, samples: int, named_printer: bool = True) -> LayerRe
     )
 
 
-def prepare_tiny(folder: Path, named_printer: bool = True, samples: int = 240) -> Path:
+def prepare_tiny(
+    folder: Path,
+    named_printer: bool = True,
+    samples: int = 240,
+    printer: Printer | None = None,
+    first_layer: int = 1,
+) -> Path:
     """Prepare five layers, windows of 64 samples; returns the prepared folder."""
-    for layer in range(1, 6):
+    for layer in range(first_layer, first_layer + 5):
         path = folder / "raw" / "data_simulation_cube" / f"layer{layer:04d}_a1_v1.mat"
-        write_layer(path, make_record(layer, samples, named_printer))
+        write_layer(path, make_record(layer, samples, named_printer, printer))
     settings = PrepareSettings((str(folder / "raw"),), sequence_length=64, split=SplitSettings())
     prepare(settings, folder / "processed")
     return folder / "processed"
@@ -105,6 +113,7 @@ def train_config(**changes: Any) -> dict[str, Any]:
         "seed": 3,
         "experiment_name": "tiny",
         "checkpoint": None,
+        "start": "resume",
         "lr_find": False,
         "batch_size_find": False,
         "model": {

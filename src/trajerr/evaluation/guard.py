@@ -12,6 +12,7 @@ def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[
 
     A layer counts as seen if training had the same layer of the same part, or of the same
     file under another name, in whatever variant and data set: its geometry is then known.
+    So does what a network was trained on before it was transferred to this data.
 
     Parameters
     ----------
@@ -20,7 +21,8 @@ def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[
     judged
         Sources of the split to evaluate.
     """
-    seen = [s for s in trained.get("sources", ()) if s["split"] == "train"]
+    held = (*trained.get("sources", ()), *trained.get("ancestors", ()))
+    seen = [s for s in held if s["split"] == "train"]
     files = {(s["sha256"], s["layer"]) for s in seen}
     layers = {(s["part"], s["layer"]) for s in seen}
     shared = {

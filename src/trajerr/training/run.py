@@ -36,12 +36,14 @@ from trajerr.training.checkpoint import (
     FOLDER,
     LAST,
     RESULT,
+    Loaded,
     check_resumable,
     read_checkpoint,
 )
 from trajerr.training.progress import EpochReport
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
+from trajerr.training.transfer import RESUME, TRANSFER, find_origin, take_weights, with_origin
 
 Plain = Mapping[str, Any]
 
@@ -135,10 +137,8 @@ def _train(
 ) -> Outcome:
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
-    stats = data.stats.to_dict()
-    task = make_task(config, stats)
     report = EpochReport(console)
-    report.say(_opening(config, task, data))
+    task = _start(config, data, report)
     trainer = make_trainer(config, data, output, report, extra)
     if isinstance(task.network, FirNetwork):
         _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
@@ -150,6 +150,24 @@ def _train(
         _record(outcome, config, trainer, output)
         report.say(_closing(outcome))
     return outcome
+
+
+def _start(config: Plain, data: PrinterDataModule, report: EpochReport) -> TrajectoryTask:
+    """Return the task with the weights that training starts from, and say what it is."""
+    stats, origin = data.stats.to_dict(), find_origin(config)
+    if origin is None:
+        task = make_task(config, stats)
+    else:
+        task = make_task(config, with_origin(stats, origin, config["start"]))
+    report.say(_opening(config, task, data))
+    if origin is not None and config["start"] == TRANSFER:
+        take_weights(task, origin)
+        report.say(f"Weights of {origin.path}, trained on {_machine(origin)}")
+    return task
+
+
+def _machine(origin: Loaded) -> str:
+    return "measured motion" if origin.printer is None else str(origin.printer["name"])
 
 
 def make_trainer(
@@ -234,7 +252,7 @@ def _fit(
     config: Plain,
     report: EpochReport,
 ) -> None:
-    checkpoint = config["checkpoint"]
+    checkpoint = config["checkpoint"] if config["start"] == RESUME else None
     if checkpoint is not None:
         check_resumable(Path(checkpoint), task, data.split_identity)
     if config["trainer"]["compile"]:

@@ -1,0 +1,173 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_cases import linear_printer, prepare_tiny, train_config
+
+from trajerr.data.datamodule import PrinterDataModule
+from trajerr.errors import ConfigError, DataError
+from trajerr.evaluation.guard import shared_layers
+from trajerr.training.checkpoint import load_checkpoint, read_checkpoint
+from trajerr.training.run import Outcome, make_task, train
+from trajerr.training.task import TrajectoryTask
+from trajerr.training.transfer import (
+    ANCESTORS,
+    UNITS_OF_WEIGHTS,
+    find_origin,
+    take_weights,
+    with_origin,
+)
+
+
+def module(root: Path) -> PrinterDataModule:
+    return PrinterDataModule(root, batch_size=8, stride=16, samples_per_epoch=48)
+
+
+@pytest.fixture(scope="module")
+def origin(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A network trained on the soft printer."""
+    return train(train_config(), module(tiny), tmp_path_factory.mktemp("origin"))
+
+
+@pytest.fixture(scope="module")
+def stiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Other layers, on a printer four times as stiff."""
+    folder = tmp_path_factory.mktemp("stiff")
+    return prepare_tiny(folder, printer=linear_printer(36000.0), first_layer=11)
+
+
+def transfer_config(origin: Outcome, **changes: Any) -> dict[str, Any]:
+    return train_config(start="transfer", checkpoint=str(origin.best), **changes)
+
+
+def test_the_heir_starts_with_its_origins_predictions(
+    origin: Outcome, stiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[torch.Tensor] = []
+    data = module(stiff)
+    features = next(iter(data.val_dataloader()))["input_features"]
+    real = TrajectoryTask.on_train_start
+
+    def first_look(self: TrajectoryTask) -> None:
+        real(self)
+        with torch.no_grad():
+            started.append(self.network.eval()(features))
+        self.network.train()
+
+    monkeypatch.setattr(TrajectoryTask, "on_train_start", first_look)
+    train(transfer_config(origin), data, tmp_path)
+    expected = load_checkpoint(origin.best).network(features)
+    torch.testing.assert_close(started[0], expected, rtol=0.0, atol=0.0)
+
+
+def test_it_keeps_the_units_of_its_weights_and_names_its_own_data(
+    origin: Outcome, stiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = module(stiff)
+    outcome = train(transfer_config(origin), data, tmp_path)
+    assert f"Weights of {origin.best}, trained on linear" in capsys.readouterr().out
+    before, after = load_checkpoint(origin.best), load_checkpoint(outcome.best)
+    for name in UNITS_OF_WEIGHTS:
+        assert after.stats[name] == before.stats[name]
+        assert after.stats[name] != data.stats.to_dict()[name]
+        kept = torch.tensor(before.stats[name], dtype=torch.float32)
+        torch.testing.assert_close(getattr(after.network.scaling, name), kept)
+    assert after.split_identity == data.split_identity
+    assert after.printer["x"]["stiffness_n_per_m"] == 36000.0
+
+
+def test_neither_epoch_nor_optimiser_come_along(
+    origin: Outcome, stiff: Path, tmp_path: Path
+) -> None:
+    config = transfer_config(origin, trainer__max_epochs=2)
+    outcome = train(config, module(stiff), tmp_path)
+    assert len(outcome.epoch_seconds) == 2
+    state = read_checkpoint(outcome.last)["optimizer_states"][0]["state"]
+    assert {int(each["step"]) for each in state.values()} == {2 * 48 // 8}
+
+
+def test_it_pays(stiff: Path, tiny: Path, tmp_path: Path) -> None:
+    data = PrinterDataModule(tiny, batch_size=16, stride=16, samples_per_epoch=480)
+    sizes = {"model__dropout": 0.0, "model__optimizer__lr": 0.02, "trainer__max_epochs": 4}
+    good = train(train_config(**sizes), data, tmp_path / "good")
+    short = {**sizes, "trainer__max_epochs": 2}
+    scratch = train(train_config(**short), module(stiff), tmp_path / "scratch")
+    heir = train(transfer_config(good, **short), module(stiff), tmp_path / "heir")
+    assert heir.metrics["val/mae_mm"] < 0.7 * scratch.metrics["val/mae_mm"]
+
+
+def test_an_interrupted_transfer_resumes_bit_for_bit(
+    origin: Outcome, stiff: Path, tmp_path: Path
+) -> None:
+    whole = train(transfer_config(origin, trainer__max_epochs=4), module(stiff), tmp_path / "a")
+    real = TrajectoryTask.training_step
+
+    def interrupted(self: TrajectoryTask, batch: Any, batch_index: int) -> torch.Tensor:
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, batch, batch_index)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrajectoryTask, "training_step", interrupted)
+        train(transfer_config(origin, trainer__max_epochs=4), module(stiff), tmp_path / "b")
+    last = tmp_path / "b" / "checkpoints" / "last.ckpt"
+    again = train_config(checkpoint=str(last), trainer__max_epochs=4)
+    resumed = train(again, module(stiff), tmp_path / "c")
+    assert resumed.objective == whole.objective
+    found, expected = load_checkpoint(resumed.best), load_checkpoint(whole.best)
+    assert dict(found.stats) == dict(expected.stats)
+    for name, value in expected.network.state_dict().items():
+        assert torch.equal(value, found.network.state_dict()[name]), name
+
+
+def test_what_its_ancestors_were_trained_on_stays_forbidden(
+    origin: Outcome, stiff: Path, tiny: Path, tmp_path: Path
+) -> None:
+    heir = load_checkpoint(train(transfer_config(origin), module(stiff), tmp_path).best)
+    soft = module(tiny).stats.sources
+    trained = [source for source in soft if source.split == "train"]
+    unseen = [source for source in soft if source.split != "train"]
+    assert len(shared_layers(heir.stats, trained)) == len(trained)
+    assert shared_layers(heir.stats, unseen) == []
+    grandchild = with_origin(module(tiny).stats.to_dict(), heir, "transfer")
+    assert len(grandchild[ANCESTORS]) == len(trained) + len(heir.stats[ANCESTORS])
+
+
+def test_mistakes_are_named(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
+    data = module(stiff)
+    start = {"start": "transfer", "checkpoint": str(origin.best)}
+    for changes, kind, reason in (
+        ({"model__d_model": 16}, DataError, "d_model is 8 there, 16 here"),
+        ({"model__name": "small"}, DataError, "holds model=base, not model=small"),
+        ({"checkpoint": None}, ConfigError, "give checkpoint=FILE"),
+        ({"checkpoint": "nowhere.ckpt"}, DataError, "no such checkpoint"),
+        ({"start": "anew"}, ConfigError, "'anew', expected resume or transfer"),
+    ):
+        with pytest.raises(kind, match=reason):
+            train(train_config(**{**start, **changes}), data, tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_another_sample_rate_is_refused(origin: Outcome, stiff: Path) -> None:
+    stats = {**module(stiff).stats.to_dict(), "sample_rate_hz": 100.0}
+    config = transfer_config(origin)
+    task = make_task(config, stats)
+    found = find_origin(config)
+    assert found is not None
+    with pytest.raises(DataError, match="trained at 200 Hz, the data has 100 Hz"):
+        take_weights(task, found)
+
+
+def test_a_fir_cannot_start_from_anything(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
+    config = transfer_config(origin)
+    plain = {"name": "constant", "warm_up": 0.0}
+    config["model"] = {"name": "fir", "taps": 40, "optimizer": {"lr": 1.0, "weight_decay": 0.0}}
+    config["model"]["schedule"] = plain
+    with pytest.raises(ConfigError, match="solved at once"):
+        train(config, module(stiff), tmp_path)
+
+
+def test_dropout_may_change(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
+    config = transfer_config(origin, model__dropout=0.3, trainer__max_epochs=1)
+    assert train(config, module(stiff), tmp_path).objective > 0.0
