@@ -81,7 +81,8 @@ def open_storage(url: str) -> RDBStorage:
             return RDBStorage(url)
         if parts.database:
             Path(parts.database).parent.mkdir(parents=True, exist_ok=True)
-        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}})
+        with _lock_for(url):  # of workers that start together one makes the tables
+            return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}})
     except (SQLAlchemyError, ImportError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise ConfigError(f"hydra.sweeper.storage: {_without_password(url)}: {first}") from error

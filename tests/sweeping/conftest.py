@@ -1,0 +1,94 @@
+"""A command whose runs take no time, to sweep over, in a folder of its own."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial
+
+SCRIPT = """
+import time
+from omegaconf import DictConfig
+from trajerr.entry import command
+from trajerr.errors import DataError
+
+@command("toy")
+def main(cfg: DictConfig):
+    time.sleep(cfg.pause_s)
+    if cfg.group.kind == "bad":
+        raise DataError("a layer is missing")
+    if cfg.x > cfg.bug_above:
+        raise ZeroDivisionError("a bug")
+    value = (cfg.x - 0.3) ** 2 + 0.01 * cfg.group.width
+    return [value, cfg.x] if cfg.two else value
+
+main()
+"""
+FILES = {
+    "toy.yaml": """
+defaults: [hydra_settings, {group: good}, _self_, {optional experiment: null}]
+x: 1.0
+pause_s: 0.0
+bug_above: 2.0
+two: false
+help_text: A toy to sweep over.
+""",
+    "group/good.yaml": "kind: good\nwidth: 8\n",
+    "group/bad.yaml": "kind: bad\nwidth: 1\n",
+    "group/wide.yaml": "kind: good\nwidth: 16\n",
+}
+
+
+class Toy:
+    """The command, and what it leaves behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "toy.py", *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def search(self, *arguments: str) -> list[str]:
+        return ["-m", "hydra/sweeper=optuna", "x=interval(0.0,1.0)", *arguments]
+
+    def trials(self) -> list[FrozenTrial]:
+        url = f"sqlite:///{self.folder}/multirun/studies.db"
+        return optuna.load_study(study_name="trajerr", storage=url).trials
+
+    def table(self) -> list[dict[str, str]]:
+        (path,) = self.folder.glob("multirun/toy/*/sweep.csv")
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return make_toy(tmp_path)
+
+
+def make_toy(folder: Path) -> Toy:
+    (folder / "toy.py").write_text(SCRIPT)
+    for name, text in FILES.items():
+        path = folder / "conf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Toy(folder)

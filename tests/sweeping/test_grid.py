@@ -1,0 +1,60 @@
+import pytest
+
+
+def test_a_grid_ends_with_its_table(toy):
+    done = toy("-m", "x=0.1,0.2,0.3", "group=good,wide")
+    assert done.returncode == 0, done.stderr
+    rows = toy.table()
+    assert [(row["run"], row["x"], row["group"]) for row in rows] == [
+        (str(3 * 0 + 2 * i + j), x, group)
+        for i, x in enumerate(("0.1", "0.2", "0.3"))
+        for j, group in enumerate(("good", "wide"))
+    ]
+    for row in rows:
+        expected = (float(row["x"]) - 0.3) ** 2 + (0.16 if row["group"] == "wide" else 0.08)
+        assert float(row["returned"]) == pytest.approx(expected)
+    shown = done.stdout.splitlines()[-7:]
+    assert shown[0].split() == ["run", "x", "group", "returned", "s"]
+    assert len(list(toy.folder.glob("multirun/toy/*/[0-5]/.hydra/config.yaml"))) == 6
+
+
+def test_failed_runs_are_told_and_do_not_end_the_others(toy):
+    done = toy("-m", "x=0.3,3.0", "group=good,bad")
+    assert done.returncode == 1
+    assert [(row["status"], row["reason"]) for row in toy.table()] == [
+        ("done", ""),
+        ("failed", "a layer is missing"),
+        ("failed", "ZeroDivisionError: a bug"),
+        ("failed", "a layer is missing"),
+    ]
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("toy: 3 of 4 runs failed, see multirun/toy/")
+    assert "ZeroDivisionError: a bug" in done.stdout.splitlines()[-2]
+    (log,) = toy.folder.glob("multirun/toy/*/2/toy.log")
+    assert "Traceback" in log.read_text()
+
+
+def test_a_mistake_in_the_command_line_runs_nothing(toy):
+    done = toy("-m", "x=0.1,0.2", "group=good,none")
+    assert done.returncode == 1
+    assert not list(toy.folder.glob("multirun/toy/*/0"))
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_grid_runs_side_by_side(toy, launcher):
+    done = toy("-m", f"hydra/launcher={launcher}", "x=0.1,0.2,3.0")
+    assert done.returncode == 1, done.stderr
+    assert [row["status"] for row in toy.table()] == ["done", "done", "failed"]
+    assert "1 of 3 runs failed" in done.stderr
+
+
+def test_a_conf_folder_where_one_works_is_searched_as_well(toy):
+    (toy.folder / "conf" / "experiment").mkdir()
+    (toy.folder / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nx: 0.5\ndefaults: [override /group: wide]\n"
+    )
+    done = toy("experiment=mine", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    assert "x: 0.5" in done.stdout
+    assert "width: 16" in done.stdout
