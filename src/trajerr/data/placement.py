@@ -15,7 +15,8 @@ from trajerr.motion.segments import segment
 
 Floats = NDArray[np.float64]
 
-TURN = np.pi / 4  # infill at 45° comes to lie along the axes, where one of them rests
+TURN = np.pi / 4  # infill at 45° comes to lie along the axes, where one of them rests,
+TILT = np.radians([0.05, 5.0])  # or, in half of the draws, nearly so: there it creeps
 MARGIN_MM = 5.0  # kept free around the bed
 DRAWS = 16  # of turns, until the part fits
 
@@ -37,7 +38,7 @@ IN_PLACE = Placement(0.0, (0.0, 0.0))
 
 
 def draw(program: Program, bed_mm: tuple[float, ...], seed: int) -> Placement:
-    """Draw a turn by a multiple of 45° and a place on the bed; a part that fits nowhere stays.
+    """Draw a turn, about a multiple of 45°, and a place; a part that fits nowhere stays.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def draw(program: Program, bed_mm: tuple[float, ...], seed: int) -> Placement:
     middle = _middle(points)
     low, high = np.full(2, MARGIN_MM), np.asarray(bed_mm[:2]) - MARGIN_MM
     for _ in range(DRAWS):
-        angle = float(random.integers(round(2 * np.pi / TURN)) * TURN)
+        angle = _turn(random)
         turned = (points - middle) @ _rotation(angle).T
         room = high - low - np.ptp(turned, axis=0)
         if np.all(room > 0.0):
@@ -90,6 +91,12 @@ def place(program: Program, placement: Placement) -> Program:
     center[before], sweep = np.nan, moves.sweep.copy()
     sweep[before] = 0.0
     return replace(program, moves=replace(moves, start=start, end=end, center=center, sweep=sweep))
+
+
+def _turn(random: np.random.Generator) -> float:
+    angle = float(random.integers(round(2 * np.pi / TURN)) * TURN)
+    tilt = float(np.exp(random.uniform(*np.log(TILT))))
+    return angle + tilt * float(random.choice([0.0, 0.0, -1.0, 1.0]))
 
 
 def _part(moves: Moves) -> NDArray[np.bool_]:
