@@ -13,7 +13,7 @@ from trajerr.training.run import Outcome, make_task, train
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.transfer import (
     ANCESTORS,
-    UNITS_OF_WEIGHTS,
+    SCALES_OF_INPUTS,
     find_origin,
     take_weights,
     with_origin,
@@ -41,7 +41,7 @@ def transfer_config(origin: Outcome, **changes: Any) -> dict[str, Any]:
     return train_config(start="transfer", checkpoint=str(origin.best), **changes)
 
 
-def test_the_heir_starts_with_its_origins_predictions(
+def test_the_heir_starts_with_its_origins_predictions_in_its_own_scale(
     origin: Outcome, stiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[torch.Tensor] = []
@@ -57,22 +57,30 @@ def test_the_heir_starts_with_its_origins_predictions(
 
     monkeypatch.setattr(TrajectoryTask, "on_train_start", first_look)
     train(transfer_config(origin), data, tmp_path)
-    expected = load_checkpoint(origin.best).network(features)
-    torch.testing.assert_close(started[0], expected, rtol=0.0, atol=0.0)
+    before, scale = load_checkpoint(origin.best), data.stats.to_dict()
+    old, new = (
+        [torch.tensor(stats[f"target_{name}"]) for name in ("mean", "std")]
+        for stats in (before.stats, scale)
+    )
+    expected = (before.network(features) - old[0]) / old[1] * new[1] + new[0]
+    assert new[1].max() < 0.5 * old[1].min()  # the printer is stiffer
+    torch.testing.assert_close(started[0], expected, rtol=1e-4, atol=1e-7)
 
 
-def test_it_keeps_the_units_of_its_weights_and_names_its_own_data(
+def test_it_keeps_the_scales_of_its_inputs_and_names_its_own_data(
     origin: Outcome, stiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = module(stiff)
     outcome = train(transfer_config(origin), data, tmp_path)
     assert f"Weights of {origin.best}, trained on linear" in capsys.readouterr().out
     before, after = load_checkpoint(origin.best), load_checkpoint(outcome.best)
-    for name in UNITS_OF_WEIGHTS:
+    for name in SCALES_OF_INPUTS:
         assert after.stats[name] == before.stats[name]
         assert after.stats[name] != data.stats.to_dict()[name]
         kept = torch.tensor(before.stats[name], dtype=torch.float32)
         torch.testing.assert_close(getattr(after.network.scaling, name), kept)
+    for name in ("target_mean", "target_std"):
+        assert after.stats[name] == data.stats.to_dict()[name]
     assert after.split_identity == data.split_identity
     assert after.printer["x"]["stiffness_n_per_m"] == 36000.0
 

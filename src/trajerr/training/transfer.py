@@ -1,8 +1,9 @@
 """What a training starts from: nothing, its own interruption, or another printer's network.
 
-A transfer takes a network's weights, and neither its optimiser nor its epoch. The weights
-mean something in the units of the data that they were trained on, so its means and
-deviations stay; those of a few layers would be poor estimates besides.
+A transfer takes a network's weights, and neither its optimiser nor its epoch. What the network
+sees stays scaled as it was: its weights mean something in these units only, and a few layers
+would be poor estimates of how a printer moves. What it says is scaled to the new data's
+errors, which has a stiffer printer's network begin with smaller errors of the same shape.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from trajerr.training.task import TrajectoryTask
 Plain = Mapping[str, Any]
 
 RESUME, TRANSFER = "resume", "transfer"
-UNITS_OF_WEIGHTS = ("feature_mean", "feature_std", "target_mean", "target_std")
+SCALES_OF_INPUTS = ("feature_mean", "feature_std")
+SCALES_OF_OUTPUTS = ("scaling.target_mean", "scaling.target_std")
 ANCESTORS = "ancestors"  # of stats: training sources of the networks that it came from
 NOT_OF_SHAPE = ("dropout", "context_length")  # may differ between a network and its heir
 
@@ -41,19 +43,19 @@ def find_origin(config: Plain) -> Loaded | None:
 
 
 def with_origin(stats: Plain, origin: Loaded, start: str) -> dict[str, Any]:
-    """Return the data's statistics in the units that the origin's weights are made for.
+    """Return the data's statistics, with those of the features that the origin's weights expect.
 
     What the origin was trained on is noted beside, so that nobody judges the heir on it.
     """
     before = list(origin.stats.get(ANCESTORS, ()))
     if start == TRANSFER:
         before += [source for source in origin.stats["sources"] if source["split"] == "train"]
-    units = {name: origin.stats[name] for name in UNITS_OF_WEIGHTS}
-    return {**stats, **units, **({ANCESTORS: before} if before else {})}
+    scales = {name: origin.stats[name] for name in SCALES_OF_INPUTS}
+    return {**stats, **scales, **({ANCESTORS: before} if before else {})}
 
 
 def take_weights(task: TrajectoryTask, origin: Loaded) -> None:
-    """Give a task's network the origin's weights.
+    """Give a task's network the origin's weights; the scales of its outputs stay its own.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def take_weights(task: TrajectoryTask, origin: Loaded) -> None:
             f"prepare it with sample_rate_hz={there:g}"
         )
     _require_same(origin, task.hparams["network"])
-    task.network.load_state_dict(origin.network.state_dict())
+    own = {name: task.network.state_dict()[name].clone() for name in SCALES_OF_OUTPUTS}
+    task.network.load_state_dict({**origin.network.state_dict(), **own})
 
 
 def _require_same(origin: Loaded, wanted: Plain) -> None:
