@@ -72,7 +72,7 @@ def commanded(ends, accelerations, rate_hz, start=110.0):
     return start + way[index] + speed[index] * since + 0.5 * accelerations[index] * since**2
 
 
-def record(printer, axis, *, seed=0, noise=1.0, clock=1.004, **sweep):
+def record(printer, axis, *, seed=0, noise=1.0, clock=1.004, start=110.0, **sweep):
     """Return (N, 4): s and mm/s², of a test of axis 0 or 1.
 
     The sensor sits askew by a few percent, feels gravity, is noisy, rounds to its digits, and
@@ -80,8 +80,8 @@ def record(printer, axis, *, seed=0, noise=1.0, clock=1.004, **sweep):
     """
     random = np.random.default_rng(seed)
     fine_hz = FINER * RATE_HZ * clock
-    moved = commanded(*pulses(**sweep), fine_hz)
-    xy = np.full((len(moved), 2), 110.0)
+    moved = commanded(*pulses(**sweep), fine_hz, start)
+    xy = np.full((len(moved), 2), start)
     xy[:, axis] = moved
     actual = simulate(printer, resting(xy, fine_hz), seed=seed).xy
     felt = np.diff(actual, n=2, axis=0) * fine_hz**2

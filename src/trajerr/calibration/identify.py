@@ -25,14 +25,15 @@ from trajerr.errors import ConfigError, DataError
 Floats = NDArray[np.float64]
 
 DRAGS = ("none", "all", "fit")
-GRID_HZ = np.geomspace(4.0, 200.0, 40)
-GRID_DAMPING = (0.03, 0.07, 0.15, 0.3, 0.6)
-STARTS = 3  # best points of the grid that searches start from
+GRID_HZ = np.geomspace(4.0, 200.0, 28)
+GRID_DAMPING = (0.04, 0.1, 0.25, 0.6)
+STARTS = 2  # best points of the grid that searches start from
 HIGHEST = 0.25  # of the sample rate, that a natural frequency may have
 LARGEST_SPREAD = 0.2  # of the natural frequency, beyond which a log says nothing
 LEAST_EXPLAINED = 0.3  # share of the error's mean square
-BRIEFLY, AT_LENGTH = 6, 60  # evaluations, of each start and of the best of them
+BRIEFLY, AT_LENGTH = 4, 60  # evaluations, of each start and of the best of them
 TOLERANCE = 1e-6  # relative, of cost and values
+CORRELATED = 8.0  # decay times 1/(ζω_n) over which residuals are taken as correlated
 AT_BOUND = 2e-3  # of a parameter's scale: nearer to a bound it is taken as fixed
 STEP = 1e-3  # of a parameter's scale, for differences: friction makes smaller ones rough
 
@@ -108,17 +109,21 @@ def identify(log: AxisLog, unknowns: Unknowns, base: Printer, axis: str, where: 
     problem = _Problem(log.fitted, unknowns, base, axis)
     tried = [problem.solve(problem.pack(start), BRIEFLY) for start in problem.starts()]
     found = problem.solve(min(tried, key=lambda search: search.cost).x, AT_LENGTH)
-    servo, _ = problem.unpack(found.x)
-    estimates = problem.estimates(found)
+    servo, starts = problem.unpack(found.x)
+    pairs = list(zip(log.fitted, starts, strict=True))
+    predicted = [predict_error(servo, fitted, base, axis, start) for fitted, start in pairs]
+    for held_out in log.held_out:
+        # One that follows a fitted stretch is predicted on from there: its own beginning, in
+        # the midst of motion, is known to the noise of measurement only.
+        before = next((pair for pair in pairs if held_out.follows(pair[0])), None)
+        whole = before[0].with_next(held_out) if before else held_out
+        start = before[1] if before else (0.0, 0.0)
+        tail = predict_error(servo, whole, base, axis, start)[-len(held_out.time) :]
+        predicted.append(tail)
     stretches = (*log.fitted, *log.held_out)
-    starts = [*problem.unpack(found.x)[1], *[(0.0, 0.0)] * len(log.held_out)]
-    predicted = [
-        predict_error(servo, stretch, base, axis, start)
-        for stretch, start in zip(stretches, starts, strict=True)
-    ]
     result = Identified(
         servo,
-        estimates,
+        problem.estimates(found),
         tuple(stretch.error for stretch in stretches),
         tuple(predicted),
         tuple(stretch.time for stretch in stretches),
@@ -225,7 +230,7 @@ class _Problem:
         names, scales = self.unknowns.names, self.scales
         servo, _ = self.unpack(found.x)
         decay = 2.0 * math.pi * servo.natural_freq_hz * servo.damping_ratio
-        lag = round(min(4.0 / decay * self.stretches[0].sample_rate, len(found.fun) / 20))
+        lag = round(min(CORRELATED / decay * self.stretches[0].sample_rate, len(found.fun) / 10))
         near = np.minimum(found.x - self._bounds[0], self._bounds[1] - found.x) < AT_BOUND
         deviation = np.zeros(len(found.x))
         deviation[~near] = deviations(np.asarray(found.jac)[:, ~near], found.fun, lag)

@@ -170,7 +170,7 @@ def _scalar(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
     if isinstance(value, list):
         return f"[{', '.join(_scalar(item) for item in value)}]"
     if isinstance(value, str):
-        return _quoted(value.replace("${", "\\${"))  # else OmegaConf would fill something in
+        return _quoted(value.replace("${", "$ {"))  # else OmegaConf would fill something in
     text = repr(value)
     mantissa, letter, exponent = text.partition("e")
     # YAML 1.1 reads 5e-06 as text.

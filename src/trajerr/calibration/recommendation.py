@@ -1,8 +1,7 @@
 """Which input shaper firmware would choose for a spectrum: Klipper's procedure.
 
 After ``shaper_calibrate.py`` of Klipper (commit 034cb67), so that its figures can be
-compared. The shapers are those of :mod:`trajerr.dynamics.shapers`, whose EI forms are the
-published closed forms where Klipper fits polynomials.
+compared.
 """
 
 import math
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.calibration.firmware_shapers import firmware_shaper
 from trajerr.calibration.recordings import PowerSpectrum
-from trajerr.dynamics.shapers import Shaper, shaper
+from trajerr.dynamics.shapers import Shaper
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def remaining(tuned: Shaper, frequency: Floats, damping: float) -> Floats:
 
 def worst_remaining(choice: ShaperChoice, frequency: Floats) -> Floats:
     """Return the share (F,) that a choice leaves at the worst of the tested dampings."""
-    tuned = shaper(choice.name, choice.frequency_hz, DAMPING)
+    tuned = firmware_shaper(choice.name, choice.frequency_hz, DAMPING)
     worst: Floats = np.max([remaining(tuned, frequency, d) for d in TEST_DAMPINGS], axis=0)
     return worst
 
@@ -112,7 +112,7 @@ def _try_all(name: str, frequency: Floats, density: Floats) -> list[ShaperChoice
     tested = np.arange(LOWEST_HZ[name], HIGHEST_HZ, STEP_HZ)[::-1]
     choices = []
     for tuning in tested:
-        tuned = shaper(name, float(tuning), DAMPING)
+        tuned = firmware_shaper(name, float(tuning), DAMPING)
         left = max(
             float(np.maximum(remaining(tuned, frequency, d) * density - threshold, 0.0).sum())
             for d in TEST_DAMPINGS

@@ -12,8 +12,8 @@ widens a peak by about two bins, and N the sensor's noise. Two models of H are t
 - viscous: ``H = (2ζω_n s + ω_n²) / (s² + 2ζω_n s + ω_n²)``, the transmissibility of a mass on
   a shaken base. p is fitted near 2: motor ripple makes small motions relatively larger.
 - friction, p = 2: Coulomb friction by its describing function 4F/π (Gelb and Vander Velde,
-  1968) holds the carriage back the more the slower the shaking, and fast below the frequency
-  φ at which the command overcomes it. Balancing the fundamentals,
+  1968), which is as great as the command at the frequency φ, as that grows with f. Balancing
+  the fundamentals,
   ``((ω_n² − ω²) h/ω²)² + (2ζω_n h/ω + φ/f)² = (ω_n⁴ + 4ζ²ω_n²ω²)/ω⁴`` with h = |H|.
 
 The second is taken where it fits clearly better. It is an approximation: a carriage that
@@ -21,14 +21,15 @@ stops within each period is not sinusoidal.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 
 from trajerr.calibration.recordings import KAISER_BETA, PowerSpectrum
-from trajerr.calibration.uncertainty import Estimate, deviations, quantile
+from trajerr.calibration.uncertainty import Estimate, quantile
 from trajerr.errors import ConfigError, DataError
 
 Floats = NDArray[np.float64]
@@ -36,14 +37,14 @@ Floats = NDArray[np.float64]
 FINER = 8  # points of the model in one bin
 REACH = 6  # bins that the window's transform spreads over, to each side
 BAND = 2.0  # the fit reaches from the peak's frequency over this to the peak's times this
-CORRELATED_BINS = 3  # neighbours that share a window's main lobe
+BLOCKS = 6  # of bins, that are left out one after the other
 CLEAR_PEAK = 2.0  # times the response below the peak: no damping above 0.33 shows one
 EXCITED = 4.0  # times the noise, of the median density within the sweep
 LARGEST_MISFIT = 0.4  # RMS of the logarithm
-LARGEST_SPREAD = 0.05  # of the natural frequency
+LARGEST_SPREAD = 0.1  # of the natural frequency
 CLEARLY_BETTER = 0.7  # share of the viscous model's misfit
 DAMPINGS = (0.03, 0.1, 0.3)  # that searches start from
-ONSETS_HZ = (5.0, 20.0)  # of sliding
+FRICTIONS_HZ = (5.0, 20.0)
 KLIPPER_BIN_HZ = 3200.0 / 2048  # of an ADXL345's spectrum
 MODEL_HZ = 200.0  # that a spectrum made from a model reaches to
 
@@ -68,7 +69,7 @@ class Resonance:
 
     natural_freq_hz: Estimate
     damping_ratio: Estimate
-    onset_hz: float  # φ, below which friction holds the carriage; 0 for the viscous model
+    friction_hz: float  # φ, where friction is as great as the command; 0 for the viscous model
     frequency: Floats  # (B,) Hz, bins that were fitted
     density: Floats  # (B,) (mm/s²)²/Hz, measured there
     model: Floats  # (B,) (mm/s²)²/Hz
@@ -108,9 +109,9 @@ def fit_resonance(spectrum: PowerSpectrum, column: int, sweep: Sweep, where: str
             "expected 8 or more; a longer window or a wider sweep would tell more"
         )
     band = _Band(frequency[chosen], density[chosen], spectrum.step, peak, noise)
-    found, rubbed = band.fit(friction=False), band.fit(friction=True)
-    if rubbed.misfit < CLEARLY_BETTER * found.misfit:
-        found = rubbed
+    fits = {friction: band.fit(friction=friction) for friction in (False, True)}
+    friction = bool(fits[True].cost < CLEARLY_BETTER**2 * fits[False].cost)
+    found = band.resonance(fits[friction], friction=friction)
     if found.misfit > LARGEST_MISFIT or found.natural_freq_hz.spread > LARGEST_SPREAD:
         raise DataError(
             f"{where}: no clear peak: near {peak:.1f} Hz the resonance model is off by a factor "
@@ -119,7 +120,9 @@ def fit_resonance(spectrum: PowerSpectrum, column: int, sweep: Sweep, where: str
     return found
 
 
-def response(frequency: Floats, natural_freq_hz: float, damping: float, onset_hz: float) -> Floats:
+def response(
+    frequency: Floats, natural_freq_hz: float, damping: float, friction_hz: float
+) -> Floats:
     """Return |H|, the carriage's acceleration over the commanded one, of the fundamentals.
 
     Parameters
@@ -128,12 +131,13 @@ def response(frequency: Floats, natural_freq_hz: float, damping: float, onset_hz
         (N,) Hz.
     natural_freq_hz, damping
         Of the linear axis.
-    onset_hz
-        φ, 0 without friction; the carriage rests where the equation has no root.
+    friction_hz
+        φ, 0 without friction. Where the equation has no root friction holds the carriage:
+        about from ``natural_freq_hz² / friction_hz`` on.
     """
     stiff = (natural_freq_hz / frequency) ** 2
     damper = 2.0 * damping * natural_freq_hz / frequency
-    rub = onset_hz / frequency
+    rub = friction_hz / frequency
     squared = (stiff - 1.0) ** 2 + damper**2
     linear = damper * rub
     constant = rub**2 - stiff**2 - damper**2
@@ -190,36 +194,50 @@ class _Band:
     peak: float  # Hz
     noise: float  # (mm/s²)²/Hz
 
-    def fit(self, *, friction: bool) -> Resonance:
+    def fit(self, *, friction: bool) -> OptimizeResult:
         """Fit log S by least squares in ln G, ln f_n, ln ζ, ln N and p or φ."""
-        fine, spread = _window(self.frequency, self.step)
-        measured = np.log(np.maximum(self.density, 1e-12 * self.density.max()))
+        return self._search(self._starts(friction), friction)
 
-        def model(q: Floats) -> Floats:
-            exponent, onset = (2.0, q[4]) if friction else (q[4], 0.0)
-            shape = response(fine, float(np.exp(q[1])), float(np.exp(q[2])), onset) ** 2
-            relative = (fine / self.peak) ** exponent
-            return np.asarray(spread @ (np.exp(q[0]) * relative * shape) + np.exp(q[3]))
+    def resonance(self, found: OptimizeResult, *, friction: bool) -> Resonance:
+        """Return what a fit found, with intervals by leaving out block after block of bins.
 
-        def residual(q: Floats) -> Floats:
-            return np.asarray(np.log(model(q)) - measured)
-
-        bounds = self._bounds(friction)
-        searches = (
-            least_squares(residual, start, bounds=bounds) for start in self._starts(friction)
-        )
-        found = min(searches, key=lambda search: search.cost)
-        deviation = deviations(np.asarray(found.jac), found.fun, CORRELATED_BINS)
-        # A window's main lobe makes about every second bin an independent one.
-        reach = quantile(0.5 * len(self.frequency) - len(found.x)) * deviation
+        The delete-a-block jackknife (Künsch, Annals of Statistics 17:1217, 1989): what a model
+        leaves of a smooth spectrum is no independent noise, and curvature would promise more
+        than ten times too much.
+        """
+        blocks = np.array_split(np.arange(len(self.frequency)), BLOCKS)
+        refits = [self._without(block)._search([found.x], friction).x[1:3] for block in blocks]
+        around = np.array(refits) - np.mean(refits, axis=0)
+        deviation = np.sqrt((BLOCKS - 1) / BLOCKS * np.sum(around**2, axis=0))
+        reach = quantile(BLOCKS - 1) * deviation
         return Resonance(
-            _exponential(found.x[1], reach[1]),
-            _exponential(found.x[2], reach[2]),
+            _exponential(found.x[1], reach[0]),
+            _exponential(found.x[2], reach[1]),
             float(found.x[4]) if friction else 0.0,
             self.frequency,
             self.density,
-            model(found.x),
+            self.density * np.exp(found.fun),
         )
+
+    def _without(self, block: NDArray[np.intp]) -> "_Band":
+        frequency, density = np.delete(self.frequency, block), np.delete(self.density, block)
+        return _Band(frequency, density, self.step, self.peak, self.noise)
+
+    def _search(self, starts: Sequence[Sequence[float] | Floats], friction: bool) -> OptimizeResult:
+        fine, spread = _window(self.frequency, self.step)
+        measured = np.log(np.maximum(self.density, 1e-12 * self.density.max()))
+
+        def residual(q: Floats) -> Floats:
+            exponent, rub = (2.0, q[4]) if friction else (q[4], 0.0)
+            shape = response(fine, float(np.exp(q[1])), float(np.exp(q[2])), rub) ** 2
+            relative = (fine / self.peak) ** exponent
+            model = spread @ (np.exp(q[0]) * relative * shape) + np.exp(q[3])
+            return np.asarray(np.log(model) - measured)
+
+        low, high = self._bounds(friction)
+        inside = [np.clip(start, np.add(low, 1e-9), np.subtract(high, 1e-9)) for start in starts]
+        searches = (least_squares(residual, start, bounds=(low, high)) for start in inside)
+        return min(searches, key=lambda search: float(search.cost))
 
     def _bounds(self, friction: bool) -> tuple[list[float], list[float]]:
         peak, noise = math.log(self.peak), math.log(self.noise)
@@ -232,7 +250,7 @@ class _Band:
     def _starts(self, friction: bool) -> list[list[float]]:
         height = math.log(np.interp(self.peak, self.frequency, self.density))
         peak, noise = math.log(self.peak), math.log(self.noise) + 0.1
-        lasts = [min(onset, self.peak) for onset in ONSETS_HZ] if friction else [2.0]
+        lasts = [min(f, self.peak) for f in FRICTIONS_HZ] if friction else [2.0]
         return [
             [height + math.log(4.0 * z**2), peak, math.log(z), noise, last]
             for z in DAMPINGS

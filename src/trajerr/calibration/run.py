@@ -27,7 +27,7 @@ from trajerr.errors import ConfigError, DataError
 from trajerr.evaluation.style import save_figure
 
 SCHEMA_VERSION = 1
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]*")  # as overrides take it
 SENSOR_AXES = ("x", "y", "z")
 SHAPED_HZ = (8.0, 150.0)  # natural frequencies that a shaper is recommended for
 PER_MILLE = 1000.0
@@ -82,7 +82,8 @@ class CalibrationRun:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise ConfigError(
-                f"name is {self.name!r}, expected letters, digits, _ and -: it names a config"
+                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first, as it names "
+                "a config"
             )
         share = self.test_share
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 0.9:
@@ -195,7 +196,7 @@ def _axis_report(found: AxisFindings) -> dict[str, Any]:
     }
     if found.resonance is not None:
         report["misfit_ln"] = found.resonance.misfit
-        report["friction_holds_below_hz"] = found.resonance.onset_hz
+        report["friction_equals_command_hz"] = found.resonance.friction_hz
     if found.identified is not None:
         log = found.identified
         report |= {name: estimate.to_dict() for name, estimate in log.estimates.items()}
@@ -253,10 +254,10 @@ def _rows(found: AxisFindings) -> dict[str, Estimate]:
 
 def _sentences(axis: str, found: AxisFindings) -> list[str]:
     lines = []
-    if found.resonance is not None and found.resonance.onset_hz > 0.0:
+    if found.resonance is not None and found.resonance.friction_hz > 0.0:
         lines.append(
-            f"{axis}: friction holds the axis below {found.resonance.onset_hz:.0f} Hz of this "
-            "test; a test of greater acceleration (ACCEL_PER_HZ) would be surer"
+            f"{axis}: friction is as great as what this test commands at "
+            f"{found.resonance.friction_hz:.0f} Hz; a greater ACCEL_PER_HZ would be surer"
         )
     if found.identified is not None:
         error, left = (1e3 * v for v in found.identified.rms(held_out=False))

@@ -45,6 +45,19 @@ class Stretch:
         rows = max(3, round(START_S * self.sample_rate))
         return float(np.polyfit(self.time[:rows] - self.time[0], self.measured[:rows], 1)[0])
 
+    def follows(self, before: "Stretch") -> bool:
+        """Whether this begins one sample after ``before`` ends."""
+        step = 1.0 / self.sample_rate
+        return abs(float(self.time[0] - before.time[-1]) - step) < 0.5 * step
+
+    def with_next(self, after: "Stretch") -> "Stretch":
+        """Return this and the one that follows as one."""
+        return Stretch(
+            np.concatenate([self.time, after.time]),
+            np.concatenate([self.commanded, after.commanded]),
+            np.concatenate([self.measured, after.measured]),
+        )
+
     def command_at(self, time: Floats) -> Floats:
         """Return the command (M,) mm between and before samples: a cubic spline.
 
@@ -131,10 +144,8 @@ def _joined(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
     """Return the stretches, those in one where one follows right after the other."""
     joined: list[Stretch] = []
     for stretch in stretches:
-        step = 1.0 / stretch.sample_rate
-        if joined and abs(stretch.time[0] - joined[-1].time[-1] - step) < 0.5 * step:
-            pairs = zip(vars(joined[-1]).values(), vars(stretch).values(), strict=True)
-            joined[-1] = Stretch(*(np.concatenate(pair) for pair in pairs))
+        if joined and stretch.follows(joined[-1]):
+            joined[-1] = joined[-1].with_next(stretch)
         else:
             joined.append(stretch)
     return tuple(joined)

@@ -1,0 +1,92 @@
+"""A whole calibration in one process: what it refuses, what it leaves alone, what it repeats."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sweeps import load_printer, record, write_raw
+
+from trajerr.calibration.resonance import Sweep
+from trajerr.calibration.run import Accelerometer, CalibrationRun
+from trajerr.data.logs import LogAxis, LogFormat
+from trajerr.errors import ConfigError, DataError
+
+LOG = LogFormat(x=LogAxis("c", "m"), time="t")
+
+
+def settings(folder, **changes):
+    values = {
+        "name": "mine",
+        "base": load_printer("ender3_v2"),
+        "out": str(folder / "printers" / "mine.yaml"),
+        "output_dir": str(folder / "results"),
+        "accelerometer": Accelerometer(x=str(folder / "raw.csv")),
+    }
+    return CalibrationRun(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": None}, "name is None, expected letters"),
+        ({"name": "../mine"}, "name is '../mine'"),
+        ({"name": "mine\n"}, "name is 'mine"),
+        ({"name": "drücker"}, "name is 'drücker'"),
+        ({"name": 7}, "name is 7"),
+        ({"name": "7"}, "name is '7'"),
+        ({"name": "null"}, "name is 'null'"),
+        ({"test_share": 2}, "test_share is 2, expected 0 to below 0.9"),
+        ({"test_share": "half"}, "test_share is 'half'"),
+        ({"accelerometer": Accelerometer()}, "got neither"),
+        ({"log_file": "b.csv", "log": LOG}, "got both"),
+        ({"log_file": "b.csv", "accelerometer": Accelerometer()}, "log_file needs log=csv"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        settings(tmp_path, **changes)
+
+
+def test_a_sensor_has_three_axes():
+    with pytest.raises(ConfigError, match=r"accelerometer\.y_column is 'w', expected x, y or z"):
+        Accelerometer(y_column="w")
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Rows of a short test of an axis."""
+    printer = load_printer("ender3_stock").without("friction")
+    return record(printer, 0, hz_per_s=2.0, low_hz=25.0, high_hz=90.0)
+
+
+def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_path, recorded):
+    write_raw(tmp_path / "raw.csv", recorded)
+    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
+    out = tmp_path / "printers" / "mine.yaml"
+    said = io.StringIO()
+    report = settings(tmp_path, accelerometer=sensor).run(Console(file=said, width=120))
+    assert "mzv" in said.getvalue()
+    assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
+    first = out.read_bytes()
+    kept = (tmp_path / "results" / "calibration.json").read_bytes()
+    with pytest.raises(DataError, match="exists; overwrite=true replaces it"):
+        settings(tmp_path, accelerometer=sensor).run(Console(file=said))
+    again = settings(tmp_path, accelerometer=sensor, overwrite=True, plot=False)
+    again.run(Console(file=said))
+    assert out.read_bytes() == first
+    assert (tmp_path / "results" / "calibration.json").read_bytes() == kept
+    assert json.loads(kept)["base"] == "ender3_v2"
+
+
+def test_the_wrong_column_is_refused_and_nothing_is_written(tmp_path, recorded):
+    """A channel that hears nothing but noise and gravity."""
+    deaf = recorded.copy()
+    deaf[:, 3] = np.random.default_rng(0).normal(9800.0, 100.0, len(deaf))
+    write_raw(tmp_path / "raw.csv", deaf)
+    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), x_column="z", sweep=Sweep(25.0, 90.0))
+    with pytest.raises(DataError, match=r"raw\.csv: no excitation"):
+        settings(tmp_path, accelerometer=sensor).run(Console(file=io.StringIO()))
+    assert not (tmp_path / "printers").exists()
+    assert not (tmp_path / "results").exists()

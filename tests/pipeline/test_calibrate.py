@@ -1,0 +1,129 @@
+"""``python -m trajerr.calibrate`` as a user runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "calibration"))
+from logs import simulated_log
+from sweeps import load_printer, record, write_raw
+
+
+def run(folder: Path, *overrides: str, command="calibrate") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"trajerr.{command}", *overrides],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def tests_of_a_printer(tmp_path_factory) -> Path:
+    """A folder with the resonance tests of both axes, as Klipper writes them."""
+    folder = tmp_path_factory.mktemp("my printer ü")
+    printer = load_printer("ender3_stock").without("friction")
+    for axis, name in enumerate("xy"):
+        rows = record(printer, axis, seed=axis, hz_per_s=2.0, low_hz=20.0, high_hz=100.0)
+        write_raw(folder / f"raw_data_{name}.csv", rows)
+    return folder
+
+
+FILES = ("accelerometer.x=raw_data_x.csv", "accelerometer.y=raw_data_y.csv")
+SWEEP = ("accelerometer.sweep.low_hz=20", "accelerometer.sweep.high_hz=100")
+
+
+def test_an_accelerometer_makes_a_printer_that_collect_takes(tests_of_a_printer):
+    folder = tests_of_a_printer
+    done = run(folder, "name=mine", *FILES, *SWEEP)
+    assert done.returncode == 0, done.stderr
+    assert "(recommended)" in done.stdout
+    report = json.loads((folder / "results/calibration/mine/calibration.json").read_text())
+    assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
+    assert report["axes"]["y"]["natural_freq_hz"]["value"] == pytest.approx(42.5, rel=0.01)
+    assert (folder / "results/calibration/mine/calibration.png").stat().st_size > 10_000
+    written = (folder / "conf/printer/mine.yaml").read_bytes()
+    for source in report["sources"]:
+        assert source["sha256"].encode() in written
+
+    planned = run(
+        folder,
+        "--config-dir=conf",
+        "printer=mine",
+        "plan_only=true",
+        "parts=[boat]",
+        command="collect",
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout.splitlines()[-1])["moves"] > 1000
+
+    again = run(folder, "name=mine", *FILES, *SWEEP, "plot=false")
+    assert again.returncode == 1
+    assert "conf/printer/mine.yaml: exists; overwrite=true replaces it" in again.stderr
+    assert again.stderr.count("\n") == 1
+    assert (folder / "conf/printer/mine.yaml").read_bytes() == written
+
+
+def test_a_log_makes_a_printer(tmp_path):
+    printer = load_printer("ender3_v2").only("friction")
+    time, commanded, measured = simulated_log(printer, rate_hz=500.0, seconds=4.0)
+    table = np.column_stack([time, commanded, measured])
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",", header="time,x_ref,y_ref,x_act,y_act",
+               comments="")  # fmt: skip
+    done = run(tmp_path, "name=mine", "log=csv", "log_file=a.csv", "printer.effects=[friction]",
+               "out=elsewhere/mine.yaml")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "held out" in done.stdout
+    report = json.loads((tmp_path / "results/calibration/mine/calibration.json").read_text())
+    for name, axis in (("x", printer.x), ("y", printer.y)):
+        found = report["printer"][name]
+        assert found["stiffness_n_per_m"] == pytest.approx(axis.stiffness_n_per_m, rel=0.02)
+        assert found["coulomb_n"] == pytest.approx(axis.coulomb_n, rel=0.1)
+    assert "coulomb_n" in (tmp_path / "elsewhere/mine.yaml").read_text()
+
+
+def test_the_measured_servo_by_the_command_of_the_docs(shared, tmp_path):
+    file = shared / "data/emps/DATA_EMPS.mat"
+    done = run(tmp_path, "name=emps", "log=emps", f"log_file={file}", "fit.drag=all",
+               "printer.effects=[friction]", "plot=false")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "results/calibration/emps/calibration.json").read_text())
+    assert report["axes"]["x"]["held_out"]["left_rms_um"] < 6.0
+    assert "drag to the ground is not part of a printer's config" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "name is None, expected letters"),
+        (["name=mine"], "got neither"),
+        (["name=mine", "accelerometer.x=absent.csv"], "absent.csv: no such file"),
+        (["name=mine", "accelerometer.x=empty.csv"], "empty.csv: is empty"),
+        (["name=mine", "log=csv", "log_file=wrong.csv"], "column time is missing"),
+        (["name='a b'", "accelerometer.x=a.csv"], "name is 'a b', expected letters"),
+        (["name=mine", "accelerometer.x=a.csv", "printer=none"], "none"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_write_nothing(tmp_path, overrides, message):
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    done = run(tmp_path, *overrides)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "conf").exists()
+    assert not (tmp_path / "results").exists()
+
+
+def test_help_names_every_key_with_its_unit(tmp_path):
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0, done.stderr
+    for key in ("name", "accelerometer", "low_hz", "log_file", "test_share", "overwrite", "drag"):
+        assert key in done.stdout
+    assert "damping" in done.stdout
