@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from rich.console import Console
 
+from trajerr import configs
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.entry import conf_dir
 from trajerr.models.registry import NETWORKS, count_parameters
@@ -17,10 +17,7 @@ EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.y
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("train", list(overrides))
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    return plain
+    return configs.compose("train", *overrides)
 
 
 def test_every_network_has_a_config_and_every_config_a_network() -> None:
