@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
 from trajerr.data.collection import Collection, collect, split_errors
-from trajerr.data.error_sources import as_report, average
 from trajerr.data.planning import summarise_sources
-from trajerr.data.quality import QualityLimits, collected_figures, judge, require_passed
+from trajerr.data.quality import QualityLimits, collected_figures, require_passed
 from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
 from trajerr.data.workforce import Workforce, count_workers
@@ -45,10 +45,13 @@ def main(cfg: DictConfig) -> None:
         line = bar.add_task("collect", total=None)
         collect(collection, sources, force, lambda n, of: bar.update(line, completed=n, total=of))
         splits = split_errors(collection, sources, force)
-    report = judge(collected_figures(out), limits, cfg.sample_rate_hz, time.monotonic() - began) | {
-        "sources": as_report(average([split for _, split in splits.values()]))
-    }
+
+    rows = collected_figures(out)
+    settings = (splits, limits, cfg.sample_rate_hz, time.monotonic() - began)
+    report = collection_report.compose(rows, *settings)
     collection_report.write_report(out, report)
+    mine = collection_report.compose([row for row in rows if row.part in splits], *settings)
+    collection_report.write_report(Path(HydraConfig.get().runtime.output_dir), mine)
     collection_report.show(report)
     if cfg.plot:
         collection_report.plot_collection(collection, splits)

@@ -30,7 +30,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(folder: Path, prepared: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trajerr.train", f"data.root={prepared}", *TINY, *arguments]
+    said = {argument.split("=")[0] for argument in arguments}
+    command = [sys.executable, "-m", "trajerr.train", *arguments]
+    command += [f"data.root={prepared}", *(key for key in TINY if key.split("=")[0] not in said)]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=280, check=False
     )
@@ -58,7 +60,7 @@ def test_a_grid_of_rates_and_batches(prepared: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_cannot_train_is_one_row(prepared: Path, tmp_path: Path) -> None:
-    done = train(tmp_path, prepared, "-m", "loss.burn_in=8,9999", "trainer.max_epochs=1")
+    done = train(tmp_path, prepared, "-m", "trainer.precision=32,7", "trainer.max_epochs=1")
     assert done.returncode == 1
     assert [row["status"] for row in table(tmp_path)] == ["done", "failed"]
     assert done.stderr.startswith("train: 1 of 2 runs failed")
@@ -78,7 +80,7 @@ def test_a_search_stops_hopeless_trials_and_leaves_an_experiment(
     epochs = [int(row["epochs"]) for row in table(tmp_path)]
     assert [e == 6 for e in epochs] == [t.state is TrialState.COMPLETE for t in trials]
     best = min((t for t in trials if t.state is TrialState.COMPLETE), key=lambda t: t.value)
-    shown = train(tmp_path, prepared, "experiment=best", "--cfg", "job").stdout
+    shown = train(tmp_path, prepared, "--cfg", "job", "experiment=best").stdout
     assert f"lr: {best.params['model.optimizer.lr']}" in shown
     assert f"batch_size: {best.params['data.batch_size']}" in shown
     repeated = train(tmp_path, prepared, "experiment=best")
@@ -101,5 +103,5 @@ def test_error_against_latency(prepared: Path, tmp_path: Path) -> None:
     trials = optuna.load_study(
         study_name="tradeoff", storage=f"sqlite:///{tmp_path}/multirun/studies.db"
     ).trials
-    assert all(0.0 < trial.values[0] < 1.0 < 1e4 for trial in trials)
+    assert all(0.0 < trial.values[0] < 1.0 for trial in trials)
     assert all(trial.values[1] > 0.0 for trial in trials)

@@ -1,9 +1,13 @@
 """Files that are whole or absent: what is written here is never found half done."""
 
 import os
+import socket
+import time
 from pathlib import Path
 
 from trajerr.errors import DataError
+
+LEFT_S = 24 * 3600.0  # after which another host's temporary file is nobody's
 
 
 def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
@@ -21,7 +25,7 @@ def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: is not a regular file, so it cannot be replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -31,3 +35,35 @@ def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote.
+
+    Files of processes that live, on this host or maybe on another, stay.
+    """
+    for rest in folder.glob(".*.tmp"):
+        host, _, pid = rest.name.removesuffix(".tmp").rpartition("-")
+        if pid.isdigit() and host.endswith(f".{socket.gethostname()}"):
+            left = not _lives(int(pid))
+        else:
+            left = _age(rest) > LEFT_S
+        if left:
+            rest.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # its writer has just renamed it
+        return 0.0

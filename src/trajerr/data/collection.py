@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import trajerr
+from trajerr.data.atomic import clear_leftovers
 from trajerr.data.error_sources import ErrorSources, error_sources
 from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.placement import IN_PLACE, Placement, draw, place
@@ -161,8 +162,7 @@ def survey(collection: Collection, source: Source) -> Task:
     """
     program = _program(source)
     check_inside(program, collection.printer.bed_mm)
-    for rest in collection.folder(source.name).glob(".*.tmp"):
-        rest.unlink(missing_ok=True)  # of a run that was killed while it wrote
+    clear_leftovers(collection.folder(source.name))
     moves = program.moves
     printing = np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)])
     chosen = tuple(enumerate(select_layers(collection.layers, printing, source.name)))

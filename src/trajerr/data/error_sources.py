@@ -5,7 +5,7 @@ switched on. The order here is that of :data:`~trajerr.dynamics.printer.EFFECTS`
 linear part: each effect's share is what it adds to those before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,16 @@ def as_report(sources: ErrorSources) -> dict[str, Any]:
         "cross_term_um2": UM_PER_MM**2 * sources.cross,
         "total_rms_um": UM_PER_MM * sources.total,
     }
+
+
+def from_report(report: Mapping[str, Any]) -> ErrorSources:
+    """Return the split that :func:`as_report` wrote."""
+    return ErrorSources(
+        added={name: value / UM_PER_MM for name, value in report["added_rms_um"].items()},
+        without={name: value / UM_PER_MM for name, value in report["without_rms_um"].items()},
+        total=report["total_rms_um"] / UM_PER_MM,
+        cross=report["cross_term_um2"] / UM_PER_MM**2,
+    )
 
 
 def error_sources(printer: Printer, trajectory: Trajectory, *, seed: int = 0) -> ErrorSources:

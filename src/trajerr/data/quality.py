@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from trajerr.data.atomic import write_atomically
@@ -178,12 +179,16 @@ def _groups(rows: Sequence[LayerFigures], key: str) -> dict[str, dict[str, float
 
 
 def save_figures(folder: Path, figures: Iterable[LayerFigures]) -> None:
-    """Write a part's figures beside its layers, keeping those of layers collected before."""
-    known = {_key(row): row for row in load_figures(folder)}
-    known |= {_key(row): row for row in figures}
-    rows = [asdict(known[key]) for key in sorted(known)]
-    content = json.dumps({"layers": rows}, indent=1).encode()
-    write_atomically(folder / REPORT, content)
+    """Write a part's figures beside its layers, keeping those of layers collected before.
+
+    Several processes may collect one part, each its layers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{REPORT}.lock"):
+        known = {_key(row): row for row in load_figures(folder)}
+        known |= {_key(row): row for row in figures}
+        rows = [asdict(known[key]) for key in sorted(known)]
+        write_atomically(folder / REPORT, json.dumps({"layers": rows}, indent=1).encode())
 
 
 def load_figures(folder: Path) -> list[LayerFigures]:

@@ -10,21 +10,46 @@ from rich.table import Table
 
 from trajerr.data.atomic import write_atomically
 from trajerr.data.collection import Collection
-from trajerr.data.error_sources import ErrorSources
+from trajerr.data.error_sources import ErrorSources, as_report, average
 from trajerr.data.matlab import read_layer
 from trajerr.data.planning import plan_source
-from trajerr.data.quality import REPORT, layer_path
+from trajerr.data.quality import REPORT, LayerFigures, QualityLimits, judge, layer_path
 from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.evaluation.collection_plots import collection_page, planned_layer
 from trajerr.evaluation.style import save_figure
 from trajerr.motion.limits import MachineLimits
 
 PLOTS = "plots"
+BY_PART = "sources_by_part"
 
 
 def write_report(out: Path, report: Mapping[str, Any]) -> None:
     """Write ``quality.json``."""
     write_atomically(out / REPORT, json.dumps(report, indent=2).encode())
+
+
+def compose(
+    figures: Sequence[LayerFigures],
+    splits: Mapping[str, tuple[int, ErrorSources]],
+    limits: QualityLimits,
+    sample_rate_hz: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the report of a collection: what it holds, and where its error comes from.
+
+    Parameters
+    ----------
+    figures
+        Of its layers.
+    splits
+        Part → layer, its RMS by source.
+    limits, sample_rate_hz, seconds
+        As for :func:`~trajerr.data.quality.judge`.
+    """
+    return judge(figures, limits, sample_rate_hz, seconds) | {
+        "sources": as_report(average([split for _, split in splits.values()])),
+        BY_PART: {part: as_report(split) for part, (_, split) in sorted(splits.items())},
+    }
 
 
 def show(report: Mapping[str, Any]) -> None:

@@ -30,6 +30,16 @@ class Timing:
     p99_ms: float
 
 
+def window_latency_ms(network: Network, window: Tensor) -> float:
+    """Return the median time of one window (T, 15) on one thread."""
+    return _time_windows(network, window, 1, 1).p50_ms
+
+
+def step_latency_us(network: Network, window: Tensor) -> float:
+    """Return the median time of one new sample of a stream on one thread."""
+    return 1000 * _time_steps(network, window).p50_ms
+
+
 def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
     """Time whole windows and single steps of a network on this machine.
 
@@ -53,7 +63,7 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
     return {
         "window_ms_p50": single.p50_ms,
         "window_ms_p99": single.p99_ms,
-        "step_us_p50": 1000 * _time_steps(network, window).p50_ms,
+        "step_us_p50": step_latency_us(network, window),
         "windows": [asdict(row) for row in table],
     }
 
