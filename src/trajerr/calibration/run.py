@@ -82,7 +82,7 @@ class CalibrationRun:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise ConfigError(
-                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first, as it names "
+                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first: it names "
                 "a config"
             )
         share = self.test_share
