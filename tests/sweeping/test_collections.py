@@ -46,7 +46,7 @@ def test_runs_side_by_side_end_in_one_report(tmp_path):
         (tmp_path / f"{name}.gcode").write_text(gcode(3, side))
     common = ["layers=all", "variants=[{}]", "workers=1"]
     files = "gcode=small.gcode,middle.gcode,large.gcode"
-    done = collect(tmp_path, "-m", "hydra/launcher=joblib", files, *common, "out=many")
+    done = collect(tmp_path, "-m", "hydra/launcher=cores", files, *common, "out=many")
     assert done.returncode == 0, done.stderr
     single = files.replace("=", "=[") + "]"
     assert collect(tmp_path, single, *common, "out=one").returncode == 0

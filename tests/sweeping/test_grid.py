@@ -41,7 +41,7 @@ def test_a_mistake_in_the_command_line_runs_nothing(toy):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["cores", "slurm_local"])
 def test_a_grid_runs_side_by_side(toy, launcher):
     done = toy("-m", f"hydra/launcher={launcher}", "x=0.1,0.2,3.0")
     assert done.returncode == 1, done.stderr

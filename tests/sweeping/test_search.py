@@ -116,7 +116,7 @@ def test_several_objectives_give_a_front(toy):
 @pytest.mark.slow
 def test_more_trials_at_once_need_a_launcher_only(toy):
     done = toy(
-        *toy.search("hydra.sweeper.n_trials=5", "hydra.sweeper.n_jobs=2", "hydra/launcher=joblib")
+        *toy.search("hydra.sweeper.n_trials=5", "hydra.sweeper.n_jobs=2", "hydra/launcher=cores")
     )
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in toy.trials()] == [TrialState.COMPLETE] * 5
