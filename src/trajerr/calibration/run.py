@@ -82,8 +82,8 @@ class CalibrationRun:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise ConfigError(
-                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first: it names "
-                "a config"
+                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first: "
+                "it names a config"
             )
         share = self.test_share
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 0.9:
