@@ -29,6 +29,7 @@ from trajerr.errors import TrajerrError
 OUTCOME = "outcome.json"
 TABLE = "sweep.csv"
 DONE, FAILED = "done", "failed"
+WIDTH = 160  # characters of the table where it does not go to a terminal
 SHOWN_FIGURES = 5  # columns of the console's table; the file has them all
 
 log = logging.getLogger("trajerr")
@@ -117,7 +118,8 @@ class SweepReport(Callback):
         outcomes = [outcome for outcome in write_table(whole) if outcome.sweep == self._sweep]
         if not outcomes:
             return
-        show(outcomes, Console(), self._shown)
+        console = Console()
+        show(outcomes, console if console.is_terminal else Console(width=WIDTH), self._shown)
         failed = [outcome for outcome in outcomes if outcome.status == FAILED]
         if failed:
             reason = f"first {failed[0].run}: {failed[0].reason}"
