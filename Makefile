@@ -65,7 +65,7 @@ tensorboard: $(INSTALLED) ## show the training logs
 	$(BIN)/tensorboard --logdir outputs $(ARGS)
 
 notebooks: $(INSTALLED) ## execute the notebooks in place
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/python scripts/run_notebooks.py $(ARGS)
 
 bench: $(INSTALLED) ## run the benchmarks, one after the other
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done

@@ -31,10 +31,16 @@ def count_workers(asked: int | None) -> int:
     ConfigError
         If fewer than one is asked for.
     """
-    workers = len(os.sched_getaffinity(0)) if asked is None else asked
+    workers = _cores() if asked is None else asked
     if workers < 1:
         raise ConfigError(f"workers: got {workers}, expected 1 or more, or null for all cores")
     return workers
+
+
+def _cores() -> int:
+    """Return the cores that this process may use; on macOS and Windows, all there are."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 class Workforce:
