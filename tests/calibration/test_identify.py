@@ -193,9 +193,9 @@ def emps(shared) -> AxisLog:
 
 
 def test_the_measured_servo_axis_is_explained_by_physics(emps):
-    """Fitted on the forward half-lap, judged on the return: five physical values.
+    """Fitted on the forward half-lap, judged on the return: four physical values.
 
-    Stiffness over mass and drag of the velocity loop, Coulomb friction, delay, no constant.
+    Natural frequency, drag of the velocity loop, Coulomb friction, delay; no constant.
     40 taps of v, a and sign(v) with 120 weights leave 5.1 to 5.2 µm of the same return, as
     ``test_the_fir_baseline_on_the_measured_axis`` shows.
     """

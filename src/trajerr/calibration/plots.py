@@ -133,6 +133,8 @@ def _residual(axes: Axes, found: Identified) -> None:
     if found.fitted < len(found.times):
         title += f", held out {UM * found.rms(held_out=True)[1]:.1f}"
     axes.set(xlabel="time / s", ylabel="measured − model / µm", title=title)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
     axes.legend(loc="upper right", ncols=2)
 
 
