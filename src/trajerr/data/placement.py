@@ -16,7 +16,7 @@ from trajerr.motion.segments import segment
 Floats = NDArray[np.float64]
 
 TURN = np.pi / 4  # infill at 45° comes to lie along the axes, where one of them rests,
-TILT = np.radians([0.05, 5.0])  # or, in half of the draws, nearly so: there it creeps
+TILT = np.radians([0.05, 5.0])  # or, in two of three draws, nearly so: there it creeps
 MARGIN_MM = 5.0  # kept free around the bed
 DRAWS = 16  # of turns, until the part fits
 
@@ -96,7 +96,7 @@ def place(program: Program, placement: Placement) -> Program:
 def _turn(random: np.random.Generator) -> float:
     angle = float(random.integers(round(2 * np.pi / TURN)) * TURN)
     tilt = float(np.exp(random.uniform(*np.log(TILT))))
-    return angle + tilt * float(random.choice([0.0, 0.0, -1.0, 1.0]))
+    return angle + tilt * float(random.choice([0.0, -1.0, 1.0]))
 
 
 def _part(moves: Moves) -> NDArray[np.bool_]:
