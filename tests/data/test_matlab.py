@@ -206,7 +206,7 @@ def test_targets_may_come_as_errors_alone(tmp_path, make_record):
         ({"y_act": np.zeros(150)}, "field y_act has 150 rows but time has 200"),
         ({"x_ref": np.zeros((20, 10))}, r"field x_ref has shape \(20, 10\), expected one column"),
         ({"layer_num": np.arange(200.0)}, "field layer_num holds 200 layers"),
-        ({"time": np.zeros(200)}, "field time never increases"),
+        ({"time": np.zeros(200)}, "field time never increases by steps of 1 µs to 10 s"),
         ({"error_x": np.ones(200)}, "field error_x differs from x_act − x_ref by up to"),
     ],
 )

@@ -169,7 +169,10 @@ def _column(table: Mapping[str, Column], name: str, path: Path) -> Column:
 def _rate(time: Column, path: Path) -> float:
     rate = measure_sample_rate(time)
     if rate is None:
-        raise DataError(f"{path}: time never increases, so there is no sample rate")
+        raise DataError(
+            f"{path}: time never increases by steps of 1 µs to 10 s, so there is no sample rate; "
+            "is log.time_unit right?"
+        )
     return rate
 
 

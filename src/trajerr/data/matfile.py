@@ -4,6 +4,7 @@ Knows the containers, not what they mean. Numeric arrays, text and scalar struct
 through; cells, objects and struct arrays are left out. Nothing here unpickles.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import scipy.io
 from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
+from trajerr.data.mat5 import LARGEST_BYTES, unpacked
 from trajerr.errors import DataError
 
 Value = NDArray[Any] | str | dict[str, "Value"]
@@ -66,7 +68,10 @@ def read_matfile(path: Path) -> dict[str, Value]:
 
 
 def _read_version_5(path: Path) -> dict[str, Value]:
-    content = scipy.io.loadmat(path, appendmat=False)
+    raw = path.read_bytes()
+    if 0 not in raw[:4]:  # else version 4, which has neither structs nor compression
+        raw = unpacked(raw)
+    content = scipy.io.loadmat(io.BytesIO(raw))  # type: ignore[arg-type]  # stubs know paths only
     return _convert_all({k: v for k, v in content.items() if not k.startswith("__")})
 
 
@@ -90,19 +95,44 @@ def _convert(item: Any) -> Value | None:  # noqa: ANN401 - whatever SciPy finds 
 
 def _read_hdf5(path: Path) -> dict[str, Value]:
     with h5py.File(path, "r") as file:
-        return _convert_group(file)
+        return _Hdf5Content().group(file)
 
 
-def _convert_group(group: Any) -> dict[str, Value]:  # noqa: ANN401 - h5py has no types
-    items = {name: _convert_item(group[name]) for name in group if not name.startswith("#")}
-    return {name: value for name, value in items.items() if value is not None}
+class _Hdf5Content:
+    """Reads a file's groups, each once, within the bounds of what one file may hold."""
+
+    def __init__(self) -> None:
+        self._room = LARGEST_BYTES
+        self._seen: set[int] = set()  # addresses of groups: links may lead round in circles
+
+    def group(self, group: Any) -> dict[str, Value]:  # noqa: ANN401 - h5py has no types
+        address = h5py.h5o.get_info(group.id).addr
+        if address in self._seen:
+            return {}
+        self._seen.add(address)
+        own = [name for name in group if not name.startswith("#") and _is_inside(group, name)]
+        items = {name: self._item(group[name]) for name in own}
+        return {name: value for name, value in items.items() if value is not None}
+
+    def _item(self, item: Any) -> Value | None:  # noqa: ANN401 - h5py has no types
+        if isinstance(item, h5py.Group):
+            return self.group(item)
+        if item.dtype.kind not in "biuf" or item.is_virtual or item.external:
+            return None
+        self._room -= item.nbytes
+        if self._room < 0:
+            raise ValueError(f"more than {LARGEST_BYTES >> 20} MiB")
+        return _convert_dataset(item)
 
 
-def _convert_item(item: Any) -> Value | None:  # noqa: ANN401 - h5py has no types
-    if isinstance(item, h5py.Group):
-        return _convert_group(item)
+def _is_inside(group: Any, name: str) -> bool:  # noqa: ANN401 - h5py has no types
+    """Return whether a name is the file's own: a link could lead to any other file."""
+    return not isinstance(group.get(name, getlink=True), h5py.ExternalLink)
+
+
+def _convert_dataset(item: Any) -> Value | None:  # noqa: ANN401 - h5py has no types
     kind = item.attrs.get("MATLAB_class", b"double")
-    if item.dtype.kind not in "biuf" or kind == b"cell":
+    if kind == b"cell":
         return None
     if item.attrs.get("MATLAB_empty", 0):
         return "" if kind == b"char" else np.empty((0, 0))

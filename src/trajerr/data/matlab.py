@@ -21,8 +21,9 @@ from trajerr.data.atomic import write_atomically
 from trajerr.data.features import TEMPERATURES, compute_features
 from trajerr.data.matfile import Value, read_matfile
 from trajerr.data.record import LayerRecord
-from trajerr.data.resample import measure_sample_rate
+from trajerr.data.resample import FASTEST_HZ, SLOWEST_HZ, measure_sample_rate
 from trajerr.errors import DataError
+from trajerr.gcode.program import FeatureType
 
 STRUCT = "simulation_data"
 KNOWN_STRUCTS = (STRUCT, "trajectory_data", "sim_data", "data", "error_sources")
@@ -40,6 +41,7 @@ ALIASES = {
     "error_x": ("total_error_x",),
     "error_y": ("total_error_y",),
 }
+LAST_LAYER = 10**6  # no printer lays more: 10 m at 10 µm
 AGREEMENT = 1e-3  # mm; how far x_act − x_ref may be from error_x in one file
 
 Columns = dict[str, NDArray[np.float64]]
@@ -106,7 +108,7 @@ def read_layer(path: Path) -> LayerRecord:
         actual=actual,
         extruding=columns.logical("is_extruding"),
         travel=columns.logical("is_travel"),
-        feature=np.zeros(len(time), np.uint8) if feature is None else feature.astype(np.uint8),
+        feature=_features(feature, len(time)),
         temperatures=_stack(temperatures),
         adhesion=columns.optional("adhesion_ratio"),
         params=params,
@@ -218,7 +220,13 @@ class _Columns:
                 f"{self._path}: field layer_num holds {len(numbers)} layers "
                 f"{numbers[:5].tolist()}, expected one layer a file"
             )
-        return int(numbers[0])
+        number = float(numbers[0])
+        if not (number.is_integer() and 0 <= number <= LAST_LAYER):
+            raise DataError(
+                f"{self._path}: field layer_num is {number:g}, expected a whole number from 0 "
+                f"to {LAST_LAYER}"
+            )
+        return int(number)
 
     def logical(self, name: str) -> NDArray[np.bool_]:
         column = self.optional(name)
@@ -229,7 +237,9 @@ class _Columns:
         if actual is None:
             return None if error is None else commanded + error
         if error is not None:
-            gap = np.nanmax(np.abs(actual - commanded - error), initial=0.0)
+            known = np.isfinite(actual) & np.isfinite(commanded) & np.isfinite(error)
+            with np.errstate(over="ignore", invalid="ignore"):
+                gap = np.max(np.abs(actual - commanded - error)[known], initial=0.0)
             if gap > AGREEMENT:
                 raise DataError(
                     f"{self._path}: field error_{axis} differs from {axis}_act − {axis}_ref "
@@ -284,11 +294,27 @@ def _plain_params(value: Value | None) -> dict[str, str | float]:
 def _sample_rate(stated: str | float | None, time: NDArray[np.float64], path: Path) -> float:
     """Return the stated rate in Hz, or that of the time column."""
     if isinstance(stated, float) and stated > 0.0:
+        if not SLOWEST_HZ <= stated <= FASTEST_HZ:
+            raise DataError(
+                f"{path}: params.sample_rate_hz is {stated:g}, expected {SLOWEST_HZ:g} to "
+                f"{FASTEST_HZ:g}"
+            )
         return stated
     rate = measure_sample_rate(time)
     if rate is None:
-        raise DataError(f"{path}: field time never increases, so there is no sample rate")
+        raise DataError(
+            f"{path}: field time never increases by steps of 1 µs to 10 s, so there is no "
+            "sample rate"
+        )
     return rate
+
+
+def _features(column: NDArray[np.float64] | None, length: int) -> NDArray[np.uint8]:
+    """Return feature types; what is not one of ours is unknown."""
+    if column is None:
+        return np.zeros(length, np.uint8)
+    known = np.isin(column, list(FeatureType))
+    return np.where(known, column, float(FeatureType.UNKNOWN)).astype(np.uint8)
 
 
 def _stack(columns: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:

@@ -20,6 +20,8 @@ CHOICES = ("cut", "refuse", "keep")
 NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
 UNIFORM = 0.05  # of a step; how far a time may be off the grid, as rounded columns are
 GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
+FARTHEST = 1e6  # mm, or °C; what lies beyond was never measured
+LATEST = 1e12  # s; clocks that count from 1970 are at 1.7·10⁹
 STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 
 
@@ -27,7 +29,7 @@ STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 class FaultSettings:
     """What to do with each fault: ``cut`` it out, ``refuse`` the file, or ``keep`` it."""
 
-    not_finite: str = "cut"  # NaN or infinite time or position; cannot be kept
+    not_finite: str = "cut"  # NaN, infinite or absurd time or position; cannot be kept
     duplicate_times: str = "cut"  # the same time again; cannot be kept
     time_reversals: str = "cut"  # time that goes back; cannot be kept
     gaps: str = "cut"  # time that leaps forward; kept ones are interpolated
@@ -100,11 +102,15 @@ def repair(
 def _drop_rows(
     record: LayerRecord, settings: FaultSettings, faults: Counter[str], where: str
 ) -> LayerRecord:
-    """Remove rows that are not finite, then rows that repeat a time."""
-    columns = [record.time[:, None], record.commanded, record.actual]
+    """Remove rows that are not finite or absurd, then rows that repeat a time."""
+    columns = [record.commanded, record.actual]
     if record.temperatures is not None:
         columns.append(record.temperatures)
-    finite = np.logical_and.reduce(np.isfinite(np.hstack(columns)), axis=1)
+    if record.adhesion is not None:
+        columns.append(record.adhesion[:, None])
+    with np.errstate(invalid="ignore"):
+        finite = np.logical_and.reduce(np.abs(np.hstack(columns)) <= FARTHEST, axis=1)
+        finite &= np.abs(record.time) <= LATEST
     _count(faults, "not_finite", ~finite, settings.not_finite, where)
     record = record if finite.all() else record.select(finite)
     repeated = np.diff(record.time, prepend=-np.inf) == 0.0

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from trajerr.data.record import LayerRecord
+from trajerr.errors import DataError
 
+SLOWEST_HZ, FASTEST_HZ = 0.1, 1e6  # of any log; a rate beyond is a unit's mistake
+MOST_SAMPLES = 50_000_000  # of one record; a gap that is bridged may ask for any number
 REGULAR = 0.1  # of the median step; steps that differ more are gaps or glitches
 
 
 def measure_sample_rate(time: NDArray[np.float64]) -> float | None:
-    """Return the rate of a time column, Hz, or ``None`` where time never increases.
+    """Return the rate of a time column, Hz, or ``None`` where it has none of 0.1 Hz to 1 MHz.
 
     One over the mean of the regular steps: the median alone would carry the rounding of a
     time column with few digits, the mean of all steps the gaps.
     """
-    steps = np.diff(time[np.isfinite(time)])
+    with np.errstate(over="ignore"):
+        steps = np.diff(time[np.isfinite(time)])
     steps = steps[steps > 0.0]
-    if not len(steps):
+    if not len(steps) or not 1.0 / FASTEST_HZ <= np.median(steps) <= 1.0 / SLOWEST_HZ:
         return None
     median = np.median(steps)
     regular = steps[np.abs(steps - median) <= REGULAR * median]
@@ -40,7 +44,18 @@ def resample(record: LayerRecord, sample_rate: float) -> LayerRecord:
         Strictly increasing times; at least two samples.
     sample_rate
         Hz.
+
+    Raises
+    ------
+    DataError
+        The span is so long that the samples would fill the memory.
     """
+    count = (record.time[-1] - record.time[0]) * sample_rate
+    if count > MOST_SAMPLES:
+        raise DataError(
+            f"{record.part} layer {record.layer}: {count:.3g} samples at {sample_rate:g} Hz, "
+            f"expected at most {MOST_SAMPLES:,}"
+        )
     first = int(np.ceil(record.time[0] * sample_rate - 1e-6))
     last = int(np.floor(record.time[-1] * sample_rate + 1e-6))
     time = np.arange(first, last + 1) / sample_rate

@@ -6,6 +6,9 @@ from trajerr.gcode.program import Bools, Floats
 
 CLOSED = 1e-9  # mm between start and end of a full circle
 MAX_TURNS = 1000
+FARTHEST = 1e6  # mm, of a centre from its arc; slicers write straight lines long before
+LONGEST = 1e5  # mm of one arc: sixteen circles of a metre's radius
+LONGEST_TOGETHER = 1e7  # mm of all arcs of a file: what more than a spool would print
 
 
 def resolve_arcs(
@@ -96,12 +99,14 @@ def _sweep(start: Floats, end: Floats, centre: Floats, clockwise: Bools, turns: 
 
 
 def first_fault(
-    start: Floats, end: Floats, words: Floats, centre: Floats
+    start: Floats, end: Floats, words: Floats, centre: Floats, sweep: Floats
 ) -> tuple[int, str] | None:
     """Return index and explanation of the first impossible arc."""
     length = np.hypot(*(end - start).T)
     radius, turns = words[:, 2], np.nan_to_num(words[:, 3])
     near, far = np.hypot(*(start - centre).T), np.hypot(*(end - centre).T)
+    way = np.abs(sweep) * near
+    together = np.cumsum(way)
     masks = (
         np.isnan(words[:, :3]).all(axis=1),
         np.isfinite(radius) & (length < CLOSED),
@@ -109,6 +114,9 @@ def first_fault(
         _radius_mismatch(start, end, centre),
         near < CLOSED,
         np.abs(turns) > MAX_TURNS,
+        ~(near <= FARTHEST),
+        way > LONGEST,
+        together > LONGEST_TOGETHER,
     )
     found = [(int(np.argmax(mask)), kind) for kind, mask in enumerate(masks) if mask.any()]
     if not found:
@@ -121,6 +129,9 @@ def first_fault(
         f"an arc whose ends lie {near[i]:g} and {far[i]:g} mm from its centre, expected equal",
         "an arc of radius zero, expected I or J",
         f"an arc of {turns[i]:g} turns, expected at most {MAX_TURNS}",
+        f"an arc of radius {near[i]:g} mm, expected at most {FARTHEST:g} mm",
+        f"an arc {way[i]:g} mm long, expected at most {LONGEST:g} mm",
+        f"arcs of {together[i]:g} mm so far, expected at most {LONGEST_TOGETHER:g} mm in all",
     )[kind]
 
 

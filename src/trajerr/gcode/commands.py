@@ -21,6 +21,7 @@ Words = dict[str, float | None]
 # Codes of rows beside 0..3 for G0..G3.
 INHERIT, SET, HOME, PAUSE = -1, 10, 11, 12
 MM_PER_INCH = 25.4
+HOTTEST = 1000.0  # °C; no hot end nor bed survives it, so more is a slip of the keyboard
 _UNSUPPORTED = {
     "G5": "a spline",
     "G6": "a direct stepper move",
@@ -158,7 +159,7 @@ class Interpreter:
 
     def _heat_nozzle(self, body: str, wait: bool) -> None:
         words = text.loose_words(body)
-        target = words.get("S", words.get("R"))
+        target = _set_point(words.get("S", words.get("R")))
         tool = words.get("T")
         number = self._tool if tool is None else int(tool)
         if target is not None:
@@ -170,7 +171,7 @@ class Interpreter:
 
     def _heat_bed(self, body: str, wait: bool) -> None:
         words = text.loose_words(body)
-        target = words.get("S", words.get("R"))
+        target = _set_point(words.get("S", words.get("R")))
         if target is not None:
             self.bed.change(self._line, target)
         if wait:
@@ -178,7 +179,7 @@ class Interpreter:
 
     def _heat_named(self, body: str) -> None:
         named = text.parameters(body)
-        target = text.number(named.get("TARGET", "0"))
+        target = _set_point(text.number(named.get("TARGET", "0")))
         heater = named.get("HEATER", "").lower()
         if target is not None and heater == "extruder":
             self.nozzle.change(self._line, target)
@@ -188,11 +189,15 @@ class Interpreter:
     def _start_print(self, body: str) -> None:
         """Take the temperatures that slicers hand to a printer's start macro."""
         for name, value in text.parameters(body).items():
-            target = text.number(value)
-            if target and name in {"BED_TEMP", "BED", "BED_TEMPERATURE"}:
-                self.bed.change(self._line, target)
-            elif target and name in {"EXTRUDER_TEMP", "EXTRUDER", "HOTEND", "NOZZLE_TEMP"}:
-                self.nozzle.change(self._line, target)
+            if name in {"BED_TEMP", "BED", "BED_TEMPERATURE"}:
+                heater = self.bed
+            elif name in {"EXTRUDER_TEMP", "EXTRUDER", "HOTEND", "NOZZLE_TEMP"}:
+                heater = self.nozzle
+            else:
+                continue
+            target = _set_point(text.number(value))
+            if target:
+                heater.change(self._line, target)
         self._pause()
 
     def _set_fan(self, body: str, on: bool) -> None:
@@ -225,6 +230,13 @@ class Interpreter:
 
     def _limit(self, name: str, body: str) -> None:
         self.limits.read(self._line, name, body, self.unit.current)
+
+
+def _set_point(target: float | None) -> float | None:
+    """Return a heater's set-point in °C; below zero means off, as firmware takes it."""
+    if target is not None and target > HOTTEST:
+        raise GcodeError(f"a heater is set to {target:g} °C, expected at most {HOTTEST:g} °C")
+    return None if target is None else max(target, 0.0)
 
 
 def _limit_handler(name: str) -> Callable[[Interpreter, str], None]:

@@ -109,7 +109,7 @@ def _missing_ending(text: bytes, slicer: str) -> str:
     for begin, end in _BLOCKS:
         if begin in text and end not in text:
             return f"{end.decode()!r} after {begin.decode()!r}"
-    promised = re.search(rb"^;LAYER_COUNT:(\d+)", text, re.MULTILINE)
+    promised = re.search(rb"^;LAYER_COUNT:(\d{1,9})\b", text, re.MULTILINE)
     found = len(re.findall(rb"^;LAYER:", text, re.MULTILINE)) if promised else 0
     if promised and found < int(promised[1]):
         return f"{int(promised[1])} layers as announced, found {found}"

@@ -6,11 +6,12 @@ import numpy as np
 
 from trajerr.errors import GcodeError
 from trajerr.gcode import arcs
-from trajerr.gcode.commands import HOME, PAUSE, Interpreter
+from trajerr.gcode.commands import HOME, HOTTEST, PAUSE, Interpreter
 from trajerr.gcode.dialects import CommentReader
 from trajerr.gcode.layers import number_layers
 from trajerr.gcode.modal import STILL, Rows
 from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
+from trajerr.gcode.words import number
 
 # mm; no printer is a kilometre long, and 100 km of filament weigh 300 kg
 _FARTHEST = np.array([1e6, 1e6, 1e6, 1e8])
@@ -87,7 +88,7 @@ def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tu
     center[chosen], sweep[chosen] = arcs.resolve_arcs(
         start, end, words, rows.code[chosen] == 2, absolute, rows.origin[chosen, :2]
     )
-    fault = arcs.first_fault(start, end, words, center[chosen])
+    fault = arcs.first_fault(start, end, words, center[chosen], sweep[chosen])
     if fault:
         raise GcodeError(f"{where}:{line[fault[0]] + 1}: {fault[1]}")
     return center, sweep
@@ -132,7 +133,7 @@ def _temperature(
     if values.any():
         return values
     for key in keys:
-        first = slicer.get(key, "").split(",")[0].split(";")[0].strip()
-        if first.replace(".", "", 1).isdigit():
-            return np.full(len(values), float(first))
+        first = number(slicer.get(key, "").split(",")[0].split(";")[0])
+        if first is not None and 0.0 <= first <= HOTTEST:
+            return np.full(len(values), first)
     return values

@@ -41,7 +41,7 @@ def _cura_blob(text: str) -> dict[str, str]:
     """Read Cura's settings: JSON whose strings are INI texts with escaped line ends."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets without end
         return {}
     if not isinstance(content, dict):
         return {}

@@ -8,10 +8,11 @@ from trajerr.errors import GcodeError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _WORD = re.compile(rf"\s*([A-Za-z])\s*({_NUMBER})?(?![\d.])")
-_COMMAND = re.compile(r"([GMT])\s*(\d+)(?:\.(\d+))?(?![\d.])", re.IGNORECASE)
+_COMMAND = re.compile(r"([GMT])\s*(\d{1,9})(?:\.(\d{1,9}))?(?![\d.])", re.IGNORECASE)
 _NEXT_COMMAND = re.compile(r"(?<![A-Za-z])[GM]\s*\d", re.IGNORECASE)
 _EXTENDED = re.compile(r"[A-Za-z_][A-Za-z_]\w*")
-_PARAMETER = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s;]+)")
+# A name is tried once, from its beginning: a long word without "=" takes no squared time.
+_PARAMETER = re.compile(r"(?<!\w)(\w++)\s*+=\s*+(\"[^\"]*\"|'[^']*'|[^\s;]+)")
 _PARENTHESES = re.compile(r"\([^)]*\)?")
 _QUOTED = re.compile(r'"[^"]*"?')
 _LINE_NUMBER = re.compile(r"N\s*(\d+)\s*", re.IGNORECASE)
@@ -69,14 +70,14 @@ def _is_checked(code: bytes, numbered: bool) -> bool:
     return numbered or split_name(code.decode("latin-1").strip())[0] not in TEXT_COMMANDS
 
 
-def split_name(code: str) -> tuple[str, int]:
-    """Return the command's name in upper case and where its body begins."""
-    classic = _COMMAND.match(code)
+def split_name(code: str, begin: int = 0) -> tuple[str, int]:
+    """Return the name of the command at ``begin`` in upper case and where its body begins."""
+    classic = _COMMAND.match(code, begin)
     if classic:
         minor = f".{classic[3]}" if classic[3] and int(classic[3]) else ""
         return f"{classic[1].upper()}{int(classic[2])}{minor}", classic.end()
-    extended = _EXTENDED.match(code)
-    return (extended[0].upper(), extended.end()) if extended else ("", 0)
+    extended = _EXTENDED.match(code, begin)
+    return (extended[0].upper(), extended.end()) if extended else ("", begin)
 
 
 def commands(code: str) -> Iterator[Command]:
@@ -84,15 +85,17 @@ def commands(code: str) -> Iterator[Command]:
     code = code.strip()
     if split_name(code)[0] not in TEXT_COMMANDS:
         code = _PARENTHESES.sub(" ", code).strip()
-    while code:
-        name, begin = split_name(code)
+    unquoted = _QUOTED.sub(_blank, code)
+    start = 0
+    while start < len(code):
+        name, begin = split_name(code, start)
         is_classic = name[1:2].isdigit() or not name
         end = len(code)
         if is_classic and name not in TEXT_COMMANDS:
-            following = _NEXT_COMMAND.search(_QUOTED.sub(_blank, code), max(begin, 1))
+            following = _NEXT_COMMAND.search(unquoted, max(begin, start + 1))
             end = following.start() if following else end
         yield Command(name, code[begin:end])
-        code = code[end:].strip()
+        start = end
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -120,7 +123,7 @@ def words(body: str) -> dict[str, float | None]:
             raise GcodeError(f"{_token(body, position)!r} is not a word, expected e.g. 'X12.5'")
         value = float(found[2]) if found[2] else None
         if value is not None and abs(value) > MAX_VALUE:
-            raise GcodeError(f"{found[0].strip()!r} is absurd, expected at most 15 digits")
+            raise GcodeError(f"{found[0].strip()[:40]!r} is absurd, expected at most 15 digits")
         result[found[1].upper()] = value
         position = found.end()
     return result

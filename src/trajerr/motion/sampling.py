@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, GcodeError
 from trajerr.motion.planner import Plan
 from trajerr.motion.trajectory import Trajectory
 
+MOST_SAMPLES = 100_000_000  # three hours at 10 kHz, six days at 200 Hz: about 8 GB
 BLOCK = 1 << 16  # samples worked on at a time: temporaries stay in the cache
 
 
@@ -28,10 +29,18 @@ def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = Non
     ------
     ConfigError
         If the rate is not positive.
+    GcodeError
+        If a pause or a feedrate makes it last too long to be held in memory.
     """
     if not 0.0 < rate < np.inf:
         raise ConfigError(f"sample_rate_hz: got {rate}, expected a positive number")
     end = plan.print_time if stop is None else min(stop, plan.print_time)
+    if (end - start) * rate > MOST_SAMPLES:
+        raise GcodeError(
+            f"{plan.program.name}: {end - start:.3g} s of motion to be sampled at {rate:g} Hz, "
+            f"expected at most {MOST_SAMPLES / rate:.3g} s; a pause (G4) is too long or a "
+            "feedrate (F) too low"
+        )
     first, last = _grid(max(start, 0.0), end, rate)
     return _gather(plan, rate, first, max(last + 1 - first, 0))
 

@@ -72,8 +72,8 @@ def chord_counts(moves: Moves, sag: float, chord: float) -> Ints:
     arcs = np.flatnonzero(moves.sweep)
     if len(arcs):
         radius = np.hypot(*(moves.start[arcs, :2] - moves.center[arcs]).T)
-        # A chord that spans the angle 2h leaves the circle by r·(1 − cos h).
-        widest = 2.0 * np.arccos(1.0 - np.minimum(sag / np.maximum(radius, sag), 1.0))
+        # A chord that spans the angle 2h leaves the circle by r·(1 − cos h) = 2r·sin²(h/2).
+        widest = 4.0 * np.arcsin(np.sqrt(np.minimum(sag / np.maximum(radius, sag), 1.0) / 2.0))
         angle = np.minimum(widest, chord / np.maximum(radius, NOTHING))
         counts[arcs] = np.maximum(1, np.ceil(np.abs(moves.sweep[arcs]) / angle)).astype(np.int64)
     return counts
