@@ -224,9 +224,9 @@ def measure_times(folder: Path, windows: int) -> None:
     print(f"(ours: timed on epochs of {windows} windows and scaled to {ORIGINAL_WINDOWS} and 9600)")
 
 
-def swept(folder: Path, root: Path, launcher: str, repeat: int, threads: dict[str, str]) -> float:
-    """Sweep over four rates and return the seconds."""
-    cost = run(
+def swept(folder: Path, root: Path, launcher: str, repeat: int, threads: dict[str, str]) -> Cost:
+    """Sweep over four rates and return the cost."""
+    return run(
         "trajerr.train",
         "-m",
         f"hydra/launcher={launcher}",
@@ -239,7 +239,6 @@ def swept(folder: Path, root: Path, launcher: str, repeat: int, threads: dict[st
         f"hydra.sweep.dir={folder / f'{launcher}{repeat}{len(threads)}'}",
         threads=threads,
     )
-    return cost.wall_s
 
 
 def measure_sweep(folder: Path, repeats: int) -> None:
@@ -247,15 +246,19 @@ def measure_sweep(folder: Path, repeats: int) -> None:
     root = root_of_data(folder)
     single, free, joint = [], [], []
     for repeat in range(repeats):
-        joint.append(swept(folder, root, "joblib", repeat, {}))
+        joint.append(swept(folder, root, "cores", repeat, {}))
         single.append(swept(folder, root, "basic", repeat, ONE_THREAD))
         free.append(swept(folder, root, "basic", repeat, {}))
     print(f"\nA grid of four runs, medians of {repeats}; load average {os.getloadavg()[0]:.1f}")
-    best = statistics.median(joint)
-    for name, rows in (("one process, one thread", single), ("one process, all threads", free)):
-        seconds = statistics.median(rows)
-        print(f"{name:26s} {seconds:6.1f} s; joblib, two processes: {seconds / best:.2f} times")
-    print(f"{'joblib, two processes':26s} {best:6.1f} s")
+    best = statistics.median(cost.wall_s for cost in joint)
+    for name, rows in (
+        ("one process, one thread", single),
+        ("one process, all threads", free),
+        ("joblib, two processes", joint),
+    ):
+        wall = statistics.median(cost.wall_s for cost in rows)
+        cpu = statistics.median(cost.cpu_s for cost in rows)
+        print(f"{name:26s} {wall:6.1f} s, {cpu:6.1f} s of CPU; joblib {wall / best:.2f} times")
 
 
 def main() -> None:
