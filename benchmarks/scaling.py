@@ -55,7 +55,8 @@ class Cost:
 def run(*arguments: str, threads: dict[str, str] | None = None) -> Cost:
     """Run a stage and return its cost; its own words are shown if it fails."""
     command = [sys.executable, "-m", *arguments]
-    environment = {**os.environ, **(ONE_THREAD if threads is None else threads)}
+    kept = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
+    environment = {**kept, **(ONE_THREAD if threads is None else threads)}
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         child = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
