@@ -70,6 +70,7 @@ def raised(
         max_acceleration=(*xy, *state.max_acceleration[2:]),
         print_acceleration=wanted,
         travel_acceleration=wanted,
+        acceleration_limit=wanted,
         jerk=(settings.jerk_mm_s, settings.jerk_mm_s, *state.jerk[2:]),
         junction_deviation=_deviation(settings),
         square_corner_velocity=settings.jerk_mm_s,

@@ -70,6 +70,7 @@ def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSetti
         velocity_limit=_newer(velocity, state.velocity_limit),
         print_acceleration=_newer(acceleration, state.print_acceleration),
         travel_acceleration=_newer(acceleration, state.travel_acceleration),
+        acceleration_limit=_newer(acceleration, state.acceleration_limit),
         square_corner_velocity=_newer(corner, state.square_corner_velocity, least=0.0),
         minimum_cruise_ratio=_newer(ratio, state.minimum_cruise_ratio, least=0.0),
     )
@@ -106,8 +107,14 @@ def _move_accelerations(
 ) -> LimitSettings:
     """Apply M204: beside S, a T means retraction, as Marlin 1 and PrusaSlicer have it."""
     given = {k: v * unit for k, v in words.items() if v is not None and v > 0}
+    single = _klipper_acceleration(given)
+    state = replace(state, acceleration_limit=_newer(single, state.acceleration_limit))
     if flavor == "klipper":
-        return _klipper_acceleration(state, given)
+        return replace(
+            state,
+            print_acceleration=_newer(single, state.print_acceleration),
+            travel_acceleration=_newer(single, state.travel_acceleration),
+        )
     both = given.get("S")
     printing, travel, retract = (
         (both, both, given.get("T")) if both else (given.get("P"), given.get("T"), given.get("R"))
@@ -120,14 +127,18 @@ def _move_accelerations(
     )
 
 
-def _klipper_acceleration(state: LimitSettings, given: Mapping[str, float]) -> LimitSettings:
-    """Apply M204 as Klipper does: one acceleration, from S or the lesser of P and T."""
-    value = given.get("S")
-    if value is None and "P" in given and "T" in given:
-        value = min(given["P"], given["T"])
-    if value is None:
-        return state
-    return replace(state, print_acceleration=value, travel_acceleration=value)
+def _klipper_acceleration(given: Mapping[str, float]) -> float | None:
+    """Return what Klipper takes from M204: S, or the lesser of P and T, or nothing.
+
+    References
+    ----------
+    Klipper, docs/G-Codes.md: "If S is not specified and both P and T are specified, then the
+    acceleration is set to the minimum of P and T. If only one of P or T is specified, the
+    command has no effect."
+    """
+    if "S" in given:
+        return given["S"]
+    return min(given["P"], given["T"]) if "P" in given and "T" in given else None
 
 
 def _advanced(state: LimitSettings, words: Words, unit: float, _: str) -> LimitSettings:

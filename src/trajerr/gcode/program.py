@@ -65,6 +65,7 @@ class LimitSettings:
     square_corner_velocity: float | None = None
     minimum_cruise_ratio: float | None = None
     velocity_limit: float | None = None  # Klipper's max_velocity, along the path
+    acceleration_limit: float | None = None  # Klipper's max_accel, as it reads the file
 
 
 @dataclass(frozen=True)

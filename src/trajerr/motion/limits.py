@@ -45,6 +45,15 @@ _OVERRIDES = {
     "minimum_cruise_ratio": "minimum_cruise_ratio",
     "velocity_limit": "path_velocity_mm_s",
 }
+# Klipper has M204 and SET_VELOCITY_LIMIT; M201, M203, M205 and M566 mean nothing to it, nor
+# can a file change what its axes and its extruder may do (docs/G-Codes.md).
+_KLIPPER_OVERRIDES = (
+    ("acceleration_limit", "print_acceleration_mm_s2"),
+    ("acceleration_limit", "travel_acceleration_mm_s2"),
+    ("square_corner_velocity", "square_corner_velocity_mm_s"),
+    ("minimum_cruise_ratio", "minimum_cruise_ratio"),
+    ("velocity_limit", "path_velocity_mm_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,10 +108,11 @@ class MachineLimits:
         return values
 
     def overridden(self, settings: LimitSettings) -> Self:
-        """Return these limits with those that a file sets in their place.
+        """Return these limits with those that a file sets in their place, as the firmware does.
 
-        A velocity or acceleration of zero means "no value" in slicers and is passed over;
-        a jerk of zero is one.
+        Klipper knows one acceleration and none of Marlin's other limits. A velocity or
+        acceleration of zero means "no value" in slicers and is passed over; a jerk of zero
+        is one.
 
         Parameters
         ----------
@@ -110,7 +120,8 @@ class MachineLimits:
             What the file sets; ``None`` leaves the machine's own limit.
         """
         changes: dict[str, object] = {}
-        for source, key in _OVERRIDES.items():
+        pairs = _KLIPPER_OVERRIDES if self.firmware == "klipper" else _OVERRIDES.items()
+        for source, key in pairs:
             value = getattr(settings, source)
             if key in _PER_AXIS:
                 own = getattr(self, key)
