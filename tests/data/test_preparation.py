@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 
 from trajerr.data import preparation
@@ -332,7 +333,7 @@ def test_real_files_of_both_versions_give_identical_tensors(shared, tmp_path):
     for version in ("v7", "v73"):
         pattern = shared / "data/matlab" / version / "layer*_ender3v2.mat"
         stats = prepare(asked(pattern, sequence_length=128), tmp_path / version)
-        assert stats.faults == {"jumps": 1, "stated_speed": 162}
+        assert stats.faults == {"jumps": 6, "short": 2, "stated_speed": 162}
         assert stats.has_temperatures
     for split in SPLITS:
         old, new = (open_split(tmp_path / v, split).sequences for v in ("v7", "v73"))
@@ -348,7 +349,12 @@ def test_the_real_schema_without_temperatures_prepares(shared, tmp_path):
     stats = prepare(asked(path, split=split, sequence_length=128), tmp_path / "out")
     assert stats.temperature_mean is None
     assert json.loads((tmp_path / "out" / "stats.json").read_text())["temperature_std"] is None
-    assert stats.splits["train"].points == 1544 - 3
+    raw = scipy.io.loadmat(path)["simulation_data"][0, 0]
+    step = np.hypot(np.diff(raw["x_ref"].ravel()), np.diff(raw["y_ref"].ravel()))
+    jumps = np.flatnonzero(step * 100.0 > 1.5 * raw["v_mag_ref"].max()) + 1
+    pieces = np.diff([0, *jumps, len(raw["time"])])
+    assert stats.faults["jumps"] == len(jumps) == 3
+    assert stats.splits["train"].points == sum(n - 3 for n in pieces if n >= 128 + 3)
 
 
 def test_a_real_trajectory_without_errors_is_refused(shared, tmp_path):

@@ -4,6 +4,7 @@ Knows one record at a time. A cut splits a record into pieces that are each samp
 uniformly and without a jump, so that no window and no derivative reaches across it.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,8 @@ UNIFORM = 0.05  # of a step; how far a time may be off the grid, as rounded colu
 GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
 FARTHEST = 1e6  # mm, or °C; what lies beyond was never measured
 LATEST = 1e12  # s; clocks that count from 1970 are at 1.7·10⁹
+FASTEST = 1000.0  # mm/s; what the fastest printers sold travel at, twice what most do
+SPEED_MARGIN = 1.5  # corrections of the command, and noise, add to a machine's own limit
 STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 
 
@@ -33,9 +36,9 @@ class FaultSettings:
     duplicate_times: str = "cut"  # the same time again; cannot be kept
     time_reversals: str = "cut"  # time that goes back; cannot be kept
     gaps: str = "cut"  # time that leaps forward; kept ones are interpolated
-    jumps: str = "cut"  # steps beyond max_speed_mm_s
+    jumps: str = "cut"  # steps of the path faster than the machine moves
     stated_speed: str = "keep"  # steps beyond the file's own v_mag_ref, times the factor
-    max_speed_mm_s: float = 500.0
+    max_speed_mm_s: float | None = None  # of the machine; None: as its file says, see repair
     stated_speed_factor: float = 1.5
 
     def __post_init__(self) -> None:
@@ -45,8 +48,9 @@ class FaultSettings:
                 raise ConfigError(
                     f"faults.{name} is {getattr(self, name)!r}, expected {' or '.join(allowed)}"
                 )
-        for name in ("max_speed_mm_s", "stated_speed_factor"):
-            require_positive(f"faults.{name}", getattr(self, name))
+        require_positive("faults.stated_speed_factor", self.stated_speed_factor)
+        if self.max_speed_mm_s is not None:
+            require_positive("faults.max_speed_mm_s", self.max_speed_mm_s)
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def _find_cuts(
     found = {
         "time_reversals": step < 0.0,
         "gaps": step * record.sample_rate > GAP_STEPS,
-        "jumps": speed > settings.max_speed_mm_s,
+        "jumps": speed > (settings.max_speed_mm_s or plausible_speed(record)),
         "stated_speed": _beyond_stated(record, speed, settings.stated_speed_factor),
     }
     cut = np.zeros(len(step), np.bool_)
@@ -139,6 +143,32 @@ def _find_cuts(
         if choice == "cut":
             cut |= mask
     return [int(row) + 1 for row in np.flatnonzero(cut)]
+
+
+def plausible_speed(record: LayerRecord) -> float:
+    """Return the speed, mm/s, that no honest step of a record's path exceeds.
+
+    One and a half times what the printer in ``params`` may reach with all axes together, or
+    else what the file itself states as its highest speed, though no more than
+    :data:`FASTEST`: a file that took its speeds from its own jumps states anything.
+    """
+    own = _machine_speed(record.params.get("printer"))
+    if own is not None:
+        return SPEED_MARGIN * own
+    stated = record.stated_speed
+    highest = 0.0 if stated is None else np.max(stated[np.isfinite(stated)], initial=0.0)
+    return min(FASTEST, SPEED_MARGIN * float(highest)) or FASTEST
+
+
+def _machine_speed(printer: str | float | None) -> float | None:
+    """Return how fast the printer that is noted in a file may move, mm/s; None if unknown."""
+    try:
+        limits = json.loads(str(printer))["limits"]
+        speed = float(np.linalg.norm([float(v) for v in limits["max_velocity_mm_s"][:3]]))
+        along = limits.get("path_velocity_mm_s")
+        return speed if along is None else min(speed, float(along))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _beyond_stated(
