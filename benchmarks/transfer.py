@@ -158,7 +158,7 @@ def draw(found: dict[int, dict[str, dict[str, float]]], title: str) -> Figure:
     axes.set(xscale="log", yscale="log", xticks=counts, title=title)
     axes.set_xticks(counts, [str(n) for n in counts])
     axes.minorticks_off()
-    axes.set(xlabel="layers of the new printer", ylabel="MAE on unseen parts / µm")
+    axes.set(xlabel="layers of the new printer", ylabel="MAE on unseen layers / µm")
     low, high = axes.get_ylim()
     ticks = [t for t in (1, 2, 3, 5, 10, 20, 30, 50, 100, 200) if low <= t <= high]
     axes.set_yticks(ticks, [str(t) for t in ticks])
