@@ -38,6 +38,7 @@ from trajerr.evaluation.contour import NominalPath, contour_offsets
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
+from trajerr.motion.limits import check_inside
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 
@@ -138,6 +139,7 @@ def apply_correction(
             f"{program.name}: it is corrected already (see its header); "
             "correct the original, or set force=true"
         )
+    check_inside(program, printer.bed_mm)
     result = correct_program(program, model, printer, settings or CorrectionSettings())
     if result.text is not None:
         write_atomically(out, result.text)

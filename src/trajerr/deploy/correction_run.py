@@ -70,6 +70,8 @@ class CorrectionRun:
     settings: CorrectionSettings
 
     def __post_init__(self) -> None:
+        if not isinstance(self.gcode, str):
+            raise ConfigError(f"gcode: got {self.gcode}, expected one file")
         for method in (self.method, *self.compare):
             if method not in METHODS:
                 raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")

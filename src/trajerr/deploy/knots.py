@@ -39,7 +39,7 @@ class EmissionSettings:
         If a value is out of range; the message names the key.
     """
 
-    rate_hz: float = 150.0  # most moves per second
+    rate_hz: float = 200.0  # most moves per second
     across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
     across_share: float = 0.08  # at most this share of the uncorrected contour error;
     along_mm: float = 0.08  # and along it, at its time,
