@@ -1,11 +1,12 @@
-"""How accurate each model is after the same training time, on layers it never saw.
+"""How accurate each model is after the same training, on layers it never saw.
 
-    python benchmarks/accuracy.py [--minutes 8] [--models base,lstm,…] [--root data/processed]
-                                  [--raw data/raw] [--out results/accuracy]
+    python benchmarks/accuracy.py [--minutes 8 | --epochs 6] [--models base,lstm,…]
+                                  [--root data/processed] [--raw data/raw] [--out results/accuracy]
 
-Each model is trained by ``trajerr.train`` for as many epochs as fit the budget (measured on
-its own first epochs) and judged by ``trajerr.evaluate``, first on unseen layers, then with a
-whole part held out. The tables go to stdout and to ``<out>/accuracy.md``.
+Each model is trained by ``trajerr.train`` for as many epochs as fit the minutes (measured on
+its own first epochs), or for the same epochs, and judged by ``trajerr.evaluate``, first on
+unseen layers, then with a whole part held out. The tables go to stdout and to
+``<out>/accuracy.md``.
 """
 
 import argparse
@@ -34,14 +35,16 @@ def run(command: str, *overrides: str) -> None:
         sys.exit(f"{command} {' '.join(overrides)}\n{done.stderr}")
 
 
-def train(model: str, root: Path, out: Path, minutes: float, extra: list[str]) -> dict[str, Any]:
+def train(model: str, root: Path, out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train one model for the budget and return what its run says of itself."""
-    common = [f"model={model}", f"data.root={root}", *extra]
-    if model not in CLOSED_FORM:
+    common = [f"model={model}", f"data.root={root}", *arguments.extra]
+    if arguments.epochs:
+        common.append(f"trainer.max_epochs={arguments.epochs}")
+    elif model not in CLOSED_FORM:
         probe = out / "probe"
         run("train", *common, f"trainer.max_epochs={PROBE_EPOCHS}", f"hydra.run.dir={probe}")
         seconds = json.loads((probe / "train.json").read_text())["epoch_seconds"][-1]
-        common.append(f"trainer.max_epochs={max(1, int(minutes * 60.0 / seconds))}")
+        common.append(f"trainer.max_epochs={max(1, int(arguments.minutes * 60.0 / seconds))}")
     run("train", *common, f"hydra.run.dir={out / 'train'}")
     result: dict[str, Any] = json.loads((out / "train" / "train.json").read_text())
     return result
@@ -83,19 +86,21 @@ def table(title: str, root: Path, arguments: argparse.Namespace) -> list[str]:
     floor = None
     for model in arguments.models.split(","):
         out = Path(arguments.out) / root.name / model
-        trained = train(model, root, out, arguments.minutes, arguments.extra)
+        trained = train(model, root, out, arguments)
         metrics = evaluate(root, out)
         floor = metrics.get("noise_floor_mm")
         lines.append(row(model, trained, metrics))
         print(lines[-1], flush=True)
     known = "" if floor is None else f"; noise floor {floor * 1e3:.2f} µm RMS"
-    return [*lines, "", f"Budget {arguments.minutes:g} min a model{known}.", ""]
+    budget = f"{arguments.epochs} epochs" if arguments.epochs else f"{arguments.minutes:g} min"
+    return [*lines, "", f"Budget {budget} a model{known}.", ""]
 
 
 def main() -> None:
     """Measure on unseen layers and on an unseen part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=8.0, help="of training a model")
+    parser.add_argument("--epochs", type=int, default=0, help="instead of minutes")
     parser.add_argument("--models", default=MODELS)
     parser.add_argument("--root", default="data/processed")
     parser.add_argument("--raw", default="data/raw", help="collection, to hold a part out")
