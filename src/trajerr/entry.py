@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from trajerr.errors import TrajerrError
+from trajerr.overrides import check_kinds
 from trajerr.sweeping.report import FailedRun, PastHydra
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -43,6 +44,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
         @functools.wraps(task)
         def job(cfg: DictConfig) -> object:
             try:
+                check_kinds(name, cfg)
                 return task(cfg)
             except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -62,7 +64,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
                 sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
                 sys.exit(130)
             except (Exception, PastHydra) as error:  # noqa: BLE001 - where all errors end
-                cause = _user_error(error)
+                cause = _user_error(error) or _composing_error(error)
                 if cause is None or wants_traceback:
                     traceback.print_exc()
                 else:
@@ -104,6 +106,11 @@ def _user_error(error: BaseException) -> BaseException | None:
             found = found or link
         link = link.__cause__
     return found
+
+
+def _composing_error(error: BaseException) -> BaseException | None:
+    """Return what Hydra itself makes of a wrong override: it has no one class for that."""
+    return error if isinstance(error, ValueError | TypeError) else None
 
 
 def _one_line(error: BaseException) -> str:

@@ -117,6 +117,7 @@ def test_plan_only_adds_several_sources_up(in_process):
         (("printer.x.mass_kg=-1",), "mass_kg: got -1"),
         (("quality.rms_error_um=[2,1]",), "quality rms_error_um"),
         (("workers=0",), "workers: got 0"),
+        (("gcode=long.gcode", "layers=all"), "long.gcode: 1e+07 s of motion to be sampled"),
         (("printer=nothing",), "nothing"),
         (("layer=3",), "layer"),
     ],
@@ -124,6 +125,7 @@ def test_plan_only_adds_several_sources_up(in_process):
 def test_mistakes_end_in_one_line(in_process, tmp_path, overrides, message):
     (tmp_path / "empty.gcode").touch()
     (tmp_path / "still.gcode").write_text("; nothing moves\nM104 S200\n")
+    (tmp_path / "long.gcode").write_text("G1 X10 Y10 Z.2\nG1 X20 E1\nG4 S9999999\nG1 X30 E2\n")
     code, shown, errors = in_process(*overrides)
     assert code == 1
     assert shown == ""

@@ -90,11 +90,13 @@ def test_a_corrected_file_is_refused(done):
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "layers=[999]"], "999"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "feature_types=sky"], "sky"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "rate_hz=-1"], "rate_hz"),
+        (["gcode=far.gcode", "method=twin", "printer=ender3_v2"], "far.gcode:8: the move leaves"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "out=part.gcode"], "itself"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, overrides, says):
     (tmp_path / "part.gcode").write_text(PRINT)
+    (tmp_path / "far.gcode").write_text(PRINT.replace("X40 Y40 F6000", "X640 Y40 F6000"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setattr(sys, "argv", ["correct", *overrides])

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -70,11 +71,15 @@ def test_a_grid_gives_each_run_its_folder(prepared: Path, tmp_path: Path) -> Non
         ("model=resnet", "resnet"),
         ("checkpoint=nowhere.ckpt", "nowhere.ckpt: no such checkpoint"),
         ("trainer.max_epoch=8", "max_epoch"),
+        ("trainer.max_epochs=0", "trainer.max_epochs: got 0, expected 1 or more"),
+        ("trainer.accelerator=quantum", "trainer: You selected an invalid accelerator"),
+        ("checkpoint=evil.ckpt", "evil.ckpt: not a checkpoint: damaged, or holding more than"),
     ],
 )
 def test_mistakes_end_in_one_line(
     prepared: Path, tmp_path: Path, override: str, reason: str
 ) -> None:
+    (tmp_path / "evil.ckpt").write_bytes(pickle.dumps(os.system))
     done = run(tmp_path, f"data.root={prepared}", *TINY, override)
     assert done.returncode in (1, 2)
     assert reason in done.stderr

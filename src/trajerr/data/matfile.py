@@ -6,6 +6,7 @@ through; cells, objects and struct arrays are left out. Nothing here unpickles.
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,7 @@ UNREADABLE = (
     RuntimeError,
     OverflowError,
     ZeroDivisionError,
+    UserWarning,
     struct.error,
     zlib.error,
 )
@@ -71,7 +73,9 @@ def _read_version_5(path: Path) -> dict[str, Value]:
     raw = path.read_bytes()
     if 0 not in raw[:4]:  # else version 4, which has neither structs nor compression
         raw = unpacked(raw)
-    content = scipy.io.loadmat(io.BytesIO(raw))  # type: ignore[arg-type]  # stubs know paths only
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # SciPy's "may be corrupt"
+        content = scipy.io.loadmat(io.BytesIO(raw))  # type: ignore[arg-type]  # stubs know paths only
     return _convert_all({k: v for k, v in content.items() if not k.startswith("__")})
 
 

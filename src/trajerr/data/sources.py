@@ -57,7 +57,7 @@ def find_sources(
     if gcode is None:
         sources = [_part(name) for name in ([parts] if isinstance(parts, str) else parts)]
     else:
-        patterns = [gcode] if isinstance(gcode, str | Path) else list(gcode)
+        patterns = [gcode] if isinstance(gcode, str | Path) else _as_list(gcode)
         paths = dict.fromkeys(path for pattern in patterns for path in _matching(pattern))
         sources = [Source(_folder_name(path.stem), path) for path in paths]
     if not sources:
@@ -67,6 +67,12 @@ def find_sources(
         if names.count(name) > 1:
             raise ConfigError(f"gcode: two sources are named {name}; rename one of the files")
     return tuple(sources)
+
+
+def _as_list(gcode: object) -> list[str | Path]:
+    if not isinstance(gcode, Sequence) or not all(isinstance(g, str | Path) for g in gcode):
+        raise ConfigError(f"gcode: got {gcode}, expected a file, a pattern or a list of either")
+    return list(gcode)
 
 
 def _part(name: str) -> Source:

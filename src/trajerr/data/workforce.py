@@ -31,10 +31,11 @@ def count_workers(asked: int | None) -> int:
     ConfigError
         If fewer than one is asked for.
     """
-    workers = _cores() if asked is None else asked
-    if workers < 1:
-        raise ConfigError(f"workers: got {workers}, expected 1 or more, or null for all cores")
-    return workers
+    if asked is None:
+        return _cores()
+    if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
+        raise ConfigError(f"workers: got {asked}, expected 1 or more, or null for all cores")
+    return asked
 
 
 def _cores() -> int:

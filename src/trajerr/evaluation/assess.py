@@ -72,7 +72,7 @@ class EvaluateSettings:
         for key in ("stride", "burn_in"):
             value = getattr(self, key)
             least = 1 if key == "stride" else 0
-            if value is not None and value < least:
+            if value is not None and (type(value) is not int or value < least):
                 raise ConfigError(f"{key} is {value}, expected {least} or more, or null")
         for name in self.targets:
             if name not in scores.TARGETS:

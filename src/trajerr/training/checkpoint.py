@@ -1,6 +1,7 @@
 """Reading trained networks back: never anything but tensors and plain values."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,15 @@ FOLDER = "checkpoints"
 RESULT = "train.json"  # written last, so that a run that has it is finished
 
 NETWORK_PREFIX = "network."
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    KeyError,
+    UserWarning,
+)
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,10 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # torch doubts that it wrote the file
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
         # torch's own words would advise to load the file unsafely
         raise DataError(
             f"{path}: not a checkpoint: damaged, or holding more than tensors and plain values"

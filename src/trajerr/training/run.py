@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -199,14 +200,20 @@ def make_trainer(
         LastCheckpoint(folder),
     ]
     logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
-    return lightning.Trainer(
-        **settings,
-        default_root_dir=output,
-        logger=logger,
-        callbacks=callbacks,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    epochs = settings["max_epochs"]
+    if epochs is None or epochs == 0 or epochs < -1:
+        raise ConfigError(f"trainer.max_epochs: got {epochs}, expected 1 or more, or -1")
+    try:
+        return lightning.Trainer(
+            **settings,
+            default_root_dir=output,
+            logger=logger,
+            callbacks=callbacks,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise ConfigError(f"trainer: {error}") from error
 
 
 def resolve_precision(precision: int | str, accelerator: str) -> str:

@@ -1,0 +1,87 @@
+"""What a person gave on the command line, against what the configs say that it is.
+
+Knows kinds only: whether a switch, a number or a list is one. Ranges are checked by what
+takes the values.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from trajerr.errors import ConfigError
+
+FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
+FOLDERS = ("out", "output_dir", "root")  # keys without which there is no place to write to
+
+
+def check_kinds(root: str, cfg: DictConfig) -> None:
+    """Refuse overrides of another kind than their key's default.
+
+    Parameters
+    ----------
+    root
+        Name of the command's config.
+    cfg
+        The composed config, with the overrides.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, what it got and what it takes.
+    """
+    hydra = HydraConfig.get()
+    given = list(hydra.overrides.task)
+    choices = [item for item in given if _key(item) in hydra.runtime.choices]
+    keys = [_key(item) for item in given if item not in choices]
+    if not keys or not GlobalHydra.instance().is_initialized():  # a launcher's own process
+        return
+    default = _compose(root, choices)
+    for key in keys:
+        before = OmegaConf.select(default, key, throw_on_missing=False)
+        after = OmegaConf.select(cfg, key, throw_on_missing=False)
+        expected = expected_kind(key.rpartition(".")[2], before, after)
+        if expected:
+            raise ConfigError(f"{key}: got {_shown(after)}, expected {expected}")
+
+
+def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - any value
+    """Return what kind ``after`` should be of where it is not that of ``before``, else "".
+
+    ``null`` may stand for any number; a single name for a list.
+    """
+    if name in FILES:
+        paths = after if isinstance(after, ListConfig) else [after]
+        return "" if after is None or all(isinstance(path, str) for path in paths) else "a path"
+    if isinstance(before, bool):
+        return "" if isinstance(after, bool) else "true or false"
+    if isinstance(before, int | float):
+        return "" if after is None or _is_number(after) else "a number"
+    if isinstance(before, ListConfig) and len(before) and all(map(_is_number, before)):
+        fits = isinstance(after, ListConfig) and all(map(_is_number, after))
+        return "" if fits else "a list of numbers"
+    if isinstance(before, ListConfig):
+        return "" if isinstance(after, ListConfig | str) else "a list"
+    if isinstance(before, DictConfig):
+        return "" if isinstance(after, DictConfig | str) or after is None else "key: value pairs"
+    return "a folder" if name in FOLDERS and isinstance(before, str) and after is None else ""
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - any value
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def _compose(root: str, choices: Sequence[str]) -> DictConfig:
+    loader = GlobalHydra.instance().config_loader()
+    return loader.load_configuration(root, list(choices), run_mode=RunMode.RUN)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any value
+    return "null" if value is None else str(value)
