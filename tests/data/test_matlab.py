@@ -1,5 +1,7 @@
 import os
 import pickle
+import shutil
+import subprocess
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -290,6 +292,47 @@ def test_a_pickle_in_disguise_runs_no_code(tmp_path):
     with pytest.raises(DataError):
         read_layer(tmp_path / "layer0001_x.mat")
     assert not (tmp_path / "ran").exists()
+
+
+OCTAVE = """
+s = load(argv(){1}).simulation_data;
+for name = fieldnames(s)'
+  value = s.(name{1});
+  if isnumeric(value) || islogical(value)
+    printf("%s %s %d %d %.17g %.17g %.17g\\n", name{1}, class(value), size(value), ...
+           sum(double(value)), double(value(1)), double(value(end)));
+  end
+end
+printf("params %s %s\\n", s.params.part, s.params.kind);
+"""
+
+
+@pytest.mark.skipif(shutil.which("octave-cli") is None, reason="Octave is not installed")
+def test_octave_reads_the_same_numbers(tmp_path, make_record):
+    record = make_record(samples=500)
+    path = tmp_path / "layer0001_a1.0_v1.0.mat"
+    write_layer(path, record)
+    (tmp_path / "show.m").write_text(OCTAVE)
+    shown = subprocess.run(
+        ["octave-cli", "--norc", str(tmp_path / "show.m"), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert shown.returncode == 0, shown.stderr
+    *rows, params = [line.split() for line in shown.stdout.splitlines()]
+    assert params == ["params", "cube", "nominal"]
+    struct = scipy.io.loadmat(path)["simulation_data"][0, 0]
+    assert {row[0] for row in rows} == set(DESIGNED.split()) - {"params"}
+    for name, kind, n, width, *numbers in rows:
+        column = struct[name].astype(float)
+        assert (int(n), int(width)) == column.shape == (500, 1)
+        assert kind == ("logical" if name.startswith("is_") else "double")
+        total, first, last = map(float, numbers)
+        assert (first, last) == (column[0, 0], column[-1, 0])
+        assert total == pytest.approx(column.sum(), rel=1e-12, abs=1e-9)
+    x = next(row for row in rows if row[0] == "x_act")
+    assert float(x[5]) == record.actual[0, 0]
 
 
 def test_records_of_unequal_columns_are_not_written(tmp_path, make_record):

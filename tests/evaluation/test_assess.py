@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -107,18 +108,62 @@ def test_intervals_recomputed(found, kept):
     count = cluster.max() + 1
     wrong = rows(kept["trajectory_predictions_mm"]) - rows(kept["trajectory_targets_mm"])
     draws = np.random.default_rng(0).integers(count, size=(2000, count))
-    mae, rmse = [], []
+    target = rows(kept["trajectory_targets_mm"])
+    mae, rmse, r2 = [], [], []
     sizes = np.bincount(cluster)
     absolute = np.array([np.abs(wrong[cluster == c]).mean() for c in range(count)])
     squared = np.array([(wrong[cluster == c] ** 2).mean() for c in range(count)])
+    members = [np.flatnonzero(cluster == c) for c in range(count)]
     for draw in draws:
         mae.append(np.average(absolute[draw], weights=sizes[draw]))
         rmse.append(np.sqrt(np.average(squared[draw], weights=sizes[draw])))
+        drawn = np.concatenate([members[c] for c in draw])
+        if len(r2) < 100:  # each draw in full, as scikit-learn would score it
+            r2.append(r2_score(target[drawn], target[drawn] + wrong[drawn]))
+        else:
+            r2.append(_r2_of(drawn, target, wrong))
     spans = found["trajectory"]["interval_95"]
     assert spans["mae_mm"] == pytest.approx(np.percentile(mae, [2.5, 97.5]), rel=1e-9)
     assert spans["rmse_mm"] == pytest.approx(np.percentile(rmse, [2.5, 97.5]), rel=1e-9)
-    low, high = spans["r2"]
-    assert low <= found["trajectory"]["overall"]["r2"] <= high
+    assert spans["r2"] == pytest.approx(np.percentile(r2, [2.5, 97.5]), rel=1e-8)
+
+
+def _r2_of(rows_drawn: np.ndarray, target: np.ndarray, wrong: np.ndarray) -> float:
+    truth = target[rows_drawn]
+    lost = (wrong[rows_drawn] ** 2).sum(axis=0)
+    return float(np.mean(1.0 - lost / ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)))
+
+
+def _turning_deg(velocity: np.ndarray, rate: float) -> np.ndarray:
+    """The widest angle to any direction of the last 0.1 s, sample by sample."""
+    heading, held = [], None
+    for row in velocity:
+        if np.hypot(*row) > 1e-3:
+            held = np.arctan2(row[1], row[0])
+        heading.append(held)
+    widest = np.zeros(len(velocity))
+    for now in range(len(velocity)):
+        for before in range(max(0, now - round(0.1 * rate)), now):
+            if heading[before] is not None:
+                apart = abs(heading[now] - heading[before]) % (2 * np.pi)
+                widest[now] = max(widest[now], min(apart, 2 * np.pi - apart))
+    return np.degrees(widest)
+
+
+def test_turning_bins_recomputed(found, kept):
+    velocity = kept["velocity_mm_s"].astype(float)
+    rate = float(kept["sample_rate_hz"])
+    turning = np.concatenate(
+        [_turning_deg(velocity[kept["sequence"] == s], rate) for s in np.unique(kept["sequence"])]
+    )
+    edges = [0, 5, 30, 75, 120, np.inf]
+    wanted, got = kept["trajectory_targets_mm"], kept["trajectory_predictions_mm"]
+    for low, high in itertools.pairwise(edges):
+        name = f"{low}–{high} °" if np.isfinite(high) else f"≥ {low} °"
+        member = (turning >= low) & (turning < high)
+        figures = found["strata"]["turning"][name]
+        assert figures["n_points"] == member.sum()
+        same(figures, got[member], wanted[member])
 
 
 def test_baselines_recomputed(found, kept):
