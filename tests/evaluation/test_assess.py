@@ -1,6 +1,7 @@
 import io
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,7 +290,17 @@ def test_several_checkpoints_are_compared(settings, checkpoints):
         "fir",
         "comparison.json",
         "comparison.png",
+        "comparison.html",
     }
+    page = (folder / "comparison.html").read_text(encoding="utf-8")
+    fir = results[1]["trajectory"]
+    assert f"<td>{1000 * fir['overall']['rmse_mm']:.2f}</td>" in page
+    low, high = (1000 * value for value in fir["interval_95"]["rmse_mm"])
+    assert f"<td>{low:.2f} to {high:.2f}</td>" in page
+    assert page.count("<tr>") == 3
+    assert page.count("data:image/png;base64,") == 1
+    assert not re.findall(r"(?:src|href)=.(?!data:)", page)
+    assert "<script" not in page
     compared = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     assert compared["reference"] == "lstm"
     low, high = compared["checkpoints"]["fir"]["minus_reference_95"]["mae_mm"]

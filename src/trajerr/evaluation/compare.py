@@ -11,8 +11,9 @@ from rich.table import Table
 from trajerr.data.atomic import write_atomically
 from trajerr.evaluation import plots
 from trajerr.evaluation.bootstrap import ClusterSums, cluster_sums, paired_intervals
+from trajerr.evaluation.html import render_comparison
 from trajerr.evaluation.predict import Layers, Prediction
-from trajerr.evaluation.style import save_figure
+from trajerr.evaluation.style import to_png
 
 Scores = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def write_comparison(
     layers: Layers,
     console: Console,
 ) -> dict[str, Any]:
-    """Write ``comparison.json`` and ``comparison.png``, and print the table.
+    """Write ``comparison.json``, ``.png`` and ``.html``, and print the table.
 
     Parameters
     ----------
@@ -40,7 +41,11 @@ def write_comparison(
     }
     others = next(iter(scores.values()))["baselines"]
     marks = {name: found["trajectory"]["overall"] for name, found in others.items()}
-    save_figure(plots.comparison(spans, marks), folder / "comparison.png")
+    picture = to_png(plots.comparison(spans, marks))
+    write_atomically(folder / "comparison.png", picture)
+    split = next(iter(scores.values()))["split"]
+    page = render_comparison(compared, split, picture)
+    write_atomically(folder / "comparison.html", page.encode())
     console.print(_table(compared))
     return compared
 

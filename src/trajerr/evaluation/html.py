@@ -75,14 +75,71 @@ def render(
             _provenance(scores["provenance"]),
         ]
     )
+    script = (
+        f'<script type="application/json" id="layers">{_layer_data(layers, prediction)}</script>\n'
+        f"<script>{_asset('report.js')}</script>\n"
+    )
+    return _page(title, body, script)
+
+
+def render_comparison(compared: Scores, split: str, picture: bytes) -> str:
+    """Return the page of several checkpoints side by side.
+
+    Parameters
+    ----------
+    compared
+        What ``comparison.json`` holds.
+    split
+        Name of the split that all were judged on.
+    picture
+        ``comparison.png``.
+    """
+    reference = compared["reference"]
+    head = ("Checkpoint", "Parameters", "MAE µm", "RMSE µm", "R²", "RMSE, 95 %")
+    rows = [
+        [
+            *_named(name, found),
+            *_figures("", found["trajectory"])[1:],
+            _span_um(found["interval_95"]),
+            "" if name == reference else _span_um(found["minus_reference_95"], "+"),
+            f"{found['step_us_p50']:.0f}",
+            found["checkpoint"],
+        ]
+        for name, found in compared["checkpoints"].items()
+    ]
+    title = f"trajerr comparison on {split}"
+    body = "\n".join(
+        [
+            f"<h1>{escape(title)}</h1>",
+            "<p>Whole layers, streamed. An interval of the difference without 0 tells a "
+            f"checkpoint apart from {escape(reference)}; all intervals are over layers, both "
+            "on the same draws.</p>",
+            _table((*head, f"RMSE − {reference}, 95 %", "µs a sample", "File"), rows),
+            _picture("comparison", picture),
+        ]
+    )
+    return _page(title, body)
+
+
+def _named(name: str, found: Scores) -> list[str]:
+    return [name, f"{found['model']['parameters']:,}"]
+
+
+def _span_um(spans: Scores | None, sign: str = "") -> str:
+    """Return the RMSE's interval; a single layer has none."""
+    if not spans:
+        return "–"
+    low, high = (1000 * value for value in spans["rmse_mm"])
+    return f"{low:{sign}.2f} to {high:{sign}.2f}"
+
+
+def _page(title: str, body: str, script: str = "") -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n"
-        f'<script type="application/json" id="layers">{_layer_data(layers, prediction)}</script>\n'
-        f"<script>{_asset('report.js')}</script>\n</body>\n</html>\n"
+        f"<main>\n{body}\n</main>\n{script}</body>\n</html>\n"
     )
 
 

@@ -1,7 +1,14 @@
 """What ``metrics.json`` holds: every figure of an evaluation, from the arrays it was made of.
 
 Nothing here runs a network or reads a file, so the figures can be computed again from
-``predictions.npz`` alone.
+``predictions.npz`` alone, and a test does so. Three entries of ``metrics.json`` cannot:
+
+- ``noise_floor_mm`` is the RMS between two simulations, with the timing jitter and without;
+  it takes the simulated printer.
+- ``inference`` is measured by the clock, on the machine that evaluates.
+- ``provenance`` (and ``model``, ``overlap``) name files, versions and hashes.
+
+The intervals ``interval_95`` are over layers: 2000 resamples, ``numpy.random.default_rng(0)``.
 """
 
 from collections.abc import Mapping, Sequence
