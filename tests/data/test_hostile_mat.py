@@ -103,6 +103,29 @@ def test_real_files_unpack_to_what_scipy_finds(shared: Path) -> None:
         assert repr(plain) == repr(scipy.io.loadmat(path))
 
 
+def version_4(order: int, name: bytes, size: int) -> bytes:
+    """A version 4 file: type (order, 0, double, full), shape, no imaginary part, name."""
+    return struct.pack("<5i", order * 1000, size, 1, 0, len(name) + 1) + name + b"\0"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            version_4(4, b"time", 1) + b"\0" * 8,
+            "UserWarning: We do not support byte ordering 'Cray'",
+        ),
+        (version_4(0, b"a\nb\0c", 10**6) + b"\0" * 8, "Not enough bytes to read matrix"),
+        (version_4(0, b"time", 2**31 - 1) + b"\0" * 8, "Not enough bytes"),
+    ],
+)
+def test_damaged_files_of_version_4_are_refused_in_one_line(tmp_path, content, reason):
+    (tmp_path / "layer0001_a.mat").write_bytes(content)
+    with pytest.raises(DataError, match=reason) as error:
+        read_layer(tmp_path / "layer0001_a.mat")
+    assert str(error.value).isprintable()
+
+
 def hdf5(path: Path, fill) -> Path:
     with h5py.File(path, "w") as file:
         fill(file, file.create_group("simulation_data"))

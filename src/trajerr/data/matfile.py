@@ -21,6 +21,7 @@ from scipy.io.matlab import MatReadError
 from trajerr.data.mat5 import LARGEST_BYTES, unpacked
 from trajerr.errors import DataError
 
+MOST_SAID = 200  # characters of a library's own words
 Value = NDArray[Any] | str | dict[str, "Value"]
 
 # What SciPy and h5py raise on damaged files, found by cutting and flipping bytes of real ones.
@@ -65,8 +66,14 @@ def read_matfile(path: Path) -> dict[str, Value]:
     except UNREADABLE as error:
         raise DataError(
             f"{path}: not a readable MATLAB file of version 5, 7 or 7.3 "
-            f"({type(error).__name__}: {error})"
+            f"({type(error).__name__}: {_in_one_line(error)})"
         ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what a library says, without the damaged names that it quotes."""
+    plain = "".join(c if c.isprintable() else " " for c in str(error))
+    return " ".join(plain.split())[:MOST_SAID]
 
 
 def _read_version_5(path: Path) -> dict[str, Value]:
