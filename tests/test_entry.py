@@ -76,6 +76,14 @@ def test_a_mistake_in_an_override_ends_in_one_line(toy, mistake):
     assert "Traceback" not in done.stderr
 
 
+def test_how_to_quote_is_said(toy):
+    assert toy("number=größe").stderr == (
+        "toy: number=größe: cannot be read; a value with blanks, commas or letters beyond a-z "
+        "goes into quotes within quotes: 'number=\"größe\"'\n"
+    )
+    assert toy('+text="größe 5, ü"').returncode == 0
+
+
 def test_full_errors_on_request(toy):
     done = toy("fail=user", HYDRA_FULL_ERROR="1")
     assert done.returncode == 1

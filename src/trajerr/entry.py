@@ -10,7 +10,12 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, HydraException, InstantiationException
+from hydra.errors import (
+    CompactHydraException,
+    HydraException,
+    InstantiationException,
+    OverrideParseException,
+)
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -114,4 +119,12 @@ def _composing_error(error: BaseException) -> BaseException | None:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        return (
+            f"{error.override}: cannot be read; a value with blanks, commas or letters beyond "
+            f"a-z goes into quotes within quotes: '{key}=\"{value}\"'"
+        )
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return " ".join(part.strip() for part in str(error).splitlines() if part.strip())

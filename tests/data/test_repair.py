@@ -145,6 +145,17 @@ def test_a_repeated_time_loses_its_second_row(make_record):
     np.testing.assert_array_equal(repaired.pieces[0].commanded, record.commanded)
 
 
+@pytest.mark.parametrize("apart", [1e-300, 1e-12, -1e-12])
+def test_times_that_hardly_differ_are_the_same(make_record, apart):
+    record = make_record()
+    rows = np.insert(np.arange(200), 90, 89)
+    time = record.time[rows]
+    time[90] = np.nextafter(time[89], np.inf) if apart == 1e-300 else time[89] + apart
+    repaired = repair(replace(record.select(rows), time=time), FaultSettings(), sample_rate=100.0)
+    assert repaired.faults == {"duplicate_times": 1}
+    assert np.isfinite(repaired.pieces[0].commanded).all()
+
+
 def test_time_that_goes_back_starts_a_new_piece(make_record):
     record = make_record()
     time = np.concatenate([record.time[:120], record.time[:80]])

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -145,11 +146,42 @@ def test_strict_fails_after_writing_the_report(in_process, tmp_path):
     assert in_process("quality.rms_error_um=[1,2]", "layers=36", *SMALL[::2])[0] == 0
 
 
-def test_full_disk_is_told_in_one_line(in_process, tmp_path):
+def test_a_file_in_the_folders_place_is_told_in_one_line(in_process, tmp_path):
     (tmp_path / "raw").write_text("a file where the folder should be")
     code, _, errors = in_process(*SMALL, "out=raw")
-    assert code == 1
-    assert len(errors.splitlines()) == 1
+    assert (code, errors) == (1, "collect: raw/data_simulation_tugboat: Not a directory\n")
+    assert (tmp_path / "raw").read_text() == "a file where the folder should be"
+
+
+def test_a_full_disk_leaves_no_half_file_and_the_next_run_goes_on(in_process, tmp_path):
+    """No file may grow beyond 20 kB: layers do not fit, as on a disk that is full."""
+    small = ("parts=[tugboat]", "layers=[36]", "variants=[{}]", "out='a folder ü'")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        code, _, errors = in_process(*small)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    where = "a folder ü/data_simulation_tugboat/layer0036_a1_v1.mat"
+    assert (code, errors) == (1, f"collect: {where}: File too large\n")
+    assert [path for path in (tmp_path / "a folder ü").rglob("*") if path.is_file()] == []
+    assert in_process(*small)[0] == 0
+    assert (tmp_path / where).is_file()
+
+
+def test_two_runs_at_once_in_one_folder_give_what_one_gives(tmp_path):
+    small = ("parts=[tugboat]", "layers=[34,36]", "variants=[{},{acceleration_scale:4.0}]")
+    assert run(tmp_path, *small, "out=alone", "workers=1").returncode == 0
+    line = [sys.executable, "-m", "trajerr.collect", *small, "out=both", "workers=1"]
+    both = [
+        subprocess.Popen(line, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    assert layers_of(tmp_path / "both") == layers_of(tmp_path / "alone")
+    assert half_files(tmp_path / "both") == []
 
 
 def start(out: Path) -> subprocess.Popen[str]:

@@ -67,6 +67,29 @@ def test_the_defaults_prepare_what_collect_wrote(folder):
     assert sorted(p.name for p in (folder / "data").iterdir()) == ["processed", "raw"]
 
 
+def test_two_runs_at_once_give_what_one_gives(folder):
+    line = [*COMMAND, "output_dir=both"]
+    runs = [
+        subprocess.Popen(line, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    assert [(done.communicate(timeout=120)[1], done.returncode) for done in runs] == [(b"", 0)] * 3
+    assert run(folder, "output_dir=alone").returncode == 0
+    both, alone = (
+        {path.relative_to(folder / name): path.read_bytes() for path in folder.rglob(f"{name}/*/*")}
+        for name in ("both", "alone")
+    )
+    assert both == alone
+    assert {path.name for path in folder.iterdir()} == {"data", "outputs", "both", "alone"}
+
+
+def test_a_pattern_may_find_the_collections_report(folder):
+    (folder / "data/raw/quality.json").write_text("{}")
+    done = run(folder, "data_dirs=['data/raw/*']", "output_dir='vor bereitet ü'")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "vor bereitet ü/stats.json").is_file()
+
+
 def test_every_key_reaches_its_setting(folder):
     done = run(
         folder,
@@ -97,7 +120,7 @@ def test_every_key_reaches_its_setting(folder):
         (["data_dirs=['absent/*']"], "prepare: data_dirs: absent/* finds no .mat file"),
         (["split.by=part"], "prepare: 1 parts cannot fill 3 splits (train, val, test)"),
         (["data_dirs=bad.mat"], "bad.mat: not a readable MATLAB file"),
-        (["stride=often"], "prepare: stride is 'often', expected a whole number from 1 on"),
+        (["stride=often"], "prepare: stride: got often, expected a number"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_1(folder, overrides, message):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trajerr.data.logs import LogFormat, read_log
 from trajerr.data.matlab import read_layer
+from trajerr.data.quality import REPORT
 from trajerr.data.record import LayerRecord
 from trajerr.errors import DataError
 
@@ -66,7 +67,8 @@ def _files_in(path: Path) -> list[Path]:
     if path.is_dir():
         files = path.rglob("*.mat")
         return [file for file in files if file.is_file() and not file.name.startswith(".")]
-    return [path] if path.is_file() else []
+    # collect's report lies beside its folders, where a pattern finds it as well
+    return [path] if path.is_file() and path.name != REPORT else []
 
 
 def _sha256(path: Path) -> str:

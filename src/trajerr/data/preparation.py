@@ -4,14 +4,19 @@ Knows the whole way and its order. A prepared folder appears at once: everything
 written beside it first, ``stats.json`` last, and then takes its place.
 """
 
+import getpass
 import hashlib
 import json
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from trajerr.data.dataset import make_window, own_storage
 from trajerr.data.features import HISTORY
@@ -83,6 +88,33 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
     """
     report = progress or _ignore
     inputs = find_inputs(settings.data_dirs)
+    with _alone_in(output_dir, report):
+        return _prepare(settings, inputs, output_dir, report)
+
+
+@contextmanager
+def _alone_in(output_dir: Path, report: Progress) -> Iterator[None]:
+    """Wait until no other run prepares the same folder.
+
+    The lock is a file for temporary files, not beside the folder, where it would stay.
+    """
+    place = hashlib.sha256(str(output_dir.resolve()).encode()).hexdigest()[:20]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"trajerr-{getpass.getuser()}-{place}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report("wait for another run", 0, 1)
+        lock.acquire()
+        report("wait for another run", 1, 1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(
+    settings: PrepareSettings, inputs: list[Input], output_dir: Path, report: Progress
+) -> Stats:
     request = _request(settings, inputs)
     work = output_dir.with_name(f".{output_dir.name}.partial")
     _restore(output_dir)
@@ -90,6 +122,7 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
     if (output_dir / FILE).is_file():
         with_same = _existing(output_dir, request)
         if with_same is not None:
+            shutil.rmtree(work, ignore_errors=True)  # of a run killed while it cleared up
             return with_same
     staged = _stage(inputs, settings, work / "staged", report)
     assigned = _assign(staged, settings)

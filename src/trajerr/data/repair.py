@@ -20,6 +20,7 @@ from trajerr.errors import ConfigError, DataError
 CHOICES = ("cut", "refuse", "keep")
 NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
 UNIFORM = 0.05  # of a step; how far a time may be off the grid, as rounded columns are
+SAME_TIME = 1e-6  # of a step; slopes over less would overflow
 GAP_STEPS = 1.5  # steps without a sample that count as a gap rather than as uneven sampling
 FARTHEST = 1e6  # mm, or °C; what lies beyond was never measured
 LATEST = 1e12  # s; clocks that count from 1970 are at 1.7·10⁹
@@ -117,7 +118,8 @@ def _drop_rows(
         finite &= np.abs(record.time) <= LATEST
     _count(faults, "not_finite", ~finite, settings.not_finite, where)
     record = record if finite.all() else record.select(finite)
-    repeated = np.diff(record.time, prepend=-np.inf) == 0.0
+    step = np.diff(record.time, prepend=-np.inf) * record.sample_rate
+    repeated = np.abs(step) < SAME_TIME
     _count(faults, "duplicate_times", repeated, settings.duplicate_times, where)
     return record.select(~repeated) if repeated.any() else record
 
