@@ -150,6 +150,20 @@ def test_hdf5_claims_and_circles(tmp_path: Path) -> None:
         read_layer(hdf5(tmp_path / "circles.mat", circles))
 
 
+def test_numbers_beyond_a_doubles_range_are_infinite(tmp_path: Path) -> None:
+    wide = np.full(9, np.finfo(np.longdouble).max, np.longdouble)
+
+    def fill(_: h5py.File, group: h5py.Group) -> None:
+        group["time"] = np.arange(9.0).reshape(1, -1)
+        for name in ("x_ref", "y_ref", "x_act", "y_act"):
+            group[name] = wide.reshape(1, -1)
+        group["layer_num"] = np.ones((1, 9))
+
+    record = read_layer(hdf5(tmp_path / "a.mat", fill))
+    assert np.isinf(record.actual).all()
+    assert repair(record, FaultSettings()).faults["not_finite"] == 9
+
+
 def test_hdf5_reads_no_other_file(tmp_path: Path) -> None:
     hdf5(tmp_path / "other.mat", lambda _, group: group.create_dataset("time", data=np.ones(9)))
     (tmp_path / "raw").write_bytes(b"secret  " * 9)

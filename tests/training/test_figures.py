@@ -67,3 +67,17 @@ def test_mean_errors_leave_the_burn_in_out() -> None:
     predicted, target = torch.zeros(2, 4, 2), torch.zeros(2, 4, 2)
     predicted[:, 0], predicted[:, 1:, 0], predicted[:, 1:, 1] = 9.0, 1.0, -2.0
     assert mean_errors(predicted, target, 1).tolist() == [1.0, 2.0]
+
+
+def test_a_single_window_of_a_network_that_runs_time_first_counts_alike() -> None:
+    """Its errors keep the strides of [T, B, 2], as the last of many batches may have one window."""
+    predicted, target = batches()[-1]
+    lanes = torch.empty(20, 2, 1).permute(2, 0, 1).copy_(predicted)
+    figures, plain = ErrorFigures(), ErrorFigures()
+    for strides in (lanes, predicted[0].T.contiguous().T[None]):
+        figures.reset()
+        figures.update(strides, target, BURN_IN)
+        plain.reset()
+        plain.update(predicted, target, BURN_IN)
+        scale = torch.ones(2)
+        assert figures.compute(scale) == plain.compute(scale)

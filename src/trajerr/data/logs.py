@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.data.matfile import Value, read_matfile
+from trajerr.data.matfile import Value, as_doubles, read_matfile
 from trajerr.data.numbers import require_count, require_positive
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import measure_sample_rate
@@ -194,7 +194,7 @@ def _numeric_columns(content: Mapping[str, Value], prefix: str = "") -> dict[str
         if isinstance(value, dict):
             columns |= _numeric_columns(value, f"{prefix}{name}.")
         elif isinstance(value, np.ndarray) and 1 in value.shape and value.size > 1:
-            columns[prefix + name] = value.reshape(-1).astype(np.float64)
+            columns[prefix + name] = as_doubles(value)
     return columns
 
 

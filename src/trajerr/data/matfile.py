@@ -70,6 +70,12 @@ def read_matfile(path: Path) -> dict[str, Value]:
         ) from error
 
 
+def as_doubles(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return all values in one row; those beyond a double's range become infinite."""
+    with np.errstate(over="ignore"):
+        return values.reshape(-1).astype(np.float64)
+
+
 def _in_one_line(error: Exception) -> str:
     """Return what a library says, without the damaged names that it quotes."""
     plain = "".join(c if c.isprintable() else " " for c in str(error))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trajerr.data.atomic import write_atomically
 from trajerr.data.features import TEMPERATURES, compute_features
-from trajerr.data.matfile import Value, read_matfile
+from trajerr.data.matfile import Value, as_doubles, read_matfile
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import FASTEST_HZ, SLOWEST_HZ, measure_sample_rate
 from trajerr.errors import DataError
@@ -252,7 +252,7 @@ class _Columns:
             raise DataError(
                 f"{self._path}: field {name} has shape {value.shape}, expected one column"
             )
-        column = value.reshape(-1).astype(np.float64)
+        column = as_doubles(value)
         if name == "time":
             return column
         if name == "layer_num" and len(column) == 1:

@@ -48,7 +48,8 @@ class ErrorFigures(nn.Module):
 
 
 def _rows(errors: Tensor) -> Tensor:
-    return errors.detach().float().reshape(-1, 2)
+    # A batch of one window may keep the strides of a network that runs time first.
+    return errors.detach().float().reshape(-1, 2).contiguous()
 
 
 def mean_errors(predicted: Tensor, target: Tensor, burn_in: int) -> Tensor:
