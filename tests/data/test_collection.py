@@ -1,5 +1,7 @@
 import hashlib
 import json
+import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +64,7 @@ def contents(out: Path) -> dict[str, str]:
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.suffix != ".lock"
     }
 
 
@@ -124,7 +126,10 @@ def test_a_finished_layer_is_kept_and_a_missing_one_made_again(tmp_path: Path) -
     folder = tmp_path / "raw" / "data_simulation_small"
     lost = folder / "layer0001_a4_v1.5_placed.mat"
     lost.unlink()
-    (folder / ".layer0001_a4_v1.5_placed.mat.999.tmp").write_bytes(b"half")
+    ended = subprocess.Popen(["true"])  # whose number no process has any more
+    ended.wait()
+    half = f".{lost.name}.{socket.gethostname()}-{ended.pid}.tmp"
+    (folder / half).write_bytes(b"half")
     kept = folder / "layer0002_a1_v1.mat"
     stamp = kept.stat().st_mtime_ns
     again = collect(settings, [print_], 1)
