@@ -140,8 +140,14 @@ def test_noise_is_in_units_of_each_features_deviation(prepared):
 def test_windows_may_be_longer_than_prepared(prepared):
     module = PrinterDataModule(prepared, sequence_length=100, stride=50)
     assert next(iter(module.train_dataloader()))["input_features"].shape[1] == 100
-    with pytest.raises(DataError, match="sequence_length is 500, but the longest sequence has 197"):
-        PrinterDataModule(prepared, sequence_length=500).train_dataloader()
+
+
+def test_long_windows_are_halved_where_layers_are_short(prepared):
+    """Layers of 197 samples, prepared for windows of 32."""
+    for asked, given in ((197, 197), (198, 99), (500, 125), (5000, 156), (33, 33), (20, 20)):
+        module = PrinterDataModule(prepared, sequence_length=asked, stride=50)
+        assert next(iter(module.train_dataloader()))["input_features"].shape[1] == given
+        assert next(iter(module.val_dataloader()))["input_features"].shape[1] == given
 
 
 def test_kinds_select_what_is_trained_and_evaluated_on(tmp_path, make_collection):

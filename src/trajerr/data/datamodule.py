@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from trajerr.data.numbers import as_names, require_count, require_from_zero
 from trajerr.data.stats import Stats, read_stats
-from trajerr.data.store import Split, open_split
+from trajerr.data.store import Sequence, Split, open_split
 from trajerr.data.windows import WindowTable
 from trajerr.errors import DataError
 
@@ -123,8 +123,11 @@ class PrinterDataModule(lightning.LightningDataModule):
         The prepared folder.
     batch_size
         Windows a batch.
-    sequence_length, stride
-        Samples; what ``prepare`` was asked for by default.
+    sequence_length
+        Samples a window; what ``prepare`` was asked for by default. A longer one is halved,
+        down to that, until half of a split's samples lie in layers that are long enough.
+    stride
+        Samples between windows; what ``prepare`` was asked for by default.
     samples_per_epoch
         Training windows an epoch; as many as there are at ``stride`` by default.
     augment_noise
@@ -209,7 +212,7 @@ class PrinterDataModule(lightning.LightningDataModule):
 
     @property
     def sequence_length(self) -> int:
-        """Samples a window."""
+        """Samples a window, where layers are long enough."""
         return self._sequence_length or self.stats.sequence_length
 
     @property
@@ -245,8 +248,16 @@ class PrinterDataModule(lightning.LightningDataModule):
         """Return all windows of one split; laid out in memory when first asked for."""
         if split not in self._tables:
             sequences = self.open_split(split).sequences
-            self._tables[split] = WindowTable.of(sequences, self.sequence_length)
+            self._tables[split] = WindowTable.of(sequences, self._window_length(sequences))
         return self._tables[split]
+
+    def _window_length(self, sequences: Collection[Sequence]) -> int:
+        """Return the samples a window: halved, down to as prepared, where layers are short."""
+        lengths = [len(sequence) for sequence in sequences]
+        window, shortest = self.sequence_length, self.stats.sequence_length
+        while window > shortest and 2 * sum(n for n in lengths if n >= window) < sum(lengths):
+            window = max(window // 2, shortest)
+        return window
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return shuffled batches of windows at random offsets."""

@@ -362,7 +362,8 @@ def _opening(config: Plain, task: TrajectoryTask, data: PrinterDataModule) -> st
     return (
         f"Model {config['model']['name']}: {count_parameters(task.network):,} parameters\n"
         f"Data {data.root}: {counts}, {data.stats.sample_rate_hz:g} Hz\n"
-        f"Burn-in {task.burn_in} samples, precision "
+        f"Windows of {data.table('train').sequence_length} samples, "
+        f"burn-in {task.burn_in} samples, precision "
         f"{resolve_precision(config['trainer']['precision'], config['trainer']['accelerator'])}"
     )
 
