@@ -104,6 +104,7 @@ def test_processes_that_share_a_part_lose_no_figures(tmp_path):
         (f".a.mat.{socket.gethostname()}-99999999.tmp", False),
         (".a.mat.elsewhere-1.tmp", True),
     ],
+    ids=["of this process", "of a dead process", "of another machine"],
 )
 def test_only_what_nobody_writes_any_more_is_cleared(tmp_path, name, stays):
     (tmp_path / name).touch()
