@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import time
 import warnings
@@ -56,6 +57,7 @@ NOT_APPLYING = (
     # Lightning's own use of a name that PyTorch renamed.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
+SMALL_NETWORK = 1_000_000  # parameters, below which a step is too short to share among cores
 FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
 NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
 
@@ -140,6 +142,8 @@ def _train(
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     report = EpochReport(console)
     task = _start(config, data, report)
+    if count_parameters(task.network) < SMALL_NETWORK and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)  # a second one gains nothing, and waits where cores are busy
     trainer = make_trainer(config, data, output, report, extra)
     if isinstance(task.network, FirNetwork):
         _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
