@@ -45,7 +45,7 @@ def test_a_placed_part_is_the_same_part_elsewhere(program: Program) -> None:
 
 
 def test_moves_stay_linked_and_arcs_keep_their_radius(program: Program) -> None:
-    there = place(program, Placement(np.pi / 4, (-20.0, 15.0)))
+    there = place(program, Placement(np.pi / 4, (100.0, 100.0), (-20.0, 15.0)))
     before, after = program.moves, there.moves
     linked = np.all(before.start[1:, :2] == before.end[:-1, :2], axis=1)
     gap = np.abs(after.start[1:, :2] - after.end[:-1, :2])[linked]
@@ -59,7 +59,7 @@ def test_moves_stay_linked_and_arcs_keep_their_radius(program: Program) -> None:
 
 def test_purging_and_parking_happen_where_they_did() -> None:
     program = parse_program(ARCS, "arcs.gcode")
-    there = place(program, Placement(np.pi / 2, (30.0, 0.0)))
+    there = place(program, Placement(np.pi / 2, (60.0, 60.0), (30.0, 0.0)))
     np.testing.assert_array_equal(there.moves.end[0], program.moves.end[0])
     np.testing.assert_array_equal(there.moves.end[-1], program.moves.end[-1])
     assert not np.allclose(there.moves.start[-1, :2], program.moves.start[-1, :2])
@@ -80,7 +80,7 @@ def test_a_quarter_turn_takes_as_long_on_a_printer_with_equal_axes() -> None:
         max_acceleration_mm_s2=(500.0, 500.0, 100.0, 5000.0),
     )
     program = small_program()
-    there = place(program, Placement(np.pi / 2, (0.0, 0.0)))
+    there = place(program, Placement(np.pi / 2, (110.0, 110.0), (0.0, 0.0)))
     layers = plan(program, machine).layers.tolist()[1:-1] or [1]
     for layer in layers:
         was = np.ptp(plan(program, machine).layer_span(layer))

@@ -145,7 +145,7 @@ def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, Erro
     variant = collection.variants[0]
     layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
     layer = layers[len(layers) // 2]
-    motion_plan, _ = _plan(collection, source, variant)
+    motion_plan = _plan(collection, source, variant)
     begin, end = motion_plan.layer_span(layer)
     planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
     split = error_sources(collection.printer, planned, seed=collection.seed)
@@ -203,10 +203,11 @@ def _collect_layer(
 ) -> LayerFigures:
     program = _program(source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
-    motion_plan, placement = _plan(collection, source, variant)
+    placement = _placement(collection, source, variant)
     params = _params(collection, program, variant, layer) | placement.params()
     if path.is_file():
         return measure(_checked(path, params))
+    motion_plan = _plan(collection, source, variant)
     record = simulate_layer(collection, motion_plan, source.name, layer, variant, params)
     write_layer(path, record)
     return measure(record)
@@ -221,11 +222,26 @@ def _read(source: Source, stamp: tuple[int, int]) -> Program:
     return source.read()
 
 
-def _plan(collection: Collection, source: Source, variant: Variant) -> tuple[Plan, Placement]:
-    """Return a source's plan in a variant, and where its part stands in it."""
-    printer = collection.printer
-    key = (variant.name, collection.seed, printer.bed_mm) if variant.placed else None
-    return _planned(source, source.stamp(), printer.limits, variant.scales, key)
+def _placement(collection: Collection, source: Source, variant: Variant) -> Placement:
+    """Return where a source's part stands in a variant."""
+    if not variant.placed:
+        return IN_PLACE
+    return _drawn(source, source.stamp(), collection.printer.bed_mm, collection.seed, variant.name)
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(
+    source: Source, stamp: tuple[int, int], bed: tuple[float, ...], seed: int, name: str
+) -> Placement:
+    program = _read(source, stamp)
+    return draw(program, bed, seed_of(seed, program.sha256, name))
+
+
+def _plan(collection: Collection, source: Source, variant: Variant) -> Plan:
+    """Return a source's plan in a variant."""
+    placement = _placement(collection, source, variant)
+    limits = collection.printer.limits
+    return _planned(source, source.stamp(), limits, variant.scales, placement)
 
 
 @functools.lru_cache(maxsize=8)  # those in a common choice of variants
@@ -234,16 +250,13 @@ def _planned(
     stamp: tuple[int, int],
     limits: MachineLimits,
     scales: tuple[float, float],
-    placed: tuple[str, int, tuple[float, ...]] | None,
-) -> tuple[Plan, Placement]:
+    placement: Placement,
+) -> Plan:
     acceleration, speed = scales
-    program, placement = _read(source, stamp), IN_PLACE
-    if placed is not None:
-        name, seed, bed = placed
-        placement = draw(program, bed, seed_of(seed, program.sha256, name))
+    program = _read(source, stamp)
+    if placement != IN_PLACE:
         program = place(program, placement)
-    planned = plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
-    return planned, placement
+    return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
 
 
 def simulate_layer(

@@ -26,6 +26,7 @@ class Placement:
     """Where a part comes to stand."""
 
     angle: float  # rad, counter-clockwise about the middle of the part
+    middle: tuple[float, float]  # mm, where that is in the file
     shift: tuple[float, float]  # mm, of that middle
 
     def params(self) -> dict[str, str | float]:
@@ -34,7 +35,7 @@ class Placement:
         return {"turned_deg": np.degrees(self.angle).item(), "shift_x_mm": x, "shift_y_mm": y}
 
 
-IN_PLACE = Placement(0.0, (0.0, 0.0))
+IN_PLACE = Placement(0.0, (0.0, 0.0), (0.0, 0.0))
 
 
 def draw(program: Program, bed_mm: tuple[float, ...], seed: int) -> Placement:
@@ -59,8 +60,8 @@ def draw(program: Program, bed_mm: tuple[float, ...], seed: int) -> Placement:
         room = high - low - np.ptp(turned, axis=0)
         if np.all(room > 0.0):
             corner = low + room * random.uniform(size=2)
-            x, y = (corner - turned.min(axis=0) - middle).tolist()
-            return Placement(angle, (x, y))
+            shift = corner - turned.min(axis=0) - middle
+            return Placement(angle, _pair(middle), _pair(shift))
     return IN_PLACE
 
 
@@ -73,7 +74,7 @@ def place(program: Program, placement: Placement) -> Program:
     moves = program.moves
     part = _part(moves)
     rotation = _rotation(placement.angle)
-    middle = _middle(_outline(moves))
+    middle = np.asarray(placement.middle)
     target = middle + np.asarray(placement.shift)
 
     def moved(points: Floats) -> Floats:
@@ -118,6 +119,10 @@ def _outline(moves: Moves) -> Floats:
 
 def _middle(points: Floats) -> Floats:
     return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2.0)
+
+
+def _pair(vector: Floats) -> tuple[float, float]:
+    return float(vector[0]), float(vector[1])
 
 
 def _rotation(angle: float) -> Floats:
