@@ -27,7 +27,7 @@ from rich.table import Table
 from trajerr.data.features import FEATURES
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
 from trajerr.deploy.graphs import write_onnx, write_quantized, write_step, write_torchscript
-from trajerr.deploy.runtime import StreamingPredictor
+from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.entry import conf_dir
 from trajerr.models.registry import build_network, count_parameters
 from trajerr.training.checkpoint import load_checkpoint

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from trajerr.data.features import (
@@ -18,11 +17,12 @@ from trajerr.data.features import (
     FEATURES,
     TARGET_UNITS,
     TARGETS,
-    FeatureStream,
     compute_features,
 )
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, Bundle, open_bundle
-from trajerr.errors import BundleError, ConfigError, DataError
+from trajerr.deploy.sessions import CPU, check_session, open_session
+from trajerr.deploy.streaming import StreamingPredictor
+from trajerr.errors import BundleError, DataError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.limits import MachineLimits
@@ -32,7 +32,6 @@ from trajerr.motion.sampling import sample
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-CPU = ("CPUExecutionProvider",)
 LEAD_IN_S = 1.0  # at least; motion before a layer that lets the model's memory settle
 RATE_TOLERANCE = 1e-6  # relative; clocks are written with few digits
 
@@ -72,12 +71,12 @@ class Predictor:
         quantized: bool = False,
     ) -> None:
         _check_meaning(bundle)
-        _check_session(threads, providers)
+        check_session(threads, providers)
         self.bundle = bundle
         self._threads = threads
         self._providers = list(providers)
         name = ONNX_INT8 if quantized else ONNX
-        self._session = _open_session(bundle.path(name), threads, self._providers)
+        self._session = open_session(bundle.path(name), threads, self._providers)
 
     @classmethod
     def load(
@@ -259,7 +258,7 @@ class Predictor:
         program = parse_program(gcode.encode(), "G-code")
         return gcode_features(program, limits or self.limits, self.sample_rate_hz)
 
-    def stream(self) -> "StreamingPredictor":
+    def stream(self) -> StreamingPredictor:
         """Return a predictor that takes one sample at a time; one for each machine.
 
         Raises
@@ -268,61 +267,8 @@ class Predictor:
             The bundle has no step graph: its model cannot carry state.
         """
         graph = self.bundle.path(ONNX_STEP)
-        session = _open_session(graph, self._threads, self._providers)
+        session = open_session(graph, self._threads, self._providers)
         return StreamingPredictor(session, self.sample_rate_hz)
-
-
-class StreamingPredictor:
-    """The error at each new commanded position, with the model's state carried on.
-
-    One instance follows one machine; it is not shared between threads.
-    """
-
-    def __init__(self, session: onnxruntime.InferenceSession, sample_rate_hz: float) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self._session = session
-        self._inputs = [node for node in session.get_inputs() if node.name != "sample"]
-        self._outputs = [node.name for node in session.get_outputs()]
-        self._features = FeatureStream(sample_rate_hz)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past: the next sample starts from rest."""
-        self._features.reset()
-        self._state = {node.name: _zeros(node) for node in self._inputs}
-
-    def update(self, xyz: ArrayLike) -> tuple[float, float]:
-        """Take the next commanded position, (3,) mm; return its error x, y in mm.
-
-        Raises
-        ------
-        DataError
-            The position is not three finite numbers; the state stays as it was.
-        """
-        position = np.asarray(xyz, dtype=np.float64)
-        if position.shape != (3,) or not np.isfinite(position).all():
-            raise DataError(f"position is {position.tolist()}, expected three finite numbers in mm")
-        return self._advance(self._features.update(position).astype(np.float32))
-
-    def update_features(self, features: ArrayLike) -> tuple[float, float]:
-        """Take the next sample's (15,) features; return its error x, y in mm.
-
-        Raises
-        ------
-        DataError
-            Not 15 finite numbers; the state stays as it was.
-        """
-        row = np.asarray(features, dtype=np.float32)
-        if row.shape != (len(FEATURES),) or not np.isfinite(row).all():
-            raise DataError(f"a sample has shape {row.shape}, expected 15 finite numbers")
-        return self._advance(row)
-
-    def _advance(self, row: Floats32) -> tuple[float, float]:
-        error_x, error_y, *state = self._session.run(
-            self._outputs, {"sample": row[None], **self._state}
-        )
-        self._state = dict(zip(self._state, state, strict=True))
-        return error_x.item(), error_y.item()
 
 
 def gcode_features(program: Program, limits: MachineLimits, sample_rate_hz: float) -> Floats:
@@ -383,18 +329,6 @@ def _check_meaning(bundle: Bundle) -> None:
             )
 
 
-def _check_session(threads: int, providers: Sequence[str]) -> None:
-    if threads < 1:
-        raise ConfigError(f"threads: got {threads}, expected 1 or more")
-    available = onnxruntime.get_available_providers()
-    unknown = [name for name in providers if name not in available]
-    if unknown or not providers:
-        raise ConfigError(
-            f"providers: got {', '.join(unknown) or 'none'}, expected some of "
-            f"{', '.join(available)}"
-        )
-
-
 def _check_path(position: ArrayLike) -> Floats:
     path = np.asarray(position, dtype=np.float64)
     if path.ndim != 2 or path.shape[1] != 3 or not len(path):
@@ -416,21 +350,3 @@ def _interpolate(path: Floats, index: Floats) -> Floats:
     slope, bend, twist = p2 - p0, 2 * p0 - 5 * p1 + 4 * p2 - p3, 3 * (p1 - p2) + p3 - p0
     result: Floats = p1 + 0.5 * s * (slope + s * (bend + s * twist))
     return result
-
-
-def _open_session(
-    path: Path, threads: int, providers: Sequence[str]
-) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise BundleError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
-
-
-def _zeros(node: Any) -> NDArray[Any]:  # noqa: ANN401 - onnxruntime ships no types
-    return np.zeros(node.shape, np.float32)
