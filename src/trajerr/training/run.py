@@ -23,7 +23,7 @@ from rich.console import Console
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
-from trajerr.models.registry import count_parameters
+from trajerr.models.registry import Network, count_parameters
 from trajerr.training.callbacks import (
     OBJECTIVE,
     BestCheckpoint,
@@ -142,14 +142,13 @@ def _train(
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     report = EpochReport(console)
     task = _start(config, data, report)
-    if count_parameters(task.network) < SMALL_NETWORK and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)  # a second one gains nothing, and waits where cores are busy
     trainer = make_trainer(config, data, output, report, extra)
-    if isinstance(task.network, FirNetwork):
-        _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
-    else:
-        _search(trainer, task, data, config, output, report)
-        _fit(trainer, task, data, config, report)
+    with _threads_for(task.network):
+        if isinstance(task.network, FirNetwork):
+            _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
+        else:
+            _search(trainer, task, data, config, output, report)
+            _fit(trainer, task, data, config, report)
     outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
     if trainer.is_global_zero:
         _record(outcome, config, trainer, output)
@@ -278,6 +277,22 @@ def _fit(
     stopping = trainer.early_stopping_callback
     if stopping is not None and stopping.stopped_epoch:
         report.say(f"Stopped early: no better epoch within {stopping.patience}")
+
+
+@contextmanager
+def _threads_for(network: Network) -> Iterator[None]:
+    """Let a small network compute on one thread, unless OMP_NUM_THREADS says otherwise.
+
+    Its steps are too short to share: a second thread mostly waits for the first, several
+    times as long as it helps.
+    """
+    threads = torch.get_num_threads()
+    if count_parameters(network) < SMALL_NETWORK and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
