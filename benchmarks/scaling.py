@@ -22,14 +22,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-
+from trajerr.configs import load_printer
 from trajerr.data.collection import Collection, collect
 from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
 from trajerr.data.workforce import Workforce
-from trajerr.entry import conf_dir
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LAYERS = (10, 100, 1000)
@@ -96,8 +93,7 @@ def collected(folder: Path, layers: int) -> Path:
 
 def collect_cost(folder: Path, layers: int) -> Cost:
     """Collect a tower in this process, after a small one that loads and compiles everything."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        printer = instantiate(compose("collect").printer, _convert_="all")
+    printer = load_printer()
     for count in (2, layers):
         gcode = folder / f"timed{count}.gcode"
         gcode.write_text(tower(count))

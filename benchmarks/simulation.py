@@ -14,25 +14,18 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from scipy.integrate import solve_ivp
 
+from trajerr.configs import load_printer
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.printer import Printer
-from trajerr.entry import conf_dir
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
-
-
-def load_printer(name: str) -> Printer:
-    """Return a printer of conf/printer."""
-    return instantiate(OmegaConf.load(conf_dir() / "printer" / f"{name}.yaml"))
 
 
 def simulate_layers(motion: Plan, printer: Printer, layers: list[int]) -> tuple[int, float]:

@@ -1,6 +1,6 @@
 """What Lightning costs: training samples per second against a plain PyTorch loop.
 
-    python benchmarks/throughput.py [--root data/processed] [--model base] [--epochs 4]
+    python benchmarks/throughput.py [--root data/processed] [--model base] [--samples 1600]
 
 Both train the same network on the same batches with the same loss, optimiser and clipping,
 in turns, in one process; printed are medians and their ratio.
@@ -14,29 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
+from trajerr.configs import compose
 from trajerr.data.datamodule import PrinterDataModule
-from trajerr.entry import conf_dir
 from trajerr.models.losses import trajectory_mae
 from trajerr.training.run import make_task, train
 
 
 def configure(root: str, model: str, samples: int) -> dict[str, Any]:
     """Return the resolved config of two epochs without validation to speak of."""
-    overrides = [
+    return compose(
+        "train",
         f"data.root={root}",
         f"model={model}",
         f"data.samples_per_epoch={samples}",
         "data.stride=4096",
         "trainer.max_epochs=2",
         "trainer.accelerator=cpu",
-    ]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        plain: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
-    return plain
+    )
 
 
 def plain_loop(config: dict[str, Any], data: PrinterDataModule) -> float:
@@ -62,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default="data/processed")
     parser.add_argument("--model", default="base")
-    parser.add_argument("--samples", type=int, default=6400, help="windows an epoch")
+    parser.add_argument("--samples", type=int, default=1600, help="windows an epoch")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     config = configure(arguments.root, arguments.model, arguments.samples)
