@@ -102,6 +102,26 @@ def test_an_interrupt_exits_as_shells_expect(toy):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("module", ["trajerr.train", "other"])
+def test_an_interrupt_while_a_command_is_imported_ends_in_one_line(tmp_path, module):
+    """Somebody else's program that imports trajerr is let be."""
+    (tmp_path / "numpy.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").write_text("import trajerr")
+    (tmp_path / "other" / "__main__.py").write_text("import numpy")
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    if module == "other":
+        assert done.stderr.endswith("KeyboardInterrupt\n")
+    else:
+        assert (done.returncode, done.stderr) == (130, "train: interrupted\n")
+
+
 def test_help_explains(toy):
     done = toy("--help")
     assert done.returncode == 0

@@ -3,6 +3,8 @@
 import runpy
 import sys
 
+from trajerr.interrupt import end_imports_at_once
+
 COMMANDS = {
     "collect": "simulate G-code to commanded and actual motion",
     "prepare": "turn collections, MATLAB files or logs into .pt splits",
@@ -16,6 +18,7 @@ COMMANDS = {
 
 def main() -> None:
     """Run one command; without a known one, list them and exit with 2."""
+    end_imports_at_once()
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in ("-h", "--help"):
         sys.stdout.write(_usage())

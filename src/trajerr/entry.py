@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from trajerr.errors import TrajerrError
+from trajerr.interrupt import let_commands_end
 from trajerr.overrides import check_kinds
 from trajerr.sweeping.report import FailedRun, PastHydra
 
@@ -64,6 +65,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
             os.environ[FULL_ERROR] = "1"  # makes Hydra raise, so that errors are worded here
             sys.argv += _own_configs(sys.argv)
             try:
+                let_commands_end()
                 run()
             except KeyboardInterrupt:
                 sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
