@@ -26,7 +26,23 @@ def test_columns_are_those_of_the_features() -> None:
     columns = torch.arange(15.0)
     names = [FEATURES[int(c)] for part in inputs.motion(columns) for c in part]
     assert names == ["x", "y", "vx", "vy", "ax", "ay", "jx", "jy"]
+    by_axis = [[FEATURES[column] for column in columns] for columns in inputs.MOTION]
+    assert by_axis == [["x", "vx", "ax", "jx"], ["y", "vy", "ay", "jy"]]
     assert len(FEATURES) == inputs.N_FEATURES
+
+
+def test_large_values_are_bent_without_a_jump_and_small_ones_left_alone() -> None:
+    values = torch.linspace(-40.0, 40.0, 81, dtype=torch.float64, requires_grad=True)
+    bent = inputs.bend(values)
+    inside = values.abs() <= inputs.LINEAR_RANGE
+    torch.testing.assert_close(bent[inside], values[inside], rtol=0.0, atol=0.0)
+    far = torch.tensor([8.0, -40.0], dtype=torch.float64)
+    expected = torch.sign(far) * (4.0 + 4.0 * torch.log(far.abs() / 4.0))
+    torch.testing.assert_close(inputs.bend(far), expected)
+    (slope,) = torch.autograd.grad(bent.sum(), values)
+    exact = torch.where(inside, 1.0, inputs.LINEAR_RANGE / values.abs())
+    off = values.abs() != inputs.LINEAR_RANGE  # at the bend itself either slope is right
+    torch.testing.assert_close(slope[off], exact[off].detach())
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trajerr.errors import ConfigError
 
 N_FEATURES = 15
+MOTION = ((0, 3, 7, 11), (1, 4, 8, 12))  # columns of position, velocity, acceleration, jerk
 
 LINEAR_RANGE = 4.0  # standard deviations up to which an input passes unbent
 POSITION_RANGE = 3.0  # standard deviations beyond which position is taken as at the border
@@ -108,6 +109,7 @@ class AxisInputs(nn.Module):
     coupled: Final[bool]
     periods: Tensor
     identity: Tensor
+    columns: Tensor
 
     def __init__(self, ripple_periods_mm: Sequence[float], coupled: bool) -> None:
         super().__init__()
@@ -117,21 +119,28 @@ class AxisInputs(nn.Module):
         self.size = 7 + phases + (4 + phases if coupled else 0)
         self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
         self.register_buffer("identity", torch.eye(2), persistent=False)
+        self.register_buffer("columns", torch.tensor(MOTION).flatten(), persistent=False)
 
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
-        position, velocity, _, _ = motion(features)
-        where, speed, acceleration, jerk = motion(normalized)
-        moves = torch.stack(
-            [bend(speed), bend(acceleration), bend(jerk), direction(velocity)], dim=-1
-        )  # [B, T, 2, 4]
-        motors = motor_positions(position) if self.coupled else position
-        phases = ripple_phases(motors, self.periods)
+        position, velocity, _ = torch.split(self._by_axis(features), [1, 1, 2], dim=-1)
+        where, how = torch.split(self._by_axis(normalized), [1, 3], dim=-1)
+        bent, towards = bend(how), direction(velocity)
+        place = position.squeeze(-1)
+        phases = ripple_phases(motor_positions(place) if self.coupled else place, self.periods)
         which = self.identity.expand(where.shape[0], where.shape[1], 2, 2)
-        parts = [clip(where).unsqueeze(-1), moves, phases, which]
+        parts = [clip(where), bent, towards, phases, which]
         if self.coupled:
-            parts += [moves.flip(-2), phases.flip(-2)]
+            parts += [bent.flip(-2), towards.flip(-2), phases.flip(-2)]
         return torch.cat(parts, dim=-1).transpose(1, 2).flatten(0, 1)
+
+    def _by_axis(self, features: Tensor) -> Tensor:
+        """Return [B, T, 2, 4]: of x and y, what :data:`MOTION` names.
+
+        One selection in place of eight slices: an exported step's time goes into the number
+        of its operators.
+        """
+        return torch.unflatten(features.index_select(-1, self.columns), -1, [2, 4])
 
 
 def motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -170,9 +179,8 @@ def bend(normalized: Tensor, limit: float = LINEAR_RANGE) -> Tensor:
 
     Keeps motion faster than all training data from driving a network where it never was.
     """
-    size = normalized.abs().clamp(min=limit)
-    beyond = torch.sign(normalized) * limit * (1.0 + torch.log(size / limit))
-    return torch.where(normalized.abs() <= limit, normalized, beyond)
+    beyond = torch.log(normalized.abs().clamp(min=limit) / limit)  # 0 up to the limit
+    return normalized.clamp(-limit, limit) * (1.0 + beyond)
 
 
 def clip(normalized: Tensor, limit: float = POSITION_RANGE) -> Tensor:
