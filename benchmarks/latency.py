@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from omegaconf import OmegaConf
 from rich.console import Console
@@ -27,12 +26,13 @@ from rich.table import Table
 from trajerr.data.features import FEATURES
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
 from trajerr.deploy.graphs import write_onnx, write_quantized, write_step, write_torchscript
+from trajerr.deploy.sessions import CPU, open_session
 from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.entry import conf_dir
 from trajerr.models.registry import build_network, count_parameters
 from trajerr.training.checkpoint import load_checkpoint
 
-MODELS = ("base", "small", "large", "lstm")
+MODELS = ("base", "small", "large", "lstm", "hybrid")
 SAMPLES = 128  # a window
 RATE_HZ = 200.0
 ROUND_S = 0.05  # of calls in a row to one form
@@ -62,13 +62,6 @@ def write_all(network: torch.nn.Module, folder: Path) -> None:
         write_step(network, folder / ONNX_STEP)
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Open a graph as the runtime does."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 def window_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str, Call]:
     """Return what predicts one window, by form; eager mode first."""
     window = np.random.default_rng(0).normal(size=(1, SAMPLES, len(FEATURES))).astype(np.float32)
@@ -76,7 +69,7 @@ def window_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[s
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated")
         scripted = torch.jit.load(folder / TORCHSCRIPT)
-    sessions = {name: open_session(folder / name, threads) for name in (ONNX, ONNX_INT8)}
+    sessions = {name: open_session(folder / name, threads, CPU) for name in (ONNX, ONNX_INT8)}
     feed = {"input_features": window}
     return {
         "eager": lambda: network(tensor),
@@ -94,7 +87,8 @@ def step_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str
     forever = endless(rows)
     state = [network.initial_state(1)]
     given, positions = (
-        StreamingPredictor(open_session(folder / ONNX_STEP, threads), RATE_HZ) for _ in range(2)
+        StreamingPredictor(open_session(folder / ONNX_STEP, threads, CPU), RATE_HZ)
+        for _ in range(2)
     )
 
     def eager() -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 from trajerr.data.features import FEATURES, compute_features
-from trajerr.deploy.bundle import MANIFEST, ONNX, SEAL, write_manifest
+from trajerr.deploy.bundle import MANIFEST, ONNX, ONNX_STEP, SEAL, write_manifest
 from trajerr.deploy.runtime import Predictor
+from trajerr.deploy.sessions import CPU, open_session
+from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.errors import BundleError, ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part, part_text
 from trajerr.motion.planner import plan
@@ -131,6 +134,45 @@ def test_a_stream_forgets_on_reset_and_only_then(predictor, real_features):
     assert stream.update_features(real_features[0, 0]) != first[0]
     stream.reset()
     assert [stream.update_features(row) for row in real_features[0, :20]] == first
+
+
+class ForeignSession:
+    """A session as if another provider than the processor ran it."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def get_providers(self):
+        return ["AbacusExecutionProvider", "CPUExecutionProvider"]
+
+    def run_with_iobinding(self, *_):
+        raise AssertionError("inputs bound before they had their values")
+
+
+def test_a_stream_on_another_provider_gives_the_same(predictor, real_features):
+    session = open_session(predictor.bundle.path(ONNX_STEP), 1, CPU)
+    here = StreamingPredictor(session, 200.0)
+    there = StreamingPredictor(ForeignSession(session), 200.0)
+    for row in real_features[0, :50]:
+        assert there.update_features(row) == here.update_features(row)
+    here.reset()
+    there.reset()
+    assert there.update([1.0, 2.0, 0.2]) == here.update([1.0, 2.0, 0.2])
+
+
+def test_streams_of_one_predictor_do_not_mix(predictor, real_features):
+    alone = [_stepped(predictor.stream(), window[:60]) for window in real_features[:4]]
+    streams = [predictor.stream() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(_stepped, streams, real_features[:4, :60]))
+    assert together == alone
+
+
+def _stepped(stream, rows):
+    return [stream.update_features(row) for row in rows]
 
 
 def test_a_bad_sample_leaves_the_stream_as_it_was(predictor):
@@ -294,57 +336,24 @@ def test_loading_never_unpickles(copy, name, monkeypatch):
     assert not Path("exploded").exists()
 
 
-def run_elsewhere(python: Path, before: str, bundle, gcode, windows, tmp_path, environment):
-    """Predict in another interpreter; return what it found."""
-    np.save(tmp_path / "windows.npy", windows)
-    out = tmp_path / "errors.npz"
-    arguments = [bundle, gcode, tmp_path / "windows.npy", out]
-    done = subprocess.run(
-        [python, "-W", "error", "-c", before + PREDICT, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    return np.load(out)
+@dataclass(frozen=True)
+class Elsewhere:
+    """An interpreter that has NumPy and ONNX Runtime, and what it runs first."""
+
+    python: Path
+    before: str
 
 
-def assert_same_as_here(found, predictor, gcode, windows) -> None:
-    here = predictor.predict(windows)
-    np.testing.assert_allclose(found["error_x"], here["error_x"], rtol=0.0, atol=1e-6)
-    (layer,) = predictor.predict_gcode(gcode, layers=[3])
-    np.testing.assert_allclose(found["layer_y"], layer.error_y, rtol=0.0, atol=1e-6)
-    stream = predictor.stream()
-    last = [stream.update(position) for position in layer.commanded[:50]][-1]
-    np.testing.assert_allclose(found["last"], last, rtol=0.0, atol=1e-6)
-
-
-def test_numpy_and_onnxruntime_are_all_it_imports(
-    exported, predictor, gcode, real_features, tmp_path, environment
-):
-    found = run_elsewhere(
-        Path(sys.executable),
-        ONLY_NUMPY_AND_ONNXRUNTIME,
-        exported.folder,
-        gcode,
-        real_features,
-        tmp_path,
-        environment,
-    )
-    assert_same_as_here(found, predictor, gcode, real_features)
-
-
-@pytest.mark.slow
-def test_a_fresh_environment_with_the_extra_runtime_predicts(
-    exported, predictor, gcode, real_features, tmp_path, environment
-):
+@pytest.fixture(params=["imports refused", pytest.param("installed", marks=pytest.mark.slow)])
+def elsewhere(request, tmp_path) -> Elsewhere:
+    """This interpreter with all other imports refused; a new one with ``trajerr[runtime]``."""
+    if request.param == "imports refused":
+        return Elsewhere(Path(sys.executable), ONLY_NUMPY_AND_ONNXRUNTIME)
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=120)
-    install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    constraints = ["--disable-pip-version-check", "-c", SOURCES / "constraints.txt"]
+    pip = [venv / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
     got = subprocess.run(
-        [*install, *constraints, f"{SOURCES}[runtime]"],
+        [*pip, "install", "-c", SOURCES / "constraints.txt", f"{SOURCES}[runtime]"],
         capture_output=True,
         text=True,
         timeout=400,
@@ -352,18 +361,32 @@ def test_a_fresh_environment_with_the_extra_runtime_predicts(
     if "Could not find a version" in got.stderr or "Temporary failure" in got.stderr:
         pytest.skip("no package index can be reached from here")
     assert got.returncode == 0, got.stderr
-    found = run_elsewhere(
-        venv / "bin" / "python",
-        "import sys\n",
-        exported.folder,
-        gcode,
-        real_features,
-        tmp_path,
-        environment,
-    )
-    assert_same_as_here(found, predictor, gcode, real_features)
     sizes = [f.stat().st_size for f in (venv / "lib").rglob("*") if f.is_file()]
     assert sum(sizes) < 300e6  # bytes; torch alone is more
+    return Elsewhere(venv / "bin" / "python", "import sys\n")
+
+
+def test_numpy_and_onnxruntime_suffice(
+    elsewhere, exported, predictor, gcode, real_features, tmp_path, environment
+):
+    windows, out = tmp_path / "windows.npy", tmp_path / "errors.npz"
+    np.save(windows, real_features)
+    program = elsewhere.before + PREDICT
+    done = subprocess.run(
+        [elsewhere.python, "-W", "error", "-c", program, exported.folder, gcode, windows, out],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    there, here = np.load(out), predictor.predict(real_features)
+    (layer,) = predictor.predict_gcode(gcode, layers=[3])
+    stream = predictor.stream()
+    last = [stream.update(position) for position in layer.commanded[:50]][-1]
+    expected = {**here, "layer_x": layer.error_x, "layer_y": layer.error_y, "last": last}
+    for name, values in expected.items():
+        np.testing.assert_allclose(there[name], values, rtol=0.0, atol=1e-6)
 
 
 def test_the_hash_in_the_manifest_is_the_file_s(exported):
