@@ -204,9 +204,7 @@ def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
     asked, replanned = plan(driven.program, machine), plan(again, machine)
     time = np.arange(0.0, asked.print_time, 2e-3)
     gap = np.linalg.norm(asked.position(time)[:, :2] - replanned.position(time)[:, :2], axis=1)
-    # Corner speeds jump where a rounded coordinate turns a reversal of a few hundredths of a
-    # millimetre; the clock is late by some 50 µs until the next piece makes up for it.
-    assert gap.max() < 1e-2
+    assert gap.max() < 2e-3
 
 
 def test_feedrates_are_found_that_keep_the_clock():

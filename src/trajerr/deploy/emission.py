@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.deploy.feedrates import Driven
+from trajerr.deploy.feedrates import INCH_F_DIGITS, MORE_F_DIGITS, Driven, rounded_feedrates
 from trajerr.deploy.knots import Cut, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import LimitSettings, Moves, Program
@@ -21,10 +21,8 @@ Floats = NDArray[np.float64]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
-F_DIGITS, INCH_F_DIGITS, OWN_F_DIGITS = 0, 2, 4
-MORE_F_DIGITS = 3  # that a slow piece may add
-LATE = 2e-4  # mm by which a piece may end off its place in time before its feedrate is written
-LATE_S = 5e-6  # s by which it may, so that a fast move after a slow piece is in its place
+OWN_F_DIGITS = 4  # decimals of a feedrate that the file itself gave
+TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at most
 NOTHING = 1e-9  # mm of filament
 OWN_DIGITS = 5  # decimals of a coordinate that the file itself gave
 EXACT = 1e-7  # units
@@ -122,7 +120,7 @@ def write_lines(
     GcodeError
         If a line holds several moves of which one is corrected.
     """
-    writer = _Writer(nominal, driven.program, limits)
+    writer = _Writer(nominal, rounded_feedrates(driven, limits).program, limits)
     rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
     replaced = np.flatnonzero(division.replaced)
     _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
@@ -156,11 +154,6 @@ def _check_lines(program: Program, moves: NDArray[np.int64]) -> None:
         )
 
 
-def _feed_digits(unit: float) -> int:
-    """Return how many decimals a feedrate is written with, in units of ``unit`` mm a minute."""
-    return F_DIGITS if unit == 1.0 else INCH_F_DIGITS
-
-
 def _digits(value: float, digits: int) -> int:
     """Return how many decimals a coordinate needs: more than usual only where the file has."""
     exact = abs(round(value, digits) - value) < EXACT
@@ -181,7 +174,6 @@ class _Writer:
     _raised: LimitSettings | None = None  # the raised state in force; None: not all of it
     _line: int = -2
     _row: int = -2
-    _late: float = 0.0  # s by which rounded feedrates are behind
     _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
 
     def follow(self, move: int, row: int) -> None:
@@ -284,34 +276,13 @@ class _Writer:
         return [b"F" + number(feed, OWN_F_DIGITS)]
 
     def _timed_feed(self, move: int, row: int) -> list[bytes]:
-        """Return the feedrate as a word, none where the one in force will do.
-
-        Rounding goes up or down so that it makes up for what it did to the pieces before;
-        slow pieces, whose time it would change most, get the decimals that they need.
-        """
-        speed, unit = float(self.program.moves.feedrate[row]), float(self.nominal.moves.unit[move])
-        exact, fewest = speed * 60.0 / unit, _feed_digits(unit)
-        path = self._length(row) * 60.0 / unit
-
-        def late(feed: float) -> float:
-            return self._late + path * (1 / feed - 1 / exact)
-
-        if self._feed > 0.0 and abs(late(self._feed)) < min(LATE_S, LATE / speed):
-            self._late = late(self._feed)
+        """Return a rounded feedrate as a word, none where it is in force."""
+        unit = float(self.nominal.moves.unit[move])
+        feed = round(float(self.program.moves.feedrate[row]) * 60.0 / unit, TIMED_F_DIGITS)
+        if feed == self._feed:
             return []
-        for digits in range(fewest, fewest + MORE_F_DIGITS + 1):
-            step = 10.0**-digits
-            low = max(np.floor(exact / step) * step, step)
-            options = (round(low, digits), round(low + step, digits))
-            self._feed = min(options, key=lambda feed: abs(late(feed)))
-            if abs(late(self._feed)) < LATE_S:
-                break
-        self._late = late(self._feed)
-        return [b"F" + number(self._feed, digits)]
-
-    def _length(self, row: int) -> float:
-        moves = self.program.moves
-        return float(np.linalg.norm(moves.end[row, :3] - moves.start[row, :3]))
+        self._feed = feed
+        return [b"F" + number(feed, TIMED_F_DIGITS)]
 
     def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
         """Return the words that lead to a row's end, as far as it differs."""

@@ -2,12 +2,14 @@
 
 A firmware does not run a piece at its feedrate throughout: it speeds up and slows down at
 its ends. Feedrates are therefore found by planning the pieces as the firmware will and
-correcting each by its excess time, until the pieces keep the nominal plan's clock.
+correcting each by its excess time, until the pieces keep the nominal plan's clock. They are
+written with few digits; which ones suffice is found by planning, too.
 """
 
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,12 @@ Bools = NDArray[np.bool_]
 ROUNDS = 8
 FASTEST, SLOWEST = 3.0, 0.5  # multiples of its mean speed at which a piece may be driven
 NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
+F_DIGITS, INCH_F_DIGITS = 0, 2  # decimals of a feedrate in mm/min or inches/min, at least
+MORE_F_DIGITS = 3  # that a piece may have beside
+CLOSE = 2e-4  # mm by which rounding may shift a piece along its path, as far as its length says
+CLOSE_S = 5e-6  # s by which it may, so that what follows is in its place
+OFF = 5e-4  # mm by which it may as planned; pieces farther off get more digits
+ROUNDING_ROUNDS = 6  # of planning with rounded feedrates
 
 
 @dataclass(frozen=True)
@@ -197,3 +205,71 @@ def keep_time(
             best, least = haste, excess
         haste = driven.hastened(haste, taken)
     return driven.at(best), best
+
+
+def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
+    """Return the program with the timed pieces' feedrates as they will be written.
+
+    Rounding goes up or down so that it makes up for what it did to the pieces before, and a
+    feedrate in force stays where it will do. That reckons with constant speed; where a
+    firmware speeds up, and above all where it reverses, it may take another time. So the
+    result is planned, and pieces that take another time there get more digits.
+    """
+    moves = driven.program.moves
+    length = np.linalg.norm((moves.end - moves.start)[:, :3], axis=1)
+    around = _fastest_around(driven.mean)
+    slack = np.minimum(CLOSE_S, CLOSE / around)
+    more = np.zeros(len(moves), dtype=np.int64)
+    _, exact = driven.planned(limits)
+    result = driven
+    for _ in range(ROUNDING_ROUNDS):
+        speed = moves.feedrate.copy()
+        _round(speed, moves.unit / 60.0, length, ~np.isnan(driven.asked), slack, more)
+        rows = replace(moves, feedrate=speed)
+        result = replace(driven, program=replace(driven.program, moves=rows))
+        _, taken = result.planned(limits)
+        excess = taken - exact
+        off = np.abs(np.cumsum(excess)) * around > OFF
+        if not np.any(off):
+            break
+        cause = _beside(off) & (np.abs(excess) > slack)
+        more = np.minimum(more + _beside(cause if np.any(cause) else off), MORE_F_DIGITS)
+    return result
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _round(
+    speed: Floats, unit: Floats, length: Floats, timed: Bools, slack: Floats, more: Ints
+) -> None:
+    """Round the timed rows' speeds in place: (N,) mm/s, in (N,) mm/s a unit of feedrate."""
+    late, feed = 0.0, 0.0
+    for i in range(len(speed)):
+        if not timed[i]:
+            feed = 0.0
+            continue
+        wanted, path = speed[i] / unit[i], length[i] / unit[i]
+        stays = feed > 0.0 and abs(late + path * (1.0 / feed - 1.0 / wanted)) < slack[i]
+        if not stays or more[i] > 0:
+            fewest = F_DIGITS if unit[i] == 1.0 / 60.0 else INCH_F_DIGITS
+            for digits in range(fewest + more[i], fewest + MORE_F_DIGITS + 1):
+                scale = 10.0**digits
+                low = max(np.floor(wanted * scale), 1.0)
+                below = late + path * (scale / low - 1.0 / wanted)
+                above = late + path * (scale / (low + 1.0) - 1.0 / wanted)
+                feed = (low if abs(below) <= abs(above) else low + 1.0) / scale
+                if min(abs(below), abs(above)) < slack[i]:
+                    break
+        late += path * (1.0 / feed - 1.0 / wanted)
+        speed[i] = feed * unit[i]
+
+
+def _fastest_around(speed: Floats) -> Floats:
+    """Return (N,) the largest of each value and its neighbours."""
+    padded = np.pad(speed, 1, mode="edge")
+    return np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+
+
+def _beside(chosen: Bools) -> Bools:
+    """Return (N,) what is chosen or beside it."""
+    padded = np.pad(chosen, 1)
+    return np.asarray(padded[:-2] | padded[1:-1] | padded[2:])
