@@ -186,7 +186,12 @@ def test_temperatures_and_fan() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["START_PRINT EXTRUDER_TEMP=215 BED_TEMP=65", "PRINT_START BED=65 EXTRUDER=215"],
+    [
+        "START_PRINT EXTRUDER_TEMP=215.000000 BED_TEMP=65.000000",
+        "PRINT_START BED=65 EXTRUDER=215 CHAMBER=40 MATERIAL=PLA",
+        "print_start bed_temperature=65 hotend_temperature=215",
+        "START_PRINT BED_TEMP_INITIAL=65 NOZZLE=215 TOOL=1",
+    ],
 )
 def test_temperatures_of_a_start_macro(line: str) -> None:
     moves = read(line, "G1 X1").moves
@@ -196,6 +201,15 @@ def test_temperatures_of_a_start_macro(line: str) -> None:
 def test_temperatures_of_the_slicer_where_the_file_is_silent() -> None:
     moves = read("G1 X1", "; nozzle_temperature = 220,200", "; hot_plate_temp = 55").moves
     assert (moves.nozzle[0], moves.bed[0]) == (220, 55)
+    header = (";EXTRUDER_TRAIN.0.INITIAL_TEMPERATURE:205", ";BUILD_PLATE.INITIAL_TEMPERATURE:60")
+    moves = read(";FLAVOR:Griffin", *header, "G1 X1").moves
+    assert (moves.nozzle[0], moves.bed[0]) == (205, 60)
+
+
+def test_an_ultimaker_2_reads_volumes() -> None:
+    area = np.pi * 2.85**2 / 4
+    moves = read(";FLAVOR:UltiGCode", "M83", f"G1 X1 E{area:.9f}").moves
+    assert moves.end[0, 3] == pytest.approx(1.0, abs=1e-9)
 
 
 def test_klipper_heater_commands() -> None:
@@ -214,6 +228,11 @@ def test_bare_words_continue_the_motion_in_force() -> None:
 
 def test_several_commands_in_one_line() -> None:
     assert ends("G20 G91 G1 X1", "G21 G90 G0 X1") == [[25.4, 0, 0, 0], [1, 0, 0, 0]]
+
+
+def test_a_bare_g5_is_no_spline() -> None:
+    program = read("M117 Printing...", "G5 ; reset all variables", "G1 X1")
+    assert (len(program.moves), program.unknown_commands["G5"]) == (1, 1)
 
 
 def test_unknown_commands_are_counted_and_ignored() -> None:

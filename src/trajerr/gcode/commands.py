@@ -4,6 +4,7 @@ Knows the meaning of commands, and keeps what is modal. Where the motion leads i
 business: it only notes rows, which :mod:`trajerr.gcode.modal` resolves all at once.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ Words = dict[str, float | None]
 # Codes of rows beside 0..3 for G0..G3.
 INHERIT, SET, HOME, PAUSE = -1, 10, 11, 12
 MM_PER_INCH = 25.4
+COLDEST = 20.0  # °C; a lower number in a start macro names a tool or a choice
 HOTTEST = 1000.0  # °C; no hot end nor bed survives it, so more is a slip of the keyboard
 _UNSUPPORTED = {
     "G5": "a spline",
@@ -87,7 +89,8 @@ class Interpreter:
     def _run(self, name: str, body: str) -> None:
         if name in ("G0", "G1", "G2", "G3", ""):
             self._motion(int(name[1]) if name else INHERIT, body)
-        elif name in _UNSUPPORTED:
+        elif name in _UNSUPPORTED and (name != "G5" or body.strip()):
+            # A bare G5 resets counters on early CR-10s, whose start code many files still carry.
             raise GcodeError(f"{name} asks for {_UNSUPPORTED[name]}, expected plain XY motion")
         elif name in _HANDLERS:
             _HANDLERS[name](self, body)
@@ -189,15 +192,10 @@ class Interpreter:
     def _start_print(self, body: str) -> None:
         """Take the temperatures that slicers hand to a printer's start macro."""
         for name, value in text.parameters(body).items():
-            if name in {"BED_TEMP", "BED", "BED_TEMPERATURE"}:
-                heater = self.bed
-            elif name in {"EXTRUDER_TEMP", "EXTRUDER", "HOTEND", "NOZZLE_TEMP"}:
-                heater = self.nozzle
-            else:
-                continue
-            target = _set_point(text.number(value))
-            if target:
-                heater.change(self._line, target)
+            heater = _heater_of(name)
+            target = _set_point(text.number(value)) if heater else None
+            if target and target > COLDEST:
+                (self.bed if heater == "bed" else self.nozzle).change(self._line, target)
         self._pause()
 
     def _set_fan(self, body: str, on: bool) -> None:
@@ -230,6 +228,15 @@ class Interpreter:
 
     def _limit(self, name: str, body: str) -> None:
         self.limits.read(self._line, name, body, self.unit.current)
+
+
+def _heater_of(parameter: str) -> str:
+    """Return which heater a start macro's parameter is for, "" for none."""
+    name = re.sub("_|TEMPERATURE|TEMP", "", parameter)
+    if name in {"BED", "BEDINITIAL", "FIRSTLAYERBED", "HEATERBED"}:
+        return "bed"
+    nozzles = {"EXTRUDER", "HOTEND", "NOZZLE", "TOOL", "PRINT", "FIRSTLAYER", "EXTRUDERINITIAL"}
+    return "nozzle" if name in nozzles else ""
 
 
 def _set_point(target: float | None) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from trajerr.gcode.program import FeatureType as F
 from trajerr.gcode.timeline import Timeline
 
-_HEADER_BYTES = 1 << 16
+_HEADER_BYTES = 1 << 18  # thumbnails may come first
 _GENERATED = re.compile(
     rb"(?:generated|sliced)[ _](?:by|with)[: ]+([A-Za-z][A-Za-z0-9_+ -]{0,40}?)(?:\(R\))?"
     rb"(?:[ _]Version)?[ _-]+[vV]?(\d+(?:\.\d+)*)",
@@ -14,8 +14,8 @@ _GENERATED = re.compile(
 )
 _BARE_NAME = re.compile(
     rb"^; *(?:Generated (?:by|with) )?"
-    rb"(BambuStudio|OrcaSlicer|Creality_Print|KISSlicer|ideaMaker|Cura_SteamEngine|PrusaSlicer)"
-    rb"[ _-]*(?:version )?[vV]?(\d[\d.]*)?",
+    rb"(BambuStudio|OrcaSlicer|Creality[_ ]Print(?! GCode)|KISSlicer|ideaMaker|Cura_SteamEngine"
+    rb"|PrusaSlicer)[ _-]*(?:version )?(?:: )?[vV]?(\d[\d.]*)?",
     re.MULTILINE | re.IGNORECASE,
 )
 _NAMES = {"Cura_SteamEngine": "Cura", "Creality_Print": "Creality Print"}

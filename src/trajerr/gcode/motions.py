@@ -121,8 +121,14 @@ def _stops(stops: list[int], line: Ints, kind: np.ndarray) -> Bools:
     return np.asarray(stop)
 
 
-_NOZZLE_KEYS = ("nozzle_temperature", "temperature", "material_print_temperature")
-_BED_KEYS = ("bed_temperature", "hot_plate_temp", "material_bed_temperature")
+_NOZZLE_KEYS = (
+    "nozzle_temperature", "temperature", "material_print_temperature",
+    "EXTRUDER_TRAIN.0.INITIAL_TEMPERATURE", "Print Temperature",
+)  # fmt: skip
+_BED_KEYS = (
+    "bed_temperature", "hot_plate_temp", "material_bed_temperature",
+    "BUILD_PLATE.INITIAL_TEMPERATURE", "Bed Temperature",
+)  # fmt: skip
 
 
 def _temperature(

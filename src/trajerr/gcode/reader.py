@@ -34,6 +34,7 @@ _E_RULES = {
     "marlin": "either",
     "reprapfirmware": "apart",
 }
+ULTIMAKER_AREA = np.pi * 2.85**2 / 4  # mm²; an Ultimaker 2 reads E as mm³ of its filament
 _KLIPPER = re.compile(rb"^(?:SET_VELOCITY_LIMIT|SET_PRESSURE_ADVANCE|EXCLUDE_OBJECT_)", re.M | re.I)
 
 
@@ -107,6 +108,8 @@ def _read_rest(
     flavor = _flavor(text, slicer)
     limits = LimitLog(flavor, [initial_limits(slicer)])
     interpreter = Interpreter(_E_RULES.get(flavor, "together"), limits)
+    if slicer.get("FLAVOR", "").lower() == "ultigcode":
+        interpreter.filament_area.initial = ULTIMAKER_AREA
     comments = CommentReader(is_simplify3d=made_by.startswith("Simplify3D"))
     begins, ends = line_starts[rest].tolist(), line_starts[rest + 1].tolist()
     for line, begin, end in zip(rest.tolist(), begins, ends, strict=True):

@@ -5,7 +5,10 @@ import re
 
 _ASSIGNMENT = re.compile(r" ?([^=:;,]{1,100}?) = (.*)")
 _SIMPLIFY3D = re.compile(r"   ([A-Za-z][A-Za-z0-9 ]*)(?:,|: )(.*)")
-_CURA = re.compile(r"(FLAVOR|TIME|Layer height|Filament used|MIN[XYZ]|MAX[XYZ]|LAYER_COUNT):(.*)")
+_CURA = re.compile(
+    r"(FLAVOR|TIME|Layer height|Filament used|MIN[XYZ]|MAX[XYZ]|LAYER_COUNT"
+    r"|[A-Z_]+(?:\.[A-Z0-9_]+)+|(?:Print|Bed) Temperature):(.*)"
+)
 _CURA_BLOB = "SETTING_3 "
 _SETTING = re.compile(r"^(\w+) = (.*)$", re.MULTILINE)
 

@@ -46,7 +46,7 @@ _OVERRIDES = {
     "velocity_limit": "path_velocity_mm_s",
 }
 # Klipper has M204 and SET_VELOCITY_LIMIT; M201, M203, M205 and M566 mean nothing to it, nor
-# can a file change what its axes and its extruder may do (docs/G-Codes.md).
+# can a file change what its z axis and its extruder may do (docs/G-Codes.md).
 _KLIPPER_OVERRIDES = (
     ("acceleration_limit", "print_acceleration_mm_s2"),
     ("acceleration_limit", "travel_acceleration_mm_s2"),
@@ -128,7 +128,26 @@ class MachineLimits:
                 changes[key] = tuple(map(_or_own, value, own, [key] * AXES))
             elif value is not None:
                 changes[key] = _or_own(value, getattr(self, key), key)
+        if self.firmware == "klipper":
+            changes |= self._lifted(settings)
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def _lifted(self, settings: LimitSettings) -> dict[str, object]:
+        """Return the limits of x and y where the file asks for more: Klipper has none of its own.
+
+        Its cartesian and CoreXY kinematics limit z alone (``max_z_velocity``, ``max_z_accel``).
+        """
+
+        def lifted(own: Sequence[float], asked: float | None) -> tuple[float, ...]:
+            x, y, *rest = own
+            return max(x, asked or 0.0), max(y, asked or 0.0), *rest
+
+        return {
+            "max_velocity_mm_s": lifted(self.max_velocity_mm_s, settings.velocity_limit),
+            "max_acceleration_mm_s2": lifted(
+                self.max_acceleration_mm_s2, settings.acceleration_limit
+            ),
+        }
 
 
 def _or_own(value: float | None, own: float, key: str) -> float:
