@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
@@ -44,6 +45,7 @@ took = time.perf_counter() - begin
 last = found.blocklist[-1].get_segments()[-1].t_end
 print("\\n@", __version__, took, float(last), "@")
 """
+STATED = ("estimated printing time (normal mode)", "Build time", "TIME")
 RATE = 1000.0  # Hz
 
 
@@ -64,6 +66,12 @@ def reference_time(interpreter: Path, gcode: Path) -> tuple[str, float, float]:
     )
     version, took, print_time = done.stdout.split("@")[-2].split()
     return version, float(took), float(print_time)
+
+
+def stated_time(program: Program) -> str:
+    """Return what the slicer says in the file about its printing time."""
+    said = (program.slicer.get(key) for key in STATED)
+    return next((text for text in said if text), "not stated")
 
 
 def report_memory(program_text: bytes, copies: int) -> None:
@@ -96,7 +104,7 @@ def main() -> None:
     sampling, trajectory = timed(lambda: sample(planned, RATE), repeats=1)
     whole = reading + planning
     print(f"{chosen.gcode.name}: {program.n_lines:,} lines, {len(program.moves):,} moves")
-    print(f"print time {planned.print_time:.1f} s")
+    print(f"print time {planned.print_time:.1f} s, by its slicer {stated_time(program)}")
     print(f"read {reading:.3f} s + plan {planning:.3f} s = {whole:.3f} s")
     print(
         f"sample at {RATE:g} Hz: {len(trajectory):,} samples in {sampling:.2f} s, "

@@ -32,6 +32,35 @@ def test_print_time_is_within_one_percent_of_the_slicers(printed):
     assert planned.print_time == pytest.approx(whole, rel=0.01)
 
 
+SIMPLIFY3D = "simplify3d_31min17s.gcode"  # names no limits; 23 min by its slicer, 31:17 on a clock
+
+
+@pytest.fixture(scope="module")
+def simplify3d(shared):
+    return read_program(shared / "data" / "gcode" / SIMPLIFY3D)
+
+
+def same_for_all(acceleration, jerk, velocity=5.0):
+    return MachineLimits(
+        (300, 300, velocity, 5 * velocity),
+        (acceleration, acceleration, acceleration / 5, 20 * acceleration),
+        jerk_mm_s=(jerk, jerk, jerk / 20, jerk / 2),
+        print_acceleration_mm_s2=acceleration,
+        travel_acceleration_mm_s2=acceleration,
+        retract_acceleration_mm_s2=6 * acceleration,
+    )
+
+
+def test_without_limits_the_time_is_that_of_a_slicer_that_knows_none(simplify3d):
+    unlimited = plan(simplify3d, same_for_all(1e6, 1e5, velocity=1e3)).print_time
+    assert unlimited == pytest.approx(23 * 60 + 30, abs=30)  # "0 hours 23 minutes"
+
+
+def test_a_clock_lies_between_what_common_limits_give(simplify3d):
+    slow, fast = (plan(simplify3d, same_for_all(*x)).print_time for x in ((500, 8), (1000, 10)))
+    assert fast < 31 * 60 + 17 < slow
+
+
 def test_first_layer_is_within_a_second_or_one_percent_of_the_slicers(printed):
     planned, _, first = printed
     assert planned.layer_span(int(planned.layers[0]))[1] == pytest.approx(first, rel=0.01, abs=1.0)
