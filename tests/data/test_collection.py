@@ -138,6 +138,26 @@ def test_a_finished_layer_is_kept_and_a_missing_one_made_again(tmp_path: Path) -
     assert sorted(again, key=repr) == sorted(whole, key=repr)
 
 
+def test_resuming_a_complete_collection_plans_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_, settings = source(tmp_path), collection(tmp_path / "raw")
+    whole = collect(settings, [print_], 1)
+    before = contents(tmp_path / "raw")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("planned or simulated what is there")
+
+    collecting._planned.cache_clear()
+    for name in ("plan", "sample", "simulate"):
+        monkeypatch.setattr(collecting, name, refuse)
+    assert sorted(collect(settings, [print_], 1), key=repr) == sorted(whole, key=repr)
+    assert contents(tmp_path / "raw") == before
+    (tmp_path / "raw" / "data_simulation_small" / "layer0001_a1_v1.mat").unlink()
+    with pytest.raises(AssertionError, match="planned or simulated"):
+        collect(settings, [print_], 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
