@@ -6,10 +6,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from trajerr.data.dataset import PrinterSimulationDataset
+from trajerr.data.matlab import write_layer
 from trajerr.data.preparation import PrepareSettings, prepare
 from trajerr.data.splits import SplitSettings
 from trajerr.data.stats import read_stats
-from trajerr.data.store import open_split
+from trajerr.data.store import open_split, split_files
 from trajerr.data.windows import count_windows
 from trajerr.errors import DataError
 
@@ -52,6 +53,32 @@ def test_both_layouts_give_equal_items(both):
             for name in ("input_features", "trajectory_targets", "thermal_targets"):
                 assert torch.equal(one[name], other[name])
                 assert one[name].dtype == other[name].dtype == torch.float32
+
+
+def test_both_layouts_count_parts_and_windows_in_one_order(tmp_path, make_record):
+    for part in ("boat", "boat2", "boat-3"):
+        folder = tmp_path / "raw" / f"data_simulation_{part}"
+        for layer in (1, 2, 3):
+            record = make_record(layer=layer, part=part)
+            write_layer(folder / f"layer{layer:04d}_a.mat", record)
+    for layout in ("sequences", "windows"):
+        asked = replace(SETTINGS, data_dirs=(str(tmp_path / "raw"),), layout=layout)
+        prepare(asked, tmp_path / layout)
+    first, second = (
+        [(i["metadata"]["part"], i["metadata"]["start"]) for i in PrinterSimulationDataset(folder)]
+        for folder in (tmp_path / "sequences" / "train", tmp_path / "windows" / "train")
+    )
+    assert first == second
+    assert len({part for part, _ in first}) == 3
+
+
+def test_windows_beyond_the_99999th_stay_in_order(tmp_path):
+    numbers = (99_999, 100_000, 100_001, 10_000, 1)
+    (tmp_path / "train").mkdir()
+    for number in numbers:
+        (tmp_path / "train" / f"sample_{number:05d}.pt").touch()
+    found = [int(file.stem.removeprefix("sample_")) for file in split_files(tmp_path, "train")]
+    assert found == sorted(numbers)
 
 
 def test_both_layouts_are_the_same_data(both):

@@ -34,7 +34,7 @@ from trajerr.data.splits import (
 )
 from trajerr.data.staging import Staged, stage_input
 from trajerr.data.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_stats, write_stats
-from trajerr.data.store import load_sequence, save_tensors
+from trajerr.data.store import WINDOW, load_sequence, save_tensors
 from trajerr.data.windows import count_windows
 from trajerr.errors import ConfigError, DataError
 
@@ -268,19 +268,18 @@ def _build(
     staged: list[Staged], assigned: Mapping[str, str], stats: Stats, built: Path, report: Progress
 ) -> None:
     """Fill the split folders; files that an interrupted run finished are kept."""
-    used = [record for record in staged if record.pieces]
+    # In the order in which a folder of sequences is read, so that both layouts count alike.
+    pieces = sorted((piece.name, piece, assigned[s.key]) for s in staged for piece in s.pieces)
     counts: Counter[str] = Counter()
     for split in sorted(set(assigned.values())):
         (built / split).mkdir(parents=True, exist_ok=True)
-    for done, record in enumerate(used):
-        report("write", done, len(used))
-        split = assigned[record.key]
-        for piece in record.pieces:
-            if stats.layout == "sequences":
-                _link(piece, built / split / piece.name)
-            else:
-                counts[split] += _write_windows(piece, built / split, counts[split], stats)
-    report("write", len(used), len(used))
+    for done, (name, piece, split) in enumerate(pieces):
+        report("write", done, len(pieces))
+        if stats.layout == "sequences":
+            _link(piece, built / split / name)
+        else:
+            counts[split] += _write_windows(piece, built / split, counts[split], stats)
+    report("write", len(pieces), len(pieces))
 
 
 def _write_windows(piece: Path, folder: Path, before: int, stats: Stats) -> int:
@@ -289,7 +288,7 @@ def _write_windows(piece: Path, folder: Path, before: int, stats: Stats) -> int:
     length, stride = stats.sequence_length, stats.stride
     count = count_windows(len(sequence), length, stride)
     for index in range(count):
-        path = folder / f"sample_{before + index + 1:05d}.pt"
+        path = folder / f"{WINDOW}{before + index + 1:05d}.pt"
         if not path.exists():
             window = make_window(sequence, index * stride, length, stats.has_temperatures)
             save_tensors(path, own_storage(window), flush=False)

@@ -21,6 +21,8 @@ from trajerr.data.record import LayerRecord
 from trajerr.data.stats import SPLITS, Stats, read_stats
 from trajerr.errors import DataError
 
+WINDOW = "sample_"  # begins the name of a file that holds one window
+
 Metadata = Mapping[str, str | int | float]
 
 
@@ -173,10 +175,15 @@ def split_files(root: Path, split: str) -> list[Path]:
     """
     if split not in SPLITS:
         raise DataError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
-    files = sorted((root / split).glob("*.pt"))
+    files = sorted((root / split).glob("*.pt"), key=_place)
     if not files:
         raise DataError(f"{root / split}: no .pt files; this folder has no split {split}")
     return files
+
+
+def _place(path: Path) -> tuple[int, str]:
+    """Return what orders files: their names, but windows beyond the 99,999th by number."""
+    return len(path.name) if path.name.startswith(WINDOW) else 0, path.name
 
 
 def open_split(
