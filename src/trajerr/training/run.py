@@ -1,11 +1,9 @@
 """One training run from plain settings to checkpoints: builds the trainer and drives it."""
 
 import json
-import logging
 import os
 import signal
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,17 +44,10 @@ from trajerr.training.progress import EpochReport
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.transfer import RESUME, TRANSFER, find_origin, take_weights, with_origin
+from trajerr.training.words import own_words
 
 Plain = Mapping[str, Any]
 
-NOT_APPLYING = (
-    # Batches are gathered in tens of µs; worker processes would only cost.
-    "The '.*_dataloader' does not have many workers",
-    # Epochs shorter than the logging interval are logged by epoch.
-    "The number of training batches .* is smaller than the logging interval",
-    # Lightning's own use of a name that PyTorch renamed.
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-)
 SMALL_NETWORK = 1_000_000  # parameters, below which a step is too short to share among cores
 FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
 NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
@@ -131,7 +122,7 @@ def train(
     """
     began = time.monotonic()
     extra = [] if is_hopeless is None else [HopelessEnd(is_hopeless)]
-    with _own_words():
+    with own_words(output):
         return _train(config, data, output, began, extra)
 
 
@@ -293,23 +284,6 @@ def _threads_for(network: Network) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def _own_words() -> Iterator[None]:
-    """Silence what Lightning says beside our own lines, and its warnings that do not apply."""
-    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in NOT_APPLYING:
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _fit_closed_form(
