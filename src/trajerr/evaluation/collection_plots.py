@@ -60,6 +60,7 @@ def planned_layer(plan: Plan, layer: int) -> Figure:
     lower.plot(path.time[cut], rate[cut], lw=0.8, color=style.VERMILLION)
     lower.set(ylabel="acceleration / mm s⁻²", xlabel="time / s")
     upper.set_xlim(first, last)
+    lower.locator_params(axis="x", nbins=5)
     upper.set_ylim(bottom=0.0)
     figure.align_ylabels([upper, lower])
     return figure
@@ -128,6 +129,7 @@ def _over_time(axes: Axes, record: LayerRecord) -> None:
             record.time, UM * record.error[:, i], lw=0.9, color=AXIS_COLOURS[name], label=name
         )
     axes.set_xlim(_middle(record.time, EXCERPT_S))
+    axes.locator_params(axis="x", nbins=5)  # times of a long print are long numbers
     axes.set(xlabel="time / s", ylabel="error / µm", title=f"{EXCERPT_S:g} s from the middle")
     axes.legend(loc="upper right", ncols=2)
 
