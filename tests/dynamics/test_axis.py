@@ -253,4 +253,5 @@ def test_error_of_an_independent_simulation(shared):
     error = (simulate(printer, trajectory(xy, 1e4), seed=0).xy - xy)[::100]
     expected = np.column_stack([sources[f"base_error_{name}"].item() for name in "xy"])
     assert np.sqrt(np.mean(expected**2)) > 0.02
+    print(f"at most {1e3 * np.max(np.abs(error - expected)):.4f} µm apart")
     np.testing.assert_allclose(error, expected, rtol=0, atol=0.007)
