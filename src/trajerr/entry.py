@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trajerr.errors import TrajerrError
 from trajerr.interrupt import let_commands_end
 from trajerr.overrides import check_kinds
+from trajerr.sweeping.orphans import end_with_the_sweep
 from trajerr.sweeping.report import FailedRun, PastHydra
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -49,6 +50,8 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
         @functools.wraps(task)
         def job(cfg: DictConfig) -> object:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                end_with_the_sweep()
             try:
                 check_kinds(name, cfg)
                 return task(cfg)

@@ -1,3 +1,7 @@
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 
@@ -47,6 +51,33 @@ def test_a_grid_runs_side_by_side(toy, launcher):
     assert done.returncode == 1, done.stderr
     assert [row["status"] for row in toy.table()] == ["done", "done", "failed"]
     assert "1 of 3 runs failed" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+def test_a_killed_sweep_leaves_no_process_behind(toy):
+    sweep = toy.start("-m", "hydra/launcher=cores", "hydra.launcher.n_jobs=2", "pause_s=99,98")
+    deadline = time.monotonic() + 60.0
+    while len(list(toy.folder.glob("multirun/toy/*/[01]/.hydra/config.yaml"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert working_in(toy.folder) > {sweep.pid}
+    sweep.kill()
+    sweep.communicate(timeout=60)
+    while working_in(toy.folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def working_in(folder: Path) -> set[int]:
+    """Processes whose working folder it is."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder.resolve():
+                found.add(int(process.name))
+        except OSError:  # gone, or somebody else's
+            continue
+    return found - {os.getpid()}
 
 
 def test_a_conf_folder_where_one_works_is_searched_as_well(toy):

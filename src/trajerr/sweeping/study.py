@@ -6,8 +6,6 @@ gives the trial up and queues its values again, so that none is lost and none ru
 """
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from trajerr.errors import ConfigError
+from trajerr.sweeping.owner import Owner
 
 SQLITE_WAIT_S = 120.0  # until another's writing is done
 BEAT_S = 30.0  # between a worker's signs of life
@@ -153,7 +152,7 @@ class SharedStudy:
         if kind is not None:
             with self._lock:
                 for trial in self._running():
-                    if Owner.of(trial) == self._me:
+                    if _owner_of(trial) == self._me:
                         self._give_up(trial)
 
     def _check_same(self) -> None:
@@ -231,7 +230,7 @@ class SharedStudy:
         return list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
     def _is_stale(self, trial: FrozenTrial) -> bool:
-        owner = Owner.of(trial)
+        owner = _owner_of(trial)
         if owner is None:  # its worker died, or lives and has not yet signed
             began = trial.datetime_start
             age = time.time() - began.timestamp() if began else np.inf
@@ -258,52 +257,10 @@ def _counts(trial: FrozenTrial) -> bool:
     return trial.state is not TrialState.WAITING
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A worker: its process, which a number alone does not name for ever."""
-
-    host: str
-    pid: int
-    started: int  # clock ticks after boot; 0 where the system does not say
-
-    @classmethod
-    def here(cls) -> Self:
-        """Return the worker that this process is."""
-        return cls(socket.gethostname(), os.getpid(), _started(os.getpid()))
-
-    @classmethod
-    def of(cls, trial: FrozenTrial) -> Self | None:
-        """Return the worker that took a trial; None if it did not come to sign."""
-        signed = trial.user_attrs.get(OWNER)
-        return None if signed is None else cls(**signed)
-
-    @property
-    def key(self) -> str:
-        """Under which the study keeps its last sign of life."""
-        return f"alive {self.host} {self.pid} {self.started}"
-
-    def lives(self) -> bool:
-        """Whether the process is there; to be asked on its own host."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return _started(self.pid) == self.started
-
-    def entropy(self, *, shared: bool) -> list[int]:
-        """Return what sets its random numbers apart; nothing where one draws at a time."""
-        return [] if shared else list(self.key.encode())
-
-
-def _started(pid: int) -> int:
-    """Return when a process started, by Linux's ``proc(5)``: field 22; −1 once it has ended."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return -1 if state in "ZX" else int(rest[18])
+def _owner_of(trial: FrozenTrial) -> Owner | None:
+    """Return the worker that took a trial; None if it did not come to sign."""
+    signed = trial.user_attrs.get(OWNER)
+    return None if signed is None else Owner(**signed)
 
 
 def _lock_for(url: str) -> FileLock | contextlib.AbstractContextManager[None]:
