@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
+from trajerr.data.atomic import write_atomically
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
@@ -40,6 +41,7 @@ from trajerr.training.checkpoint import (
     check_resumable,
     read_checkpoint,
 )
+from trajerr.training.checkpoint_files import WholeCheckpointFiles
 from trajerr.training.progress import EpochReport
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
@@ -203,6 +205,7 @@ def make_trainer(
             default_root_dir=output,
             logger=logger,
             callbacks=callbacks,
+            plugins=[WholeCheckpointFiles()],
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
@@ -336,7 +339,7 @@ def _record(outcome: Outcome, config: Plain, trainer: lightning.Trainer, output:
         "best_checkpoint": str(outcome.best),
         "metrics": dict(outcome.metrics),
     }
-    (output / RESULT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_atomically(output / RESULT, (json.dumps(figures, indent=2) + "\n").encode())
 
 
 def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
