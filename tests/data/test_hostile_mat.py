@@ -117,6 +117,10 @@ def version_4(order: int, name: bytes, size: int) -> bytes:
         ),
         (version_4(0, b"a\nb\0c", 10**6) + b"\0" * 8, "Not enough bytes to read matrix"),
         (version_4(0, b"time", 2**31 - 1) + b"\0" * 8, "Not enough bytes"),
+        (  # complex, of more bytes than an integer counts
+            struct.pack("<5i", 0, 1095565312, 1111575636, 1, 5) + b"time\0",
+            "RuntimeWarning: overflow",
+        ),
     ],
 )
 def test_damaged_files_of_version_4_are_refused_in_one_line(tmp_path, content, reason):

@@ -40,6 +40,7 @@ UNREADABLE = (
     OverflowError,
     ZeroDivisionError,
     UserWarning,
+    RuntimeWarning,
     struct.error,
     zlib.error,
 )
@@ -87,7 +88,8 @@ def _read_version_5(path: Path) -> dict[str, Value]:
     if 0 not in raw[:4]:  # else version 4, which has neither structs nor compression
         raw = unpacked(raw)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # SciPy's "may be corrupt"
+        for category in (UserWarning, RuntimeWarning):  # SciPy's "may be corrupt", and overflow
+            warnings.simplefilter("error", category)
         content = scipy.io.loadmat(io.BytesIO(raw))  # type: ignore[arg-type]  # stubs know paths only
     return _convert_all({k: v for k, v in content.items() if not k.startswith("__")})
 
