@@ -130,6 +130,7 @@ def _one_line(error: BaseException) -> str:
             f"{error.override}: cannot be read; a value with blanks, commas or letters beyond "
             f"a-z goes into quotes within quotes: '{key}=\"{value}\"'"
         )
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename or "a run's folder (hydra.run.dir, hydra.sweep.dir)"
+        return f"{where}: {error.strerror}"
     return " ".join(part.strip() for part in str(error).splitlines() if part.strip())

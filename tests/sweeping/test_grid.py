@@ -45,8 +45,12 @@ def test_a_mistake_in_the_command_line_runs_nothing(toy):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("launcher", ["cores", "slurm_local"])
+@pytest.mark.parametrize(
+    "launcher", ["cores", "slurm_local", pytest.param("ray_cluster", marks=pytest.mark.slow)]
+)
 def test_a_grid_runs_side_by_side(toy, launcher):
+    if launcher == "ray_cluster":
+        pytest.importorskip("ray", reason="the extra ray is not installed")
     done = toy("-m", f"hydra/launcher={launcher}", "x=0.1,0.2,3.0")
     assert done.returncode == 1, done.stderr
     assert [row["status"] for row in toy.table()] == ["done", "done", "failed"]

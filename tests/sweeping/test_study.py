@@ -1,5 +1,6 @@
 import functools
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -139,3 +140,15 @@ def test_storage_is_made_where_there_is_none(tmp_path):
     open_storage(f"sqlite:///{tmp_path}/a/b/studies.db")
     assert (tmp_path / "a" / "b" / "studies.db").is_file()
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path}/a/b/studies.db") == []
+
+
+def test_a_database_that_fails_on_the_way_ends_in_one_line(tmp_path):
+    full = sqlite3.OperationalError("database or disk is full")
+    with (
+        pytest.raises(ConfigError, match=r"storage: sqlite.*studies\.db: database or disk is full"),
+        open_study(tmp_path) as study,
+    ):
+        study.claim(1)
+        raise optuna.exceptions.StorageInternalError("on commit") from full
+    with open_study(tmp_path) as again:
+        assert [trial.number for trial in again.trials()] == [0]

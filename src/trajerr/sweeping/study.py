@@ -30,6 +30,7 @@ from trajerr.sweeping.owner import Owner
 
 SQLITE_WAIT_S = 120.0  # until another's writing is done
 BEAT_S = 30.0  # between a worker's signs of life
+DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 OWNER, ABANDONED, PRUNED, REASON, FOLDER = "owner", "abandoned", "pruned_at", "reason", "folder"
 
 
@@ -83,8 +84,12 @@ def open_storage(url: str) -> RDBStorage:
         with _lock_for(url):  # of workers that start together one makes the tables
             return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}})
     except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError(f"hydra.sweeper.storage: {_without_password(url)}: {first}") from error
+        raise _unusable(url, error) from error
+
+
+def _unusable(url: str, error: BaseException) -> ConfigError:
+    first = str(error).splitlines()[0]
+    return ConfigError(f"hydra.sweeper.storage: {_without_password(url)}: {first}")
 
 
 def _without_password(url: str) -> str:
@@ -149,6 +154,8 @@ class SharedStudy:
     ) -> None:
         self._ended.set()
         self._beat.join()
+        if isinstance(error, DATABASE_ERRORS):
+            raise _unusable(self._settings.storage, error.__cause__ or error) from error
         if kind is not None:
             with self._lock:
                 for trial in self._running():
@@ -247,7 +254,7 @@ class SharedStudy:
 
     def _show_life(self) -> None:
         while True:
-            with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 self.study.set_user_attr(self._me.key, time.time())
             if self._ended.wait(BEAT_S):
                 return
