@@ -36,6 +36,13 @@ def test_corners_do_not_overshoot(make_record):
     assert found.commanded[:, 0].max() <= 50.0 + 1e-12
 
 
+def test_all_but_still_is_still(make_record):
+    record = make_record()
+    x = 1e-315 * np.sin(record.time)
+    found = resample(replace(record, commanded=np.column_stack([x, x, x])), 333.0)
+    assert np.abs(found.commanded).max() < 1e-300
+
+
 def test_error_falls_with_the_source_rate_cubed(make_record):
     """On a smooth path halving the step divides the error by about eight or more."""
     worst = []

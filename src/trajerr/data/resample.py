@@ -88,7 +88,10 @@ def _interpolate(
     known: NDArray[np.float64], values: NDArray[np.float64], wanted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     inside = np.clip(wanted, known[0], known[-1])
-    result: NDArray[np.float64] = PchipInterpolator(known, values, axis=0)(inside)
+    with np.errstate(
+        over="ignore"
+    ):  # one over a slope of 1e-310 is infinite, and the mean's slope 0
+        result: NDArray[np.float64] = PchipInterpolator(known, values, axis=0)(inside)
     return result
 
 
