@@ -1,6 +1,8 @@
 """``python -m trajerr.export``: checkpoint in, deployment bundle out."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -35,7 +37,15 @@ def _report(exported: Exported, console: Console) -> None:
             f"  {'model_int8.onnx':<16} MAE {1000 * small['mae_mm']:.2f} µm on the test split, "
             f"float32 {1000 * full['mae_mm']:.2f} µm"
         )
+    if exported.latency is not None:
+        console.print(_latency(exported.latency))
     console.print(f"Written to {exported.folder}", highlight=False, soft_wrap=True)
+
+
+def _latency(measured: Mapping[str, Any]) -> str:
+    window = f"{measured['window_ms_p50']:.2f} ms a window of {measured['window_samples']}"
+    step = f", {measured['step_us_p50']:.0f} µs a sample" if "step_us_p50" in measured else ""
+    return f"  On this machine, one thread, median: {window}{step}"
 
 
 if __name__ == "__main__":

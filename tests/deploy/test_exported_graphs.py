@@ -90,6 +90,9 @@ def test_the_manifest_says_what_the_graphs_mean(exported, base, printer, prepare
     assert manifest["training_config"]["seed"] == 0
     assert manifest["parity"]["max_difference_mm"] == exported.parity_mm
     assert manifest["parity"]["batches"] == [1, 5, 33]
+    assert manifest["latency"] == exported.latency
+    for measured in ("window_ms", "step_us"):
+        assert 0.0 < exported.latency[f"{measured}_p50"] <= exported.latency[f"{measured}_p99"]
     assert set(manifest["files"]) == {TORCHSCRIPT, PT2, ONNX, ONNX_STEP, ONNX_INT8}
 
 
@@ -156,6 +159,7 @@ def faulty(monkeypatch):
         monkeypatch.setattr(export, "WRITERS", {"onnx": (ONNX, write)})
         monkeypatch.setattr(export, "write_step", lambda network, path: path.write_bytes(b"step"))
         monkeypatch.setattr(export, "_step_parity", lambda *_: 0.0)
+        monkeypatch.setattr(export, "_latency", lambda *_: {})
 
     return replace
 

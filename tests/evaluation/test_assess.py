@@ -53,6 +53,11 @@ def same_by_axis(figures: dict, prediction: np.ndarray, target: np.ndarray) -> N
     same(figures["overall"], prediction, target)
     same(figures["x"], prediction[..., :1], target[..., :1])
     same(figures["y"], prediction[..., 1:], target[..., 1:])
+    for i, axis in enumerate("xy"):
+        sizes = np.abs(rows(prediction)[:, i] - rows(target)[:, i])
+        assert figures[axis]["max_mm"] == pytest.approx(sizes.max(), rel=1e-12)
+        for rank, cut in figures[axis]["percentiles_mm"].items():
+            assert cut == pytest.approx(np.quantile(sizes, int(rank[1:]) / 100), rel=1e-9)
 
 
 def same_tails(figures: dict, prediction: np.ndarray, target: np.ndarray) -> None:

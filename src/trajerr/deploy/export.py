@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ from trajerr.deploy.graphs import (
     write_step,
     write_torchscript,
 )
+from trajerr.deploy.sessions import CPU, open_session
+from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.errors import BundleError, ConfigError, DataError
 from trajerr.evaluation.metrics import summary
 from trajerr.evaluation.predict import cut_windows, lay_out
+from trajerr.evaluation.timing import measure_calls
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.models.registry import count_parameters
 from trajerr.motion.limits import MachineLimits
@@ -56,6 +60,7 @@ FORMATS = tuple(WRITERS)
 BATCHES = (1, 5, 33)  # a graph with its batch frozen at the example's fails at one of them
 LENGTHS = (1, 128, 200)
 TOLERANCE_MM = 1e-4
+TIMED = 128  # samples of the window whose latency is measured
 SPLIT = "test"  # on which int8 is judged
 
 # For models of measured motion, which name no printer: defaults of Marlin's Configuration.h.
@@ -70,6 +75,7 @@ class Exported:
     folder: Path
     parity_mm: Mapping[str, float]  # largest difference of each checked graph
     int8: Mapping[str, Any] | None  # what int8 weights cost on the test split
+    latency: Mapping[str, Any] | None  # of the ONNX graphs, on this machine
 
 
 def export_bundle(
@@ -123,8 +129,9 @@ def export_bundle(
         if split is not None:
             small = write_quantized(folder / ONNX, folder / ONNX_INT8)
             int8 = _cost_of_int8(graphs[ONNX], small, split)
-        write_manifest(folder, _manifest(loaded, parity, int8))
-    return Exported(output_dir, parity, int8)
+        latency = _latency(folder, windows[0]) if "onnx" in formats else None
+        write_manifest(folder, _manifest(loaded, parity, int8, latency))
+    return Exported(output_dir, parity, int8, latency)
 
 
 def real_windows(loaded: Loaded) -> Floats32:
@@ -232,8 +239,30 @@ def _cost_of_int8(full: Predict, small: Predict, split: Split) -> dict[str, Any]
     }
 
 
+def _latency(folder: Path, window: Floats32) -> dict[str, Any]:
+    """Time one window and, where there is a step graph, one sample, as the runtime runs them."""
+    session = open_session(folder / ONNX, 1, CPU)
+    feed = {"input_features": window[None, :TIMED]}
+    whole = measure_calls(lambda: session.run(None, feed), threads=1, batch=1)
+    found = {
+        "threads": 1,
+        "window_samples": TIMED,
+        "window_ms_p50": whole.p50_ms,
+        "window_ms_p99": whole.p99_ms,
+    }
+    if (folder / ONNX_STEP).exists():
+        stream = StreamingPredictor(open_session(folder / ONNX_STEP, 1, CPU), 1.0)
+        rows = cycle(window)
+        step = measure_calls(lambda: stream.update_features(next(rows)), threads=1, batch=1)
+        found |= {"step_us_p50": 1000 * step.p50_ms, "step_us_p99": 1000 * step.p99_ms}
+    return found
+
+
 def _manifest(
-    loaded: Loaded, parity: Mapping[str, float], int8: Mapping[str, Any] | None
+    loaded: Loaded,
+    parity: Mapping[str, float],
+    int8: Mapping[str, Any] | None,
+    latency: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     network = loaded.network
     return {
@@ -262,6 +291,7 @@ def _manifest(
             "max_difference_mm": dict(parity),
         },
         "int8": None if int8 is None else dict(int8),
+        "latency": None if latency is None else dict(latency),
     }
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from trajerr.data.atomic import write_atomically
 from trajerr.evaluation import plots
 from trajerr.evaluation.bootstrap import ClusterSums, cluster_sums, paired_intervals
-from trajerr.evaluation.html import render_comparison
+from trajerr.evaluation.comparison_page import render_comparison
 from trajerr.evaluation.predict import Layers, Prediction
 from trajerr.evaluation.style import to_png
 
@@ -59,7 +59,9 @@ def compare(
     without 0 tells the two apart.
     """
     sums = {
-        name: cluster_sums(prediction.layers, layers.target, layers.cluster)
+        name: cluster_sums(
+            prediction.layers[:, layers.axes], layers.target[:, layers.axes], layers.cluster
+        )
         for name, prediction in predictions.items()
     }
     reference = next(iter(sums))

@@ -43,6 +43,8 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
     say("\nPer-Axis Metrics:")
     for axis in ("x", "y"):
         say(f"  {axis.upper()}-Axis:\n{_block(scores[axis], '    ')}")
+    if scores["axes"] != ["x", "y"]:
+        say(f"  {axes_remark(scores['axes'])}")
     say("\nPercentile Errors:")
     cuts = scores["percentiles_mm"]
     say(f"  50th (Median): {cuts['p50']:.4f} mm")
@@ -63,6 +65,14 @@ def overlap_warning(shared: list[str]) -> str:
     )
 
 
+def axes_remark(axes: list[str]) -> str:
+    """Return the sentence that says of which axis the overall figures are."""
+    (axis,) = axes
+    return (
+        f"Only {axis} has an error in this data: overall figures and targets are of {axis} alone."
+    )
+
+
 def condition_name(scores: Mapping[str, Any]) -> str:
     """Return on which samples the targets are judged."""
     return {
@@ -76,7 +86,7 @@ def target_texts(name: str, target: Mapping[str, Any]) -> tuple[str, str]:
     """Return a target's value and limit with units, e.g. ``("0.0061 mm", "< 0.02 mm")``."""
     unit = {"r2": "", "inference_ms": " ms", "window_ms": " ms"}.get(name, " mm")
     sign = ">" if name == "r2" else "<"
-    return f"{target['value']:.4f}{unit}", f"{sign} {target['limit']:g}{unit}"
+    return f"{target['value']:z.4f}{unit}", f"{sign} {target['limit']:g}{unit}"
 
 
 def _plain(console: Console) -> Callable[[str], None]:
@@ -87,7 +97,7 @@ def _block(figures: Mapping[str, float], indent: str) -> str:
     return (
         f"{indent}MAE:  {figures['mae_mm']:.4f} mm\n"
         f"{indent}RMSE: {figures['rmse_mm']:.4f} mm\n"
-        f"{indent}R²:   {figures['r2']:.4f}"
+        f"{indent}R²:   {figures['r2']:z.4f}"
     )
 
 
@@ -100,7 +110,7 @@ def _table(*columns: str) -> Table:
 
 def _row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
     mae, rmse = (f"{1000 * figures[key]:.2f}" for key in ("mae_mm", "rmse_mm"))
-    return name, mae, rmse, f"{figures['r2']:.4f}"
+    return name, mae, rmse, f"{figures['r2']:z.4f}"
 
 
 def _both(name: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
@@ -141,11 +151,12 @@ def _print_methods(console: Console, scores: Mapping[str, Any]) -> None:
 
 
 def _print_inference(console: Console, inference: Mapping[str, Any]) -> None:
-    table = _table("  Inference", "threads", "p50 ms", "p99 ms")
+    table = _table(f"  Inference, {inference['runtime']}", "threads", "p50 ms", "p99 ms")
     for row in inference["windows"]:
         name = f"  {row['batch']} window{'s' if row['batch'] > 1 else ''}"
         table.add_row(name, str(row["threads"]), f"{row['p50_ms']:.3f}", f"{row['p99_ms']:.3f}")
-    table.add_row("  1 sample, streamed", "1", f"{inference['step_us_p50'] / 1000:.3f}", "")
+    step = [f"{inference[key] / 1000:.3f}" for key in ("step_us_p50", "step_us_p99")]
+    table.add_row("  1 sample, streamed", "1", *step)
     console.print()
     console.print(table)
 

@@ -11,7 +11,13 @@ import numpy as np
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from trajerr.evaluation.console import NAMES, condition_name, overlap_warning, target_texts
+from trajerr.evaluation.console import (
+    NAMES,
+    axes_remark,
+    condition_name,
+    overlap_warning,
+    target_texts,
+)
 from trajerr.evaluation.metrics import magnitude
 from trajerr.evaluation.predict import Layers
 from trajerr.evaluation.style import PATH_COLOURS
@@ -19,7 +25,7 @@ from trajerr.evaluation.style import PATH_COLOURS
 Scores = Mapping[str, Any]
 Singles = NDArray[np.float32]
 
-MAX_SAMPLES = 150_000  # in the interactive view: about 6 MB of the file
+MAX_SAMPLES = 250_000  # in the interactive view: about 10 MB of the file
 COLOURS = 48
 # No source but this file is allowed: a browser then refuses what a mistake might load.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -66,9 +72,11 @@ def render(
             "<h2>A layer, sample by sample</h2>",
             _viewer(layers),
             "<h2>Figures</h2>",
-            *[_picture(name, png) for name, png in pictures.items()],
+            *[picture(name, png) for name, png in pictures.items()],
             "<h2>By kind of motion</h2>",
             _strata(scores["strata"]),
+            "<h2>By frequency</h2>",
+            _bands(scores["spectrum"]),
             "<h2>Inference time</h2>",
             _inference(scores["inference"]),
             "<h2>Provenance</h2>",
@@ -79,61 +87,11 @@ def render(
         f'<script type="application/json" id="layers">{_layer_data(layers, prediction)}</script>\n'
         f"<script>{_asset('report.js')}</script>\n"
     )
-    return _page(title, body, script)
+    return page(title, body, script)
 
 
-def render_comparison(compared: Scores, split: str, picture: bytes) -> str:
-    """Return the page of several checkpoints side by side.
-
-    Parameters
-    ----------
-    compared
-        What ``comparison.json`` holds.
-    split
-        Name of the split that all were judged on.
-    picture
-        ``comparison.png``.
-    """
-    reference = compared["reference"]
-    head = ("Checkpoint", "Parameters", "MAE µm", "RMSE µm", "R²", "RMSE, 95 %")
-    rows = [
-        [
-            *_named(name, found),
-            *_figures("", found["trajectory"])[1:],
-            _span_um(found["interval_95"]),
-            "" if name == reference else _span_um(found["minus_reference_95"], "+"),
-            f"{found['step_us_p50']:.0f}",
-            found["checkpoint"],
-        ]
-        for name, found in compared["checkpoints"].items()
-    ]
-    title = f"trajerr comparison on {split}"
-    body = "\n".join(
-        [
-            f"<h1>{escape(title)}</h1>",
-            "<p>Whole layers, streamed. An interval of the difference without 0 tells a "
-            f"checkpoint apart from {escape(reference)}; all intervals are over layers, both "
-            "on the same draws.</p>",
-            _table((*head, f"RMSE − {reference}, 95 %", "µs a sample", "File"), rows),
-            _picture("comparison", picture),
-        ]
-    )
-    return _page(title, body)
-
-
-def _named(name: str, found: Scores) -> list[str]:
-    return [name, f"{found['model']['parameters']:,}"]
-
-
-def _span_um(spans: Scores | None, sign: str = "") -> str:
-    """Return the RMSE's interval; a single layer has none."""
-    if not spans:
-        return "–"
-    low, high = (1000 * value for value in spans["rmse_mm"])
-    return f"{low:{sign}.2f} to {high:{sign}.2f}"
-
-
-def _page(title: str, body: str, script: str = "") -> str:
+def page(title: str, body: str, script: str = "") -> str:
+    """Return a whole page of these parts."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -147,7 +105,7 @@ def _asset(name: str) -> str:
     return files("trajerr.evaluation").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], marks: bool = False) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], marks: bool = False) -> str:
     """Return a table; with ``marks`` the last cell, yes or no, is coloured."""
 
     def cell(text: str, last: bool) -> str:
@@ -166,8 +124,9 @@ def _um(value: float) -> str:
     return f"{1000 * value:.2f}"
 
 
-def _figures(name: str, figures: Scores) -> list[str]:
-    return [name, _um(figures["mae_mm"]), _um(figures["rmse_mm"]), f"{figures['r2']:.4f}"]
+def figures_row(name: str, figures: Scores) -> list[str]:
+    """Return a name with MAE and RMSE in µm and R²."""
+    return [name, _um(figures["mae_mm"]), _um(figures["rmse_mm"]), f"{figures['r2']:z.4f}"]
 
 
 def _summary(scores: Scores) -> str:
@@ -193,12 +152,13 @@ def _summary(scores: Scores) -> str:
         else ""
     )
     model, layers = scores["model"], scores["trajectory"]["n_layers"]
+    remark = "" if len(scores["axes"]) > 1 else f" {axes_remark(scores['axes'])}"
     return (
         f"<h1>Trajectory error of a 3D printer, predicted</h1>"
         f'<p class="soft">Model {escape(model["name"])}, {model["parameters"]:,} parameters, on '
         f"split {escape(scores['split'])}: {scores['n_windows']:,} windows, "
         f"{scores['n_points']:,} points of {layers} layer{'s' if layers > 1 else ''}. "
-        f"Errors are components of actual − commanded at equal times.</p>{warning}"
+        f"Errors are components of actual − commanded at equal times.{remark}</p>{warning}"
         f'<p class="verdict{" missed" if missed else ""}">The model {verdict}</p>'
         f'<div class="tiles">{shown}</div>'
         f'<p class="note">On {condition_name(scores)}.</p>'
@@ -212,7 +172,7 @@ def _targets(scores: Scores) -> str:
     ]
     return (
         f"<p>On {condition_name(scores)}.</p>"
-        f"{_table(['', 'value', 'target', 'met'], rows, marks=True)}"
+        f"{table(['', 'value', 'target', 'met'], rows, marks=True)}"
     )
 
 
@@ -220,25 +180,25 @@ def _methods(scores: Scores) -> str:
     head = ["", "MAE / µm", "RMSE / µm", "R²"]
     streamed, model = scores["trajectory"], scores["model"]["name"]
     conditions = [
-        _figures("windows, as trained", scores["overall"]),
-        _figures(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
-        _figures("whole layers, streamed", streamed["overall"]),
-        _figures("x, streamed", streamed["x"]),
-        _figures("y, streamed", streamed["y"]),
+        figures_row("windows, as trained", scores["overall"]),
+        figures_row(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
+        figures_row("whole layers, streamed", streamed["overall"]),
+        figures_row("x, streamed", streamed["x"]),
+        figures_row("y, streamed", streamed["y"]),
     ]
     if spans := streamed["interval_95"]:
         errors = [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
         share = f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"
         conditions.append(["streamed, 95 % over layers", *errors, share])
-    methods = [_figures(f"{model} (this model)", streamed["overall"])]
-    methods += [_figures(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
+    methods = [figures_row(f"{model} (this model)", streamed["overall"])]
+    methods += [figures_row(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
     if scores["noise_floor_mm"] is not None:
         methods.append(["noise floor", "", _um(scores["noise_floor_mm"]), ""])
     return (
-        f'<div class="columns"><div><h3>Conditions</h3>{_table(head, conditions)}</div>'
-        f"<div><h3>Methods, whole layers streamed</h3>{_table(head, methods)}</div></div>"
+        f'<div class="columns"><div><h3>Conditions</h3>{table(head, conditions)}</div>'
+        f"<div><h3>Methods, whole layers streamed</h3>{table(head, methods)}</div></div>"
         '<p class="note">A window starts anywhere in a layer, without the past that friction and '
-        "ringing remember; a streamed layer is what a deployed model does. R² is the mean of both "
+        "ringing remember; a streamed layer is what a deployed model does. R² is the mean over the "
         "axes. Zero: no prediction. Fir: least squares on 0.2 s of motion. Physics: the axis "
         "equation with the printer's own parameters. The noise floor is what the printer's timing "
         "jitter adds; no model can predict it.</p>"
@@ -273,7 +233,8 @@ def _viewer(layers: Layers) -> str:
     )
 
 
-def _picture(name: str, png: bytes) -> str:
+def picture(name: str, png: bytes) -> str:
+    """Return a figure with its caption, the PNG inside."""
     caption = escape(CAPTIONS.get(name, name))
     data = base64.b64encode(png).decode()
     return (
@@ -297,14 +258,32 @@ def _strata(by: Scores) -> str:
             [
                 name,
                 f"{g['n_points']:,}",
-                *_figures(name, g)[1:3],
+                *figures_row(name, g)[1:3],
                 _um(g["p95_mm"]),
-                f"{g['r2']:.4f}",
+                f"{g['r2']:z.4f}",
             ]
             for name, g in groups.items()
         ]
-        tables.append(f"<div><h3>{names[key]}</h3>{_table(head, rows)}</div>")
+        tables.append(f"<div><h3>{names[key]}</h3>{table(head, rows)}</div>")
     return f'<div class="columns">{"".join(tables)}</div>'
+
+
+def _bands(bands: Iterable[Scores]) -> str:
+    head = ["Hz", "true error, RMS / µm", "residual, RMS / µm", "residual / error"]
+    rows = [
+        [
+            f"{band['from_hz']:g} – {band['to_hz']:g}",
+            _um(band["error_rms_mm"]),
+            _um(band["residual_rms_mm"]),
+            _share(band["residual_rms_mm"], band["error_rms_mm"]),
+        ]
+        for band in bands
+    ]
+    return table(head, rows)
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole > 0 else "–"
 
 
 def _inference(inference: Scores) -> str:
@@ -319,9 +298,11 @@ def _inference(inference: Scores) -> str:
         for r in inference["windows"]
     ]
     head = ["windows at once", "threads", "p50 / ms", "p99 / ms", "calls"]
-    step = inference["step_us_p50"]
+    p50, p99 = inference["step_us_p50"], inference["step_us_p99"]
     return (
-        _table(head, rows) + f"<p>One more sample of a stream, one thread: {step:.0f} µs (p50).</p>"
+        f"<p>{escape(inference['runtime'])}. One more sample of a stream, one thread: "
+        f"p50 {p50:.0f} µs, p99 {p99:.0f} µs. Exported graphs are several times faster: a bundle "
+        f"says by how much.</p>{table(head, rows)}"
     )
 
 
@@ -333,7 +314,7 @@ def _provenance(provenance: Scores) -> str:
         for key, value in provenance.items()
         if isinstance(value, Mapping)
     )
-    return _table(["", ""], rows) + blocks
+    return table(["", ""], rows) + blocks
 
 
 def _shown(layers: Layers) -> list[int]:

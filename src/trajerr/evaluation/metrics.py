@@ -5,7 +5,8 @@ and y; every leading index is a sample. Everything is computed in float64, whate
 This module knows nothing of files, networks or layers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,7 +81,7 @@ def residual(prediction: ArrayLike, target: ArrayLike) -> Floats:
 
 
 def magnitude(vectors: ArrayLike) -> Floats:
-    """Return the Euclidean length of (..., 2) vectors, mm: shape (...)."""
+    """Return the Euclidean length of (..., A) vectors, mm: shape (...)."""
     return np.asarray(np.linalg.norm(np.asarray(vectors, dtype=np.float64), axis=-1))
 
 
@@ -93,30 +94,54 @@ def summary(prediction: ArrayLike, target: ArrayLike) -> Summary:
     }
 
 
-def axis_summary(prediction: ArrayLike, target: ArrayLike) -> dict[str, Summary]:
-    """Return :func:`summary` of both axes together (``overall``) and of ``x`` and ``y`` alone.
+def moving_axes(target: ArrayLike) -> list[int]:
+    """Return the axes whose target ever changes; all of them if none does.
+
+    A log of one axis leaves the other at rest: averaging over both would halve every error
+    and R² without saying anything about a prediction.
+
+    Parameters
+    ----------
+    target
+        (..., A), mm.
+    """
+    values = np.asarray(target)
+    moving = np.ptp(values.reshape(-1, values.shape[-1]), axis=0) > 0
+    return np.flatnonzero(moving if np.any(moving) else ~moving).tolist()
+
+
+def axis_summary(
+    prediction: ArrayLike, target: ArrayLike, axes: Sequence[int] = (0, 1)
+) -> dict[str, dict[str, Any]]:
+    """Return :func:`summary` of ``axes`` together (``overall``), and all of ``x`` and ``y`` alone.
 
     Parameters
     ----------
     prediction, target
         (..., 2), mm.
+    axes
+        Columns that ``overall`` takes, see :func:`moving_axes`.
     """
     got, wanted = np.asarray(prediction), np.asarray(target)
-    each = {axis: summary(got[..., [i]], wanted[..., [i]]) for i, axis in enumerate(AXES)}
-    return {"overall": summary(got, wanted)} | each
+    found: dict[str, dict[str, Any]] = {"overall": dict(summary(got[..., axes], wanted[..., axes]))}
+    for i, axis in enumerate(AXES):
+        wrong = np.abs(residual(got[..., i], wanted[..., i]))
+        tail = {"percentiles_mm": percentiles(wrong), "max_mm": float(np.max(wrong))}
+        found[axis] = summary(got[..., [i]], wanted[..., [i]]) | tail
+    return found
 
 
 def tail_summary(prediction: ArrayLike, target: ArrayLike) -> dict[str, float | Summary]:
     """Return percentiles and maxima of the absolute residual.
 
-    ``percentiles_mm`` and ``max_mm`` take the components of both axes as one sample;
+    ``percentiles_mm`` and ``max_mm`` take the components of all axes as one sample;
     ``percentiles_magnitude_mm`` and ``max_magnitude_mm`` the length of the residual vector,
     which is up to √2 larger.
 
     Parameters
     ----------
     prediction, target
-        (..., 2), mm.
+        (..., A), mm.
     """
     wrong = residual(prediction, target)
     length = magnitude(wrong)
@@ -136,7 +161,7 @@ def grouped_summary(
     Parameters
     ----------
     prediction, target
-        (N, 2), mm.
+        (N, A), mm.
     groups
         name → (N,) membership; groups may overlap.
     """

@@ -63,7 +63,9 @@ def draw_all(
             magnitude(layers.velocity[part]),
             title=layers.label(shown),
         ),
-        "error_distribution": plots.error_distribution(got, target, limits_mm),
+        "error_distribution": plots.error_distribution(
+            got[:, layers.axes], target[:, layers.axes], limits_mm
+        ),
         "error_correlation": plots.error_correlation(got, target),
         "per_axis_error": plots.per_axis_error(
             {name: got} | others,

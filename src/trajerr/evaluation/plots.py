@@ -42,7 +42,7 @@ def error_distribution(
     Parameters
     ----------
     prediction, target
-        (..., 2), mm.
+        (..., A), mm.
     limits_mm
         Percentile name → accepted value, e.g. ``{"p90": 0.035}``; marked in the tail panel.
     """
@@ -59,7 +59,7 @@ def error_distribution(
         spread.hist(values, edges, density=True, histtype="step", color=colour, lw=1.1, label=label)
         _exceedance(tail, np.abs(values), colour, name)
     spread.set(yscale="log", xlabel="component / µm", ylabel="density / µm⁻¹")
-    spread.set_title("Components of both axes")
+    spread.set_title("Components of all axes")
     spread.set_ylim(top=spread.get_ylim()[1] * 12)
     spread.legend(loc="upper left")
     _mark_percentiles(tail, np.abs(wrong), limits_mm or {})

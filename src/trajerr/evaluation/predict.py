@@ -21,6 +21,7 @@ from trajerr.data.store import Sequence as LayerSequence
 from trajerr.data.store import Split
 from trajerr.data.windows import window_starts
 from trajerr.errors import DataError
+from trajerr.evaluation.metrics import moving_axes
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -71,6 +72,11 @@ class Layers:
 
     def __len__(self) -> int:
         return len(self.sequence)
+
+    @property
+    def axes(self) -> list[int]:
+        """Columns of ``target`` that hold an error: overall figures are of these."""
+        return moving_axes(self.target)
 
     @property
     def spans(self) -> list[slice]:

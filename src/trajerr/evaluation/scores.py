@@ -8,6 +8,9 @@ Nothing here runs a network or reads a file, so the figures can be computed agai
 - ``inference`` is measured by the clock, on the machine that evaluates.
 - ``provenance`` (and ``model``, ``overlap``) name files, versions and hashes.
 
+``axes`` says of which axes all figures are but those of ``x`` and ``y`` alone: of both, unless
+the data holds an error of one only, as a log of one axis does.
+
 The intervals ``interval_95`` are over layers: 2000 resamples, ``numpy.random.default_rng(0)``.
 """
 
@@ -20,7 +23,13 @@ from numpy.typing import NDArray
 
 from trajerr.errors import ConfigError
 from trajerr.evaluation import bootstrap, strata
-from trajerr.evaluation.metrics import axis_summary, grouped_summary, summary, tail_summary
+from trajerr.evaluation.metrics import (
+    AXES,
+    axis_summary,
+    grouped_summary,
+    summary,
+    tail_summary,
+)
 from trajerr.evaluation.predict import Layers, Prediction, Windows
 from trajerr.evaluation.spectra import Spectrum, spectrum
 
@@ -62,11 +71,11 @@ def score(
     burn_in
         Samples at the head of a window that ``settled`` leaves out.
     """
-    target = windows.cut(layers.target)
+    target, axes = windows.cut(layers.target), layers.axes
     scores: Scores = {"n_windows": len(target), "n_points": len(layers), "burn_in": burn_in}
-    scores |= axis_summary(prediction.windows, target)
-    scores |= tail_summary(prediction.windows, target)
-    scores["settled"] = _settled(prediction.windows, target, burn_in)
+    scores["axes"] = [AXES[i] for i in axes]
+    scores |= _figures(prediction.windows, target, axes)
+    scores["settled"] = _settled(prediction.windows, target, axes, burn_in)
     scores["trajectory"] = _streamed(prediction, layers)
     scores["strata"] = stratify(prediction, layers, bins)
     scores["spectrum"] = band_table(prediction, layers)
@@ -77,11 +86,11 @@ def baseline_scores(
     prediction: Prediction, layers: Layers, windows: Windows, burn_in: int
 ) -> Scores:
     """Return the figures of a baseline on the same windows and layers."""
-    target = windows.cut(layers.target)
+    target, axes = windows.cut(layers.target), layers.axes
     return {
-        "overall": summary(prediction.windows, target),
-        "settled": axis_summary(prediction.windows[:, burn_in:], target[:, burn_in:]),
-        "trajectory": axis_summary(prediction.layers, layers.target),
+        "overall": summary(prediction.windows[..., axes], target[..., axes]),
+        "settled": axis_summary(prediction.windows[:, burn_in:], target[:, burn_in:], axes),
+        "trajectory": axis_summary(prediction.layers, layers.target, axes),
     }
 
 
@@ -133,21 +142,23 @@ def group_samples(layers: Layers, bins: Bins) -> dict[str, strata.Groups]:
 
 def stratify(prediction: Prediction, layers: Layers, bins: Bins) -> Scores:
     """Return the figures of each group of samples of whole layers, streamed."""
+    got, wanted = prediction.layers[:, layers.axes], layers.target[:, layers.axes]
     return {
-        by: grouped_summary(prediction.layers, layers.target, groups)
+        by: grouped_summary(got, wanted, groups)
         for by, groups in group_samples(layers, bins).items()
     }
 
 
 def spectra_of(values: NDArray[np.floating], layers: Layers) -> Spectrum:
-    """Return the spectrum of (P, 2) values in mm along whole layers."""
+    """Return the spectrum of (P, A) values in mm along whole layers."""
     return spectrum([values[s].astype(np.float64) for s in layers.spans], layers.sample_rate)
 
 
 def band_table(prediction: Prediction, layers: Layers) -> list[Scores]:
     """Return the RMS of error and residual in each band up to half the sample rate."""
-    error = spectra_of(layers.target, layers)
-    wrong = spectra_of(prediction.layers - layers.target, layers)
+    residual = prediction.layers - layers.target
+    error = spectra_of(layers.target[:, layers.axes], layers)
+    wrong = spectra_of(residual[:, layers.axes], layers)
     top = layers.sample_rate / 2
     lows = [low for low in BANDS_HZ if low < top]
     # The last band takes in the Nyquist frequency itself.
@@ -163,21 +174,34 @@ def band_table(prediction: Prediction, layers: Layers) -> list[Scores]:
     ]
 
 
-def _settled(prediction: NDArray[np.float32], target: NDArray[np.float32], burn_in: int) -> Scores:
+def _figures(
+    prediction: NDArray[np.float32], target: NDArray[np.float32], axes: Sequence[int]
+) -> Scores:
+    together = tail_summary(prediction[..., axes], target[..., axes])
+    return axis_summary(prediction, target, axes) | together
+
+
+def _settled(
+    prediction: NDArray[np.float32],
+    target: NDArray[np.float32],
+    axes: Sequence[int],
+    burn_in: int,
+) -> Scores:
     if not 0 <= burn_in < target.shape[1]:
         raise ConfigError(
             f"burn_in is {burn_in} samples, expected 0 to {target.shape[1] - 1}, "
             "less than a window has"
         )
-    late, wanted = prediction[:, burn_in:], target[:, burn_in:]
-    return axis_summary(late, wanted) | tail_summary(late, wanted)
+    return _figures(prediction[:, burn_in:], target[:, burn_in:], axes)
 
 
 def _streamed(prediction: Prediction, layers: Layers) -> Scores:
     """Score whole layers, with 95 % intervals over layers if there are several."""
-    scores: Scores = dict(axis_summary(prediction.layers, layers.target))
-    scores |= tail_summary(prediction.layers, layers.target)
-    sums = bootstrap.cluster_sums(prediction.layers, layers.target, layers.cluster)
+    axes = layers.axes
+    scores: Scores = _figures(prediction.layers, layers.target, axes)
+    sums = bootstrap.cluster_sums(
+        prediction.layers[:, axes], layers.target[:, axes], layers.cluster
+    )
     scores["n_layers"] = len(sums.count)
     # One layer says nothing about how much layers differ.
     several = len(sums.count) > 1

@@ -17,6 +17,7 @@ CALLS = 200  # at most
 MIN_CALLS = 5
 BUDGET = 3.0  # s for each measurement; slow networks make fewer calls
 BATCHES = (1, 256)
+RUNTIME = "PyTorch, eager mode"
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,22 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``window_ms_p50``, ``window_ms_p99``: one window, one thread; ``step_us_p50``: one new
-        sample, one thread; ``windows``: a table over threads and batch sizes.
+        ``runtime``: what was timed; ``window_ms_p50``, ``window_ms_p99``: one window, one
+        thread; ``step_us_p50``, ``step_us_p99``: one new sample, one thread; ``windows``: a
+        table over threads and batch sizes.
     """
     table = [
         _time_windows(network, window, threads, batch)
         for threads in sorted({1, torch.get_num_threads()})
         for batch in BATCHES
     ]
-    single = table[0]
+    single, step = table[0], _time_steps(network, window)
     return {
+        "runtime": RUNTIME,
         "window_ms_p50": single.p50_ms,
         "window_ms_p99": single.p99_ms,
-        "step_us_p50": step_latency_us(network, window),
+        "step_us_p50": 1000 * step.p50_ms,
+        "step_us_p99": 1000 * step.p99_ms,
         "windows": [asdict(row) for row in table],
     }
 
