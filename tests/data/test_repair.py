@@ -111,16 +111,20 @@ def test_the_known_jumps_of_real_files_are_found(shared):
         assert found == {"layer25": 3, "layer100": 3, "layer200": 0}
 
 
-def test_nothing_is_cut_from_what_a_fast_machine_prints(tmp_path):
+RAISED = "SET_VELOCITY_LIMIT VELOCITY=800 ACCEL=20000\n"
+
+
+@pytest.mark.parametrize("raised_by_file", [False, True])
+def test_nothing_is_cut_from_what_a_fast_machine_prints(tmp_path, raised_by_file):
     """A machine of 800 mm/s, planned, simulated, written and read again."""
     config = OmegaConf.load(conf_dir() / "printer" / "klipper_fast.yaml")
-    config.limits.path_velocity_mm_s = 800.0
-    config.limits.max_velocity_mm_s[:2] = [800.0, 800.0]
+    if not raised_by_file:
+        config.limits.path_velocity_mm_s = 800.0
+        config.limits.max_velocity_mm_s[:2] = [800.0, 800.0]
     fast = instantiate(config)
     text = small_gcode(2).replace("F9000", "F60000").replace("G1 X0 Y200", "G1 X5 Y200")
-    (tmp_path / "small.gcode").write_text(
-        text.replace("G1 X95 Y95 ", "G1 X210 Y20 F60000\nG1 X95 Y95 ")
-    )
+    text = text.replace("G1 X95 Y95 ", "G1 X210 Y20 F60000\nG1 X95 Y95 ")
+    (tmp_path / "small.gcode").write_text(RAISED + text if raised_by_file else text)
     variants = (Variant(10.0, 1.5), Variant(10.0, 1.5, kind="precompensated"))
     settings = Collection(fast, variants, "all", 200.0, 0, tmp_path)
     with Workforce(1) as force:
@@ -134,6 +138,7 @@ def test_nothing_is_cut_from_what_a_fast_machine_prints(tmp_path):
     assert fastest > 500.0
     for record in records:
         assert not repair(record, CUT).faults
+        assert (record.params.get("planned_speed_mm_s", 0.0) > 500.0) == raised_by_file
 
 
 def test_a_repeated_time_loses_its_second_row(make_record):

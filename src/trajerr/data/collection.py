@@ -22,6 +22,7 @@ from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.placement import IN_PLACE, Placement, draw, place
 from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
 from trajerr.data.record import LayerRecord
+from trajerr.data.repair import PLANNED_SPEED, machine_speed
 from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.data.variants import Variant, command
 from trajerr.data.workforce import Workforce, stopped
@@ -294,8 +295,20 @@ def simulate_layer(
         feature=coarse.feature,
         temperatures=heat,
         adhesion=adhesion,
-        params=params | figures,
+        params=params | figures | _raised_speed(motion_plan, begin, end, params),
     )
+
+
+def _raised_speed(
+    motion_plan: Plan, begin: float, end: float, params: dict[str, str | float]
+) -> dict[str, float]:
+    """Return the highest speed planned within a time, where the G-code raised the limits to it."""
+    ends = motion_plan.start_time + motion_plan.duration
+    within = (ends > begin) & (motion_plan.start_time < end)
+    moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
+    highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
+    own = machine_speed(params["printer"]) or 0.0
+    return {PLANNED_SPEED: highest} if highest > own else {}
 
 
 def lead_in(motion_plan: Plan, begin: float) -> float:

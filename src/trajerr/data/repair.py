@@ -26,6 +26,7 @@ FARTHEST = 1e6  # mm, or °C; what lies beyond was never measured
 LATEST = 1e12  # s; clocks that count from 1970 are at 1.7·10⁹
 FASTEST = 1000.0  # mm/s; what the fastest printers sold travel at, twice what most do
 SPEED_MARGIN = 1.5  # corrections of the command, and noise, add to a machine's own limit
+PLANNED_SPEED = "planned_speed_mm_s"  # in params, where it is beyond the machine's own
 STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 
 
@@ -151,18 +152,20 @@ def plausible_speed(record: LayerRecord) -> float:
     """Return the speed, mm/s, that no honest step of a record's path exceeds.
 
     One and a half times what the printer in ``params`` may reach with all axes together, or
-    else what the file itself states as its highest speed, though no more than
-    :data:`FASTEST`: a file that took its speeds from its own jumps states anything.
+    was planned to reach because its G-code raised its limits; or else what the file itself
+    states as its highest speed, though no more than :data:`FASTEST`: a file that took its
+    speeds from its own jumps states anything.
     """
-    own = _machine_speed(record.params.get("printer"))
+    own = machine_speed(record.params.get("printer"))
     if own is not None:
-        return SPEED_MARGIN * own
+        planned = record.params.get(PLANNED_SPEED)
+        return SPEED_MARGIN * max(own, planned if isinstance(planned, float) else 0.0)
     stated = record.stated_speed
     highest = 0.0 if stated is None else np.max(stated[np.isfinite(stated)], initial=0.0)
     return min(FASTEST, SPEED_MARGIN * float(highest)) or FASTEST
 
 
-def _machine_speed(printer: str | float | None) -> float | None:
+def machine_speed(printer: str | float | None) -> float | None:
     """Return how fast the printer that is noted in a file may move, mm/s; None if unknown."""
     try:
         limits = json.loads(str(printer))["limits"]
