@@ -130,21 +130,22 @@ class TransformerRecurrent(nn.Module):
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
         features = sample.unsqueeze(1)
-        inputs = self.inputs(features, self.scaling.normalize(features))
-        vector = self.embedding(inputs.squeeze(1))
+        inputs = self.inputs(features, self.scaling.normalize(features)).squeeze(1)
+        vector = self.embedding(inputs)
         pasts: list[Tensor] = []
         for index, layer in enumerate(self.encoder):
             vector, past = layer.step(vector, state[2 + index])  # type: ignore[operator]
             pasts.append(past)
-        both = torch.cat([vector.unsqueeze(1), inputs], dim=-1)
+        both = torch.cat([vector, inputs], dim=-1).unsqueeze(1)
         decoded, hidden, cell = self.decoder(both, state[0], state[1])
+        decoded = decoded.squeeze(1)
         if self.recall is not None:
-            recalled, past = self.recall.step(decoded.squeeze(1), vector, state[-1])
-            decoded = decoded + recalled.unsqueeze(1)
+            recalled, past = self.recall.step(decoded, vector, state[-1])
+            decoded = decoded + recalled
             pasts.append(past)
         output = self.head(decoded) + self.shortcut(inputs)
-        error = self.scaling.to_mm(unfold_streams(output, self.streams))
-        return error.squeeze(1), [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
+        error = self.scaling.to_mm(output.reshape([-1, 2]))  # streams vary fastest
+        return error, [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
 
     @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
