@@ -120,6 +120,13 @@ def test_moves_before_the_first_layer_may_leave_the_bed(build):
     check_inside(square(build, 500.0, layer=[0, 0]), (220, 220, 250))
 
 
+def test_parking_after_the_last_extrusion_may_leave_the_bed(build):
+    points = [[10, 10, 0.2, 0], [50, 10, 0.2, 1], [50, 265, 0.2, 1], [50, 265, 9.0, 1]]
+    check_inside(build(points, 50.0), (220, 220, 250))
+    with pytest.raises(GcodeError, match=r"Y265 mm"):
+        check_inside(build([*points, [60, 265, 9.0, 2]], 50.0), (220, 220, 250))
+
+
 def test_an_arc_may_leave_the_bed_between_its_ends(build):
     program = build(
         [[210, 10, 0.2, 0], [210, 50, 0.2, 1]], 50.0, center=[[210.0, 30.0]], sweep=[np.pi]

@@ -228,7 +228,9 @@ def check_inside(
     origin: Literal["corner", "center"] = "corner",
     margin: float = MARGIN,
 ) -> None:
-    """Raise if a move from the first layer on leaves the bed.
+    """Raise if a move from the first layer to the last extrusion leaves the bed.
+
+    Purging before and parking afterwards may: some machines do both beside the bed.
 
     Parameters
     ----------
@@ -251,7 +253,9 @@ def check_inside(
     low, high = _corners(bed, origin)
     moves = program.moves
     goes = (moves.kind == MoveKind.PRINT) | (moves.kind == MoveKind.TRAVEL)
-    chosen = np.flatnonzero(goes & (moves.layer > 0))
+    last = np.flatnonzero(moves.is_extruding)[-1:]
+    until = last[0] + 1 if len(last) else len(moves)
+    chosen = np.flatnonzero((goes & (moves.layer > 0))[:until])
     pieces = segment(moves.select(chosen))
     reached = pieces.start + pieces.direction * pieces.distance[:, None]
     outside = (reached[:, :3] < low - margin) | (reached[:, :3] > high + margin)
