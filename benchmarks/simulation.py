@@ -103,12 +103,13 @@ def time_scipy(printer: Printer, path: Trajectory) -> float:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["tugboat"], choices=PARTS)
+    parser.add_argument("parts", nargs="*", choices=PARTS)  # argparse refuses a list as default
     parser.add_argument("--printer", default="ender3_v2")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
+    parts = arguments.parts or ["tugboat"]
     printer = load_printer(arguments.printer)
-    motion = plan(load_part(arguments.parts[0]), printer.limits)
+    motion = plan(load_part(parts[0]), printer.limits)
     start = motion.layer_span(int(motion.layers[2]))[0]
     short = sample(motion, SIMULATION_RATE_HZ, start, start + 1.0)
     begin = time.perf_counter()
@@ -127,7 +128,7 @@ def main() -> None:
         "× faster",
         "RMS / µm",
     )
-    for part in arguments.parts:
+    for part in parts:
         found = time_print(part, printer, arguments.workers)
         keys = ("print", "read", "plan", "simulate", "cpu", "ratio", "rms_um")
         table.add_row(part, *(f"{found[key]:.4g}" for key in keys))
