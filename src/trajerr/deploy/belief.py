@@ -1,26 +1,30 @@
 """What is believed of a printer: how it errs, and how far it may be from that.
 
 A model knows one printer. A real one drifts: belts lengthen, loads change. The belief is a
-small family of printers around the modelled one, softer and stiffer, whose errors are the
-model's plus what simulation says the change of stiffness adds. A correction that suits the
-family is worth nearly as much on the modelled printer, and more beside it.
+small family of printers around the modelled one, softer and stiffer. All of them are
+simulated; what the model knows beyond simulation, the gap between the two, is taken to be the
+same for all. A correction that suits the family is worth nearly as much on the modelled
+printer, and more beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.data.features import FEATURES, compute_features
+from trajerr.data.features import compute_features
 from trajerr.deploy.error_models import TwinModel
+from trajerr.deploy.response import Response
 from trajerr.dynamics.printer import Printer
 
 Floats = NDArray[np.float64]
+Result = TypeVar("Result")
 
-VARIANT_RATE_HZ = 1000.0  # at which the effect of a change of stiffness is simulated
+FAMILY_RATE_HZ = 600.0  # at least; at which the family is simulated
 
 
 class ErrorModel(Protocol):
@@ -37,6 +41,14 @@ class ErrorModel(Protocol):
 
 
 @dataclass(frozen=True)
+class Family:
+    """One trajectory, simulated on every member of a family of printers."""
+
+    positions: Floats  # (V, T, 2) mm
+    responses: tuple[Response, ...]  # of each member along its motion
+
+
+@dataclass(frozen=True)
 class Belief:
     """A model of a printer's error, and a family of printers around it.
 
@@ -49,11 +61,14 @@ class Belief:
     variants
         (factor on stiffness, weight) of each further member; the modelled printer has
         weight 1.
+    threads
+        At work on the trajectories of one call.
     """
 
     model: ErrorModel
     printer: Printer
     variants: tuple[tuple[float, float], ...] = ()
+    threads: int = 2
 
     @property
     def rate(self) -> float:
@@ -71,6 +86,14 @@ class Belief:
         scaled = (self.printer.with_stiffness_scale(factor) for factor, _ in self.variants)
         return (self.printer, *scaled)
 
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads)
+
+    def map(self, function: Callable[..., Result], *values: Iterable[Any]) -> list[Result]:
+        """Return what a function makes of each of some values, worked on side by side."""
+        return list(self._pool.map(function, *values))
+
     def modelled(self, commanded: Sequence[Floats]) -> list[Floats]:
         """Return where the modelled nozzle will be for each of several trajectories.
 
@@ -84,55 +107,31 @@ class Belief:
         list
             (T, 2) mm each.
         """
-        errors = self.model.errors(_padded_features(commanded, self.rate))
+        features = self.map(lambda c: compute_features(c, self.rate), _padded(commanded))
+        shares = np.array_split(np.stack(features), min(self.threads, len(commanded)))
+        errors = np.concatenate(self.map(self.model.errors, shares))
         return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
 
-    def variation(self, commanded: Sequence[Floats]) -> list[Floats]:
-        """Return how the nozzles of the further members differ from the modelled one.
-
-        It changes little from one iteration to the next.
-
-        Returns
-        -------
-        list
-            (V − 1, T, 2) mm each.
-        """
-        if not self.variants:
-            return [np.zeros((0, len(c), 2)) for c in commanded]
-        features = _padded_features(commanded, self.rate)
-        errors = [
-            TwinModel(
-                member.without("quantisation"), self.rate, least_rate_hz=VARIANT_RATE_HZ
-            ).errors(features)
+    def family(self, commanded: Sequence[Floats]) -> list[Family]:
+        """Simulate every member on each of several (T, 3) trajectories, from rest."""
+        twins = [
+            TwinModel(member.without("quantisation"), self.rate, 1, FAMILY_RATE_HZ)
             for member in self.members
         ]
-        return [
-            np.stack([e[row, : len(c)] - errors[0][row, : len(c)] for e in errors[1:]])
-            for row, c in enumerate(commanded)
-        ]
-
-    def actual(self, commanded: Sequence[Floats]) -> list[Floats]:
-        """Return where every member's nozzle will be, the modelled one first.
-
-        Returns
-        -------
-        list
-            (V, T, 2) mm each.
-        """
-        return with_variation(self.modelled(commanded), self.variation(commanded))
+        tasks = [(twin, c[None, :, :2]) for c in commanded for twin in twins]
+        motions = self.map(lambda twin, xy: twin.motions(xy)[0], *zip(*tasks, strict=True))
+        times = twins[0].times
+        families = []
+        for first in range(0, len(motions), len(twins)):
+            fine = np.stack(motions[first : first + len(twins)])
+            pairs = zip(self.members, fine, strict=True)
+            responses = tuple(Response.along(p, xy, self.rate, times) for p, xy in pairs)
+            families.append(Family(fine[:, ::times], responses))
+        return families
 
 
-def with_variation(modelled: Sequence[Floats], variation: Sequence[Floats]) -> list[Floats]:
-    """Return (V, T, 2) positions of a family from the modelled ones and the differences."""
-    pairs = zip(modelled, variation, strict=True)
-    return [np.concatenate([xy[None], xy + change]) for xy, change in pairs]
-
-
-def _padded_features(commanded: Sequence[Floats], rate: float) -> Floats:
-    """Return (B, T, 15) features; the shorter trajectories rest at their end."""
+def _padded(commanded: Sequence[Floats]) -> Floats:
+    """Return (B, T, 3) trajectories; the shorter ones rest at their end."""
     longest = max(len(c) for c in commanded)
-    features = np.zeros((len(commanded), longest, len(FEATURES)))
-    for row, c in enumerate(commanded):
-        padded = np.concatenate([c, np.repeat(c[-1:], longest - len(c), axis=0)])
-        features[row] = compute_features(padded, rate)
-    return features
+    rests = [np.repeat(c[-1:], longest - len(c), axis=0) for c in commanded]
+    return np.stack([np.concatenate(pair) for pair in zip(commanded, rests, strict=True)])

@@ -210,7 +210,7 @@ class _Job:
         if not layers:
             raise GcodeError(f"{program.name}: nothing to correct, expected walls in its layers")
         walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
-        belief = Belief(model, printer, _variants(settings))
+        belief = Belief(model, printer, _variants(settings), settings.learning.threads)
         return cls(belief, printer, settings, nominal, layers, role, start, end, joins, walls)
 
     @property
@@ -236,9 +236,11 @@ class _Job:
 
     def driven(self, division: Cut) -> Driven:
         """Return the whole corrected program, each piece timed."""
-        limits = self.printer.limits
-        slow = assemble(self.nominal, division, limits, self.settings.emission)
-        return keep_time(slow, limits, np.ones(len(division.pieces)))[0]
+        limits, emission = self.printer.limits, self.settings.emission
+        chosen = self.polisher(0).chosen(self.spans)
+        slow = assemble(self.nominal, division, limits, emission, chosen)
+        _, haste = keep_time(slow, limits, np.ones(len(division.pieces)))
+        return assemble(self.nominal, division, limits, emission).at(haste)
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""

@@ -65,7 +65,6 @@ class CorrectionRun:
     compare: Sequence[str]  # further methods to show beside
     force: bool
     sample_rate_hz: float  # of the twin, where no bundle says
-    threads: int
     refinement: Refinement
     settings: CorrectionSettings
 
@@ -160,7 +159,7 @@ class CorrectionRun:
             return {"twin": twin, "subtract": twin}, printer
         if self.bundle is None:
             raise ConfigError("bundle: got null, expected the folder of an exported bundle")
-        predictor = Predictor.load(self.bundle, threads=self.threads)
+        predictor = Predictor.load(self.bundle)
         true = printer or Printer.from_dict(predictor.bundle.manifest["printer"])
         network = NetworkModel(predictor)
         twin = TwinModel(true, predictor.sample_rate_hz)

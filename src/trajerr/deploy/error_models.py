@@ -61,21 +61,43 @@ class TwinModel:
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            return np.stack(list(pool.map(self._error, features)))
+        coarse = self.motions(features[..., :2])[:, :: self.times]
+        return np.asarray(coarse - features[..., :2])
 
-    def _error(self, features: Floats) -> Floats:
-        commanded = features[:, :3]
-        times = int(np.ceil(self.least_rate_hz / self.sample_rate_hz))
-        index = np.arange(len(commanded))
-        fine = np.arange((len(commanded) - 1) * times + 1) / times
-        position = np.column_stack([np.interp(fine, index, commanded[:, i]) for i in range(3)])
+    @property
+    def times(self) -> int:
+        """How many steps are simulated a sample."""
+        return int(np.ceil(self.least_rate_hz / self.sample_rate_hz))
+
+    def motions(self, commanded: Floats) -> Floats:
+        """Return where the nozzle goes on a fine grid, from rest.
+
+        Parameters
+        ----------
+        commanded : (B, T, 2)
+            mm, at the sample rate.
+
+        Returns
+        -------
+        (B, (T − 1) · times + 1, 2)
+            mm.
+        """
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.stack(list(pool.map(self._motion, commanded)))
+
+    def _motion(self, commanded: Floats) -> Floats:
+        times = self.times
+        share = np.arange(times, dtype=np.float64)[:, None] / times
+        begin, end = commanded[:-1, None], commanded[1:, None]
+        fine = (begin + (end - begin) * share).reshape(-1, 2)
+        xy = np.concatenate([fine, commanded[-1:]])
+        position = np.column_stack([xy, np.zeros(len(xy))])
         motion = simulate(
             self.printer.without("jitter"),
             _bare_trajectory(position, self.sample_rate_hz * times),
             seed=0,
         )
-        return motion.xy[::times] - commanded[:, :2]
+        return motion.xy
 
 
 def _bare_trajectory(position: Floats, rate: float) -> Trajectory:

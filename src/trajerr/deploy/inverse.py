@@ -2,31 +2,32 @@
 
 ``G⁻¹`` of an axis acts before the error that it removes. Where the command may not change
 then (in a retraction, on infill), the plain inverse leaves ringing that a command later
-could still remove. The filter here is the least-squares answer under these constraints:
+could still remove. The filter here is the least-squares answer under these constraints, for a
+family of printers at once:
 
-``min over d of Σ w ‖M (ê − G d)‖² + ρ ‖q‖²`` with ``d = P S q``,
+``min over d of Σ w_m ‖M (ê_m − G_m d)‖² + ρ ‖q‖²`` with ``d = P S q``,
 
-where M weighs what is to be seen, P says where a command may change, S fades out frequencies
-at which the carriage no longer follows. It is found by conjugate gradients on the normal
-equations, with the transfer functions G applied in the frequency domain (norm-optimal
+where G_m is member m's response along its motion, w_m what it counts, M weighs what is to be
+seen, P says where a command may change, S fades out frequencies at which the carriage no
+longer follows. It is found by conjugate gradients on the normal equations (norm-optimal
 iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:96, 2006; Hestenes and
 Stiefel, J. Res. NBS 49:409, 1952).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from trajerr.dynamics.axis import frequency_response
+from trajerr.deploy.response import Response
 from trajerr.dynamics.printer import Printer
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-Complex = NDArray[np.complex128]
 
 DAMPING = 0.01  # ρ: what the command's own size counts
 UNSEEN = 0.1  # what an error counts where nothing is seen, as a share of where it is
@@ -64,13 +65,38 @@ class Freedom:
         return result
 
 
+@dataclass(frozen=True)
+class Smoothing:
+    """A low-pass of zero phase, the root of a Butterworth magnitude of order 4 on each axis."""
+
+    edges_hz: tuple[float, float]  # of x and y
+    rate: float  # Hz
+
+    @classmethod
+    def of(cls, printer: Printer, cutoff: float, rate: float) -> Self:
+        """Return what fades out above ``cutoff`` natural frequencies of a printer's axes."""
+        x, y = (cutoff * axis.natural_freq_hz for axis in (printer.x, printer.y))
+        return cls((x, y), rate)
+
+    def filter(self, count: int) -> Callable[[Floats], Floats]:
+        """Return what filters (count, 2) values."""
+        length = int(fft.next_fast_len(count + int(PADDING_S * self.rate), real=True))
+        frequency = np.arange(length // 2 + 1, dtype=np.float64) * (self.rate / length)
+        gain = (1.0 + (frequency[:, None] / np.array(self.edges_hz)) ** 8) ** -0.5
+
+        def smooth(values: Floats) -> Floats:
+            spectrum = gain * fft.rfft(values, length, axis=0)
+            return np.asarray(fft.irfft(spectrum, length, axis=0)[:count])
+
+        return smooth
+
+
 def learning_step(
     error: Floats,
-    members: Sequence[Printer],
+    responses: Sequence[Response],
     weights: Floats,
     freedom: Freedom,
-    rate: float,
-    cutoff: float,
+    smoothing: Smoothing,
 ) -> Floats:
     """Return the change of command whose effect at the nozzle is, as far as may be, an error.
 
@@ -78,16 +104,14 @@ def learning_step(
     ----------
     error : (V, T, 2)
         Actual minus wanted of each member of a family of printers, mm.
-    members
-        The V printers, the modelled one first; its dynamics shape the steps.
+    responses
+        How each of the V members answers to a change.
     weights : (V,)
         What each counts.
     freedom
         Where the command may change.
-    rate
-        Hz.
-    cutoff
-        Natural frequencies above which changes fade out, as a Butterworth magnitude.
+    smoothing
+        How fast.
 
     Returns
     -------
@@ -95,31 +119,24 @@ def learning_step(
         mm; subtract it from the command to remove the error.
     """
     count = error.shape[1]
-    length = int(fft.next_fast_len(count + int(PADDING_S * rate), real=True))
-    frequency = np.arange(length // 2 + 1, dtype=np.float64) * (rate / length)
-    responses = [_responses(member, frequency) for member in members]
-    smooth = np.sqrt(_fading(members[0], frequency, cutoff))
-    counts = np.where(freedom.seen, 1.0, UNSEEN**2)[:, None]
-
-    def filtered(response: Complex | Floats, values: Floats) -> Floats:
-        spectrum = response * fft.rfft(values, length, axis=0)
-        return np.asarray(fft.irfft(spectrum, length, axis=0)[:count])
+    smooth = smoothing.filter(count)
+    seen = np.where(freedom.seen, 1.0, UNSEEN**2)[:, None]
+    members = [response.fitted(count) for response in responses]
+    share = weights / np.sum(weights)
 
     def command(values: Floats) -> Floats:
-        return freedom.project(filtered(smooth, values))
+        return freedom.project(smooth(values))
 
-    def back(values: Floats) -> Floats:
-        return filtered(smooth, freedom.transposed(values))
+    def back(parts: Iterable[Floats]) -> Floats:
+        pairs = zip(members, parts, share, strict=True)
+        total = sum((w * g.transposed(seen * part) for g, part, w in pairs), np.zeros((count, 2)))
+        return smooth(freedom.transposed(total))
 
     def normal(values: Floats) -> Floats:
-        effect = filtered(responses[0], command(values))
-        return back(filtered(np.conj(responses[0]), counts * effect)) + DAMPING * values
+        change = command(values)
+        return back(member.effect(change) for member in members) + DAMPING * values
 
-    share = weights / np.sum(weights)
-    gradient = np.zeros((count, 2))
-    for part, response, member_error in zip(share, responses, error, strict=True):
-        gradient += part * filtered(np.conj(response), counts * member_error)
-    return command(_conjugate_gradients(normal, back(gradient)))
+    return command(_conjugate_gradients(normal, back(error)))
 
 
 def _conjugate_gradients(normal: Callable[[Floats], Floats], right: Floats) -> Floats:
@@ -137,14 +154,3 @@ def _conjugate_gradients(normal: Callable[[Floats], Floats], right: Floats) -> F
         before, size = size, np.sum(residual * residual, axis=0)
         direction = residual + direction * (size / np.maximum(before, np.finfo(float).tiny))
     return answer
-
-
-def _responses(printer: Printer, frequency: Floats) -> Complex:
-    """Return (F, 2) actual over commanded of both axes."""
-    return np.stack([frequency_response(axis, frequency) for axis in (printer.x, printer.y)], -1)
-
-
-def _fading(printer: Printer, frequency: Floats, cutoff: float) -> Floats:
-    """Return (F, 2) a Butterworth magnitude of order 4 for both axes."""
-    natural = np.array([printer.x.natural_freq_hz, printer.y.natural_freq_hz])
-    return np.asarray(1.0 / (1.0 + (frequency[:, None] / (cutoff * natural)) ** 8))

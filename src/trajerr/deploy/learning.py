@@ -2,8 +2,8 @@
 
 Knows trajectories on a uniform grid and an error model; nothing of G-code. The iteration
 is ``r_c ← r_c − γ · G⁻¹(ê)`` with ``ê`` the predicted actual minus the nominal position and
-``G⁻¹`` the regularised inverse of the axes where a correction may act
-(iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:96, 2006, eq. 5).
+``G⁻¹`` the regularised inverse of the printer's response along its motion, where a correction
+may act (iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:96, 2006, eq. 5).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.deploy.belief import Belief, with_variation
-from trajerr.deploy.inverse import Freedom, learning_step
+from trajerr.deploy.belief import Belief, Family
+from trajerr.deploy.inverse import Freedom, Smoothing, learning_step
 from trajerr.errors import ConfigError
 
 Floats = NDArray[np.float64]
 Project = Callable[[Floats, slice], None]
 Judge = Callable[[Floats], float]
 Score = Callable[[Floats], Judge]
-REFRESH = 3  # iterations for which the differences within a family are taken as they are
+REFRESH = 3  # iterations for which the gap between model and simulation is taken as it is
 Restrict = Callable[[Floats, float, float], Freedom]
 
 
@@ -40,15 +40,16 @@ class LearningSettings:
     planned_iterations: int = 6  # on the moves that will be written, planner in the loop
     patience: int = 6  # iterations without improvement after which a layer is done
     soft_weight: float = 0.15  # of a printer whose natural frequency is lower by `spread`
-    stiff_weight: float = 0.5  # of one whose natural frequency is higher; the modelled has 1
+    stiff_weight: float = 0.65  # of one whose natural frequency is higher; the modelled has 1
     spread: float = 0.1  # relative change of natural frequency
     lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
     batch: int = 8  # layers predicted at a time
+    threads: int = 2  # at work on them
 
     def __post_init__(self) -> None:
         _check("gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
         _check("cutoff", self.cutoff, self.cutoff >= 1.0, "1 or more")
-        for key in ("iterations", "patience", "batch"):
+        for key in ("iterations", "patience", "batch", "threads"):
             _check(key, getattr(self, key), getattr(self, key) >= 1, "1 or more")
         _check("spread", self.spread, 0.0 < self.spread < 0.5, "above 0, below 0.5")
         keys = ("planned_iterations", "lead_out_s", "soft_weight", "stiff_weight")
@@ -177,9 +178,11 @@ class _Batch:
         judges = [score(self.time[e.begin : e.end]) for e in self.episodes]
         for iteration in range(settings.iterations + 1):
             commanded = self._commanded(correction)
+            families = self.belief.family(commanded)
             if iteration % REFRESH == 0:
-                variation = self.belief.variation(commanded)
-            actual = with_variation(self.belief.modelled(commanded), variation)
+                gaps = self._gaps(commanded, families)
+            pairs = zip(families, gaps, strict=True)
+            actual = [family.positions + gap for family, gap in pairs]
             for row, e in enumerate(self.episodes):
                 core = actual[row][:, e.begin - e.first : e.end - e.first]
                 if scores[row].add([judges[row](xy) for xy in core]):
@@ -187,7 +190,7 @@ class _Batch:
             stale = min(iteration - values.best for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
                 break
-            self._improve(correction, actual, settings)
+            self._improve(correction, actual, families, settings)
             project(correction, slice(self.episodes[0].begin, self.episodes[-1].end))
         for e, values in zip(self.episodes, kept, strict=True):
             correction[e.begin : e.end] = values
@@ -201,18 +204,30 @@ class _Batch:
             commanded.append(part)
         return commanded
 
+    def _gaps(self, commanded: list[Floats], families: Sequence[Family]) -> list[Floats]:
+        """Return by how much the model and simulation differ, (T, 2) mm each."""
+        pairs = zip(self.belief.modelled(commanded), families, strict=True)
+        return [xy - family.positions[0] for xy, family in pairs]
+
     def _improve(
-        self, correction: Floats, actual: list[Floats], settings: LearningSettings
+        self,
+        correction: Floats,
+        actual: list[Floats],
+        families: Sequence[Family],
+        settings: LearningSettings,
     ) -> None:
-        for e, positions in zip(self.episodes, actual, strict=True):
+        smoothing = Smoothing.of(self.belief.printer, settings.cutoff, self.belief.rate)
+
+        def change(e: Episode, positions: Floats, family: Family) -> Floats:
             window = slice(e.first, e.last)
-            change = learning_step(
+            return learning_step(
                 positions - self.nominal[window, :2],
-                self.belief.members,
+                family.responses,
                 self.belief.weights,
                 self.restrict(self.time[window], self.time[e.begin], self.time[e.end - 1]),
-                self.belief.rate,
-                settings.cutoff,
-            )
-            core = slice(e.begin - e.first, e.end - e.first)
-            correction[e.begin : e.end] -= settings.gain * change[core]
+                smoothing,
+            )[e.begin - e.first : e.end - e.first]
+
+        changes = self.belief.map(change, self.episodes, actual, families)
+        for e, step in zip(self.episodes, changes, strict=True):
+            correction[e.begin : e.end] -= settings.gain * step

@@ -7,18 +7,18 @@ is predicted for that motion, and each knot moves against the error around it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.data.collection import lead_in
-from trajerr.deploy.belief import Belief, with_variation
+from trajerr.deploy.belief import Belief
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
-from trajerr.deploy.inverse import learning_step
+from trajerr.deploy.inverse import Smoothing, learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
-from trajerr.deploy.learning import REFRESH, LearningSettings, Restrict, Score, Scores
+from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
@@ -47,20 +47,13 @@ class Clock:
         return np.interp(time, self.nominal, self.corrected)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Window:
     """One layer while its knots move."""
 
     lead_in: float  # s of the nominal plan, from which its motion is sampled
     begin: float  # s
     finish: float  # s
-    time: Floats = field(default_factory=lambda: np.zeros(1))  # (T,) s of the nominal plan
-    variation: Floats = field(default_factory=lambda: np.zeros((0, 1, 2)))  # (V − 1, T, 2) mm
-
-    def variation_at(self, time: Floats) -> Floats:
-        """Return the differences within a family at other times."""
-        columns = [_interpolated(time, self.time, values) for values in self.variation]
-        return np.stack(columns) if columns else np.zeros((0, len(time), 2))
 
 
 @dataclass
@@ -106,7 +99,7 @@ class Polisher:
         knots = self._knots(division)
         acts = self.joins.weight(knots.time)[:, None] > 0.0
         windows = [_Window(lead_in(self.nominal, span[0]), *span) for span in spans]
-        chosen = self._chosen(windows)
+        chosen = self.chosen(spans)
         scores = [Scores(self.belief.weights) for _ in spans]
         for iteration in range(self.learning.planned_iterations + 1):
             driven = assemble(
@@ -123,7 +116,7 @@ class Polisher:
             change = np.zeros_like(knots.offset)
             for first in range(0, len(spans), self.learning.batch):
                 rows = slice(first, first + self.learning.batch)
-                self._learn(windows[rows], scores[rows], planned, clock, knots, change, iteration)
+                self._learn(windows[rows], scores[rows], planned, clock, knots, change)
             for (begin, finish), values in zip(spans, scores, strict=True):
                 if values.best == iteration:
                     inside = (knots.time > begin) & (knots.time <= finish)
@@ -145,13 +138,13 @@ class Polisher:
                 asked[first:last] = hold.end
         return _Knots(time, asked, base, offset, offset.copy(), np.ones(len(time)))
 
-    def _chosen(self, windows: Sequence[_Window]) -> Bools:
-        """Return (M,) the moves around the given layers."""
+    def chosen(self, spans: Sequence[tuple[float, float]]) -> Bools:
+        """Return (M,) the moves in and around the layers with the given spans, s."""
         start, end = self.move_times
         chosen = np.zeros(len(start), dtype=np.bool_)
-        for window in windows:
-            first = np.searchsorted(end, window.lead_in - MARGIN)
-            last = np.searchsorted(start, window.finish + self.learning.lead_out_s + MARGIN)
+        for begin, finish in spans:
+            first = np.searchsorted(end, lead_in(self.nominal, begin) - MARGIN)
+            last = np.searchsorted(start, finish + self.learning.lead_out_s + MARGIN)
             chosen[first:last] = True
         return chosen
 
@@ -173,34 +166,34 @@ class Polisher:
         clock: Clock,
         knots: _Knots,
         change: Floats,
-        iteration: int,
     ) -> None:
         """Score some layers as planned, and find how their knots should move; in place."""
-        sampled = [self._sampled(window, planned, clock) for window in windows]
+        sampled = self.belief.map(lambda w: self._sampled(w, planned, clock), windows)
         commanded = [trajectory.position for trajectory in sampled]
         modelled = self.belief.modelled(commanded)
         times = [clock.to_nominal(trajectory.time) for trajectory in sampled]
-        if iteration % REFRESH == 0:
-            varied = self.belief.variation(commanded)
-            for window, time, values in zip(windows, times, varied, strict=True):
-                window.time, window.variation = time, values
-        variation = [w.variation_at(time) for w, time in zip(windows, times, strict=True)]
-        actual = with_variation(modelled, variation)
-        for i, window in enumerate(windows):
-            core = (times[i] >= window.begin) & (times[i] < window.finish)
-            judge = self.score(times[i][core])
-            scores[i].add([judge(xy[core]) for xy in actual[i]])
-            step = learning_step(
-                actual[i] - self.nominal.position(times[i])[:, :2],
-                self.belief.members,
+        families = self.belief.family(commanded)
+        smoothing = Smoothing.of(self.belief.printer, self.learning.cutoff, self.belief.rate)
+
+        def step(i: int) -> Floats:
+            window, time, family = windows[i], times[i], families[i]
+            core = (time >= window.begin) & (time < window.finish)
+            judge = self.score(time[core])
+            actual = family.positions + (modelled[i] - family.positions[0])
+            scores[i].add([judge(xy[core]) for xy in actual])
+            return learning_step(
+                actual - self.nominal.position(time)[:, :2],
+                family.responses,
                 self.belief.weights,
-                self.restrict(times[i], window.begin, window.finish),
-                self.belief.rate,
-                self.learning.cutoff,
+                self.restrict(time, window.begin, window.finish),
+                smoothing,
             )
-            inside = np.flatnonzero((knots.asked > window.begin) & (knots.asked <= window.finish))
+
+        for i, values in enumerate(self.belief.map(step, range(len(windows)))):
+            after = knots.asked > windows[i].begin
+            inside = np.flatnonzero(after & (knots.asked <= windows[i].finish))
             at = clock.to_corrected(knots.asked[inside])
-            change[inside] = _interpolated(at, sampled[i].time, _smoothed(step))
+            change[inside] = _interpolated(at, sampled[i].time, _smoothed(values))
 
     def _sampled(self, window: _Window, planned: Plan, clock: Clock) -> Trajectory:
         learning = self.learning
