@@ -103,7 +103,7 @@ def time_scipy(printer: Printer, path: Trajectory) -> float:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=PARTS)  # argparse refuses a list as default
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--printer", default="ender3_v2")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
