@@ -87,7 +87,7 @@ def step_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str
     forever = endless(rows)
     state = [network.initial_state(1)]
     given, positions = (
-        StreamingPredictor(open_session(folder / ONNX_STEP, threads, CPU), RATE_HZ)
+        StreamingPredictor(open_session(folder / ONNX_STEP, threads, CPU, "sample"), RATE_HZ)
         for _ in range(2)
     )
 

@@ -15,6 +15,7 @@ from trajerr.data.record import LayerRecord
 from trajerr.data.splits import SplitSettings
 from trajerr.data.stats import read_stats
 from trajerr.deploy.export import Exported, export_bundle
+from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.parts import load_part
 from trajerr.models.registry import build_network
@@ -123,6 +124,11 @@ def exported(base: Checkpoint, prepared: Path, tmp_path_factory) -> Exported:
         quantize=True,
         data_root=prepared,
     )
+
+
+@pytest.fixture(scope="session")
+def predictor(exported: Exported) -> Predictor:
+    return Predictor.load(exported.folder)
 
 
 @pytest.fixture(scope="session")

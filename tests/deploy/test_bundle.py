@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -115,6 +116,17 @@ def test_a_failed_replacement_keeps_the_old_bundle(bundle):
     with pytest.raises(ZeroDivisionError), replacing_folder(bundle) as fresh:
         (fresh / "half").write_text("half")
         raise ZeroDivisionError
+    assert open_bundle(bundle).path("model.onnx").read_bytes() == b"graph"
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize(("named", "told"), [(None, "bundle"), ("half", "bundle"), ("/a", "/a")])
+def test_a_full_disk_names_the_bundle_and_not_its_makings(bundle, named, told):
+    refused = pytest.raises(OSError, match="No space left on device")
+    with refused as caught, replacing_folder(bundle) as fresh:
+        file = None if named is None else str(fresh / named)
+        raise OSError(errno.ENOSPC, "No space left on device", file)
+    assert Path(caught.value.filename).name == Path(told).name
     assert open_bundle(bundle).path("model.onnx").read_bytes() == b"graph"
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
 

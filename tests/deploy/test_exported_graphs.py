@@ -1,4 +1,5 @@
 import json
+import resource
 import warnings
 
 import numpy as np
@@ -184,6 +185,25 @@ def test_a_graph_that_differs_leaves_the_old_bundle_alone(
         export_bundle(base.path, target, ["onnx"])
     assert (target / "bundle.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.fixture
+def little_room():
+    """No file may grow beyond 10 kB: a write fails halfway, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_a_graph_that_finds_no_room_ends_in_an_error_and_leaves_nothing(
+    base, tmp_path, little_room, name
+):
+    with pytest.raises(OSError, match="File too large") as refused:
+        export_bundle(base.path, tmp_path / "bundle", [name])
+    assert refused.value.filename == str(tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_first_export_leaves_nothing(base, tmp_path, faulty):

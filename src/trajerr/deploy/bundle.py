@@ -126,12 +126,16 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     tag = uuid.uuid4().hex[:8]
     fresh = target.with_name(f".{target.name}.{tag}.new")
     stale = target.with_name(f".{target.name}.{tag}.old")
-    fresh.mkdir()
     try:
+        fresh.mkdir()
         yield fresh
         if target.exists():
             target.rename(stale)
         fresh.rename(target)
+    except OSError as error:
+        if Path(error.filename or fresh).is_relative_to(fresh):
+            error.filename = str(target)  # a full disk names no file, and ours is not known
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(stale, ignore_errors=True)

@@ -5,6 +5,7 @@ Each writer returns what reads its file back and predicts with it.
 """
 
 import copy
+import io
 import logging
 import math
 import warnings
@@ -84,7 +85,9 @@ class _Step(nn.Module):
 def write_torchscript(network: nn.Module, path: Path) -> Predict:
     """Script the network; its dict of errors has the keys ``error_x`` and ``error_y``."""
     with _exporting(path):
-        torch.jit.save(torch.jit.script(_frozen(_Named(network))), path)
+        memory = io.BytesIO()  # torch's own writer ends the process where the disk is full
+        torch.jit.save(torch.jit.script(_frozen(_Named(network))), memory)
+        path.write_bytes(memory.getvalue())
         return _torch_predict(torch.jit.load(path))  # type: ignore[no-untyped-call]
 
 
@@ -94,7 +97,9 @@ def write_pt2(network: nn.Module, path: Path) -> Predict:
         program = torch.export.export(
             _frozen(_Named(network)), (_example(network),), dynamic_shapes=_dynamic()
         )
-        torch.export.save(program, path)
+        memory = io.BytesIO()
+        torch.export.save(program, memory)
+        path.write_bytes(memory.getvalue())
         return _torch_predict(torch.export.load(path).module())
 
 

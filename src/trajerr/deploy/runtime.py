@@ -267,7 +267,7 @@ class Predictor:
             The bundle has no step graph: its model cannot carry state.
         """
         graph = self.bundle.path(ONNX_STEP)
-        session = open_session(graph, self._threads, self._providers)
+        session = open_session(graph, self._threads, self._providers, "sample")
         return StreamingPredictor(session, self.sample_rate_hz)
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
+from trajerr.data.features import TARGETS
 from trajerr.errors import BundleError, ConfigError
 
 CPU = ("CPUExecutionProvider",)
@@ -30,21 +32,32 @@ def check_session(threads: int, providers: Sequence[str]) -> None:
 
 
 def open_session(
-    path: Path, threads: int, providers: Sequence[str]
+    path: Path, threads: int, providers: Sequence[str], first: str = "input_features"
 ) -> onnxruntime.InferenceSession:
-    """Open a graph.
+    """Open a graph whose first input and first outputs have our names.
 
     Raises
     ------
     BundleError
-        ONNX Runtime cannot load it.
+        ONNX Runtime cannot load it, or it is some other graph.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise BundleError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
+    names = [*_names(session.get_inputs())[:1], *_names(session.get_outputs())[:2]]
+    if names != [first, *TARGETS]:
+        raise BundleError(
+            f"{path}: begins with {', '.join(names)}, expected {', '.join((first, *TARGETS))}; "
+            "another graph stands in its place"
+        )
+    return session
+
+
+def _names(nodes: Sequence[Any]) -> list[str]:
+    return [node.name for node in nodes]
