@@ -40,7 +40,7 @@ def write_comparison(
         for name, found in scores.items()
     }
     others = next(iter(scores.values()))["baselines"]
-    marks = {name: found["trajectory"]["overall"] for name, found in others.items()}
+    marks = {f"{name} (baseline)": f["trajectory"]["overall"] for name, f in others.items()}
     picture = to_png(plots.comparison(spans, marks))
     write_atomically(folder / "comparison.png", picture)
     split = next(iter(scores.values()))["split"]

@@ -62,16 +62,18 @@ def draw_all(
             target[part],
             magnitude(layers.velocity[part]),
             title=layers.label(shown),
+            axes=layers.axes,
         ),
         "error_distribution": plots.error_distribution(
             got[:, layers.axes], target[:, layers.axes], limits_mm
         ),
-        "error_correlation": plots.error_correlation(got, target),
+        "error_correlation": plots.error_correlation(got, target, layers.axes),
         "per_axis_error": plots.per_axis_error(
-            {name: got} | others,
+            {f"{name} (this model)": got} | others,
             target,
             motion,
             noise_floor_mm=noise_floor_mm,
+            axes=layers.axes,
         ),
         "spectrum": plots.spectrum(
             spectra_of(target, layers),
@@ -82,6 +84,7 @@ def draw_all(
                 for other, p in others.items()
                 if other != "zero"
             },
+            axes=layers.axes,
         ),
         "residual_map": path_plots.residual_map(**path),
     }

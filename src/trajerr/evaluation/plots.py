@@ -29,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
 AXES = ("x", "y")
+BOTH = (0, 1)
 # A legend on the upper edge of the axes, where no curve runs.
 _ABOVE = {"loc": "lower right", "bbox_to_anchor": (1, 0.97), "borderaxespad": 0, "ncols": 2}
 
@@ -67,29 +68,31 @@ def error_distribution(
 
 
 @styled
-def error_correlation(prediction: Floats, target: Floats) -> Figure:
+def error_correlation(prediction: Floats, target: Floats, axes: Sequence[int] = BOTH) -> Figure:
     """Show predicted against true error, a panel an axis; colour is the number of samples.
 
     Parameters
     ----------
     prediction, target
         (..., 2), mm.
+    axes
+        Of 0 (x) and 1 (y), those to show.
     """
     got, wanted = (UM * np.reshape(v, (-1, 2)) for v in (prediction, target))
     figure = new_figure(height=3.3)
-    panels = figure.subplots(1, 2)
+    panels = figure.subplots(1, len(axes), squeeze=False)[0]
     span = max(float(np.max(np.abs(v))) for v in (got, wanted)) * 1.04
     norm = LogNorm(1, max(len(wanted) / 40, 10))
-    for i, axes in enumerate(panels):
-        image = axes.hexbin(
+    for i, panel in zip(axes, panels, strict=True):
+        image = panel.hexbin(
             wanted[:, i], got[:, i], gridsize=70, extent=(-span, span, -span, span), mincnt=1,
             norm=norm, linewidths=0.1,
         )  # fmt: skip
-        axes.axline((0, 0), slope=1, color=style.VERMILLION, lw=0.8, ls="--")
-        axes.set(xlim=(-span, span), ylim=(-span, span), aspect="equal")
-        axes.set(xlabel=f"true error {AXES[i]} / µm", title=f"{AXES[i]} axis")
-        axes.text(
-            0.04, 0.96, _fit_text(got[:, i], wanted[:, i]), transform=axes.transAxes, va="top"
+        panel.axline((0, 0), slope=1, color=style.VERMILLION, lw=0.8, ls="--")
+        panel.set(xlim=(-span, span), ylim=(-span, span), aspect="equal")
+        panel.set(xlabel=f"true error {AXES[i]} / µm", title=f"{AXES[i]} axis")
+        panel.text(
+            0.04, 0.96, _fit_text(got[:, i], wanted[:, i]), transform=panel.transAxes, va="top"
         )
     panels[0].set_ylabel("predicted error / µm")
     figure.colorbar(image, ax=panels, label="samples per cell", shrink=0.8)
@@ -103,6 +106,7 @@ def per_axis_error(
     groups: Mapping[str, Bools],
     *,
     noise_floor_mm: float | None = None,
+    axes: Sequence[int] = BOTH,
 ) -> Figure:
     """Compare the axes: RMSE of each method, tail of the first, RMSE of the first by group.
 
@@ -116,35 +120,35 @@ def per_axis_error(
         name → (N,) membership.
     noise_floor_mm
         RMS error that no model can beat; drawn as a line.
+    axes
+        Of 0 (x) and 1 (y), those to show.
     """
     model = next(iter(predictions.values()))
     figure = new_figure(height=1.6 + 0.17 * max(len(groups), 8))
     methods, tail, parts = figure.subplots(1, 3, width_ratios=[1, 0.85, 1.15])
     rmse = {
-        name: [UM * root_mean_square_error(p[:, i], target[:, i]) for i in (0, 1)]
+        name: [UM * root_mean_square_error(p[:, i], target[:, i]) for i in axes]
         for name, p in predictions.items()
     }
-    _axis_dots(methods, rmse)
+    _axis_dots(methods, rmse, axes)
     methods.set(xscale="log", xlabel="RMSE / µm", title="Methods")
     methods.set_xlim(right=methods.get_xlim()[1] * 3)
     if noise_floor_mm:
         methods.axvline(UM * noise_floor_mm, color=style.BLACK, lw=0.8, ls=":", label="noise floor")
         methods.set_xlim(left=0.6 * UM * noise_floor_mm)
     ranks = {
-        f"p{rank}": [
-            UM * percentiles(np.abs(model[:, i] - target[:, i]))[f"p{rank}"] for i in (0, 1)
-        ]
+        f"p{rank}": [UM * percentiles(np.abs(model[:, i] - target[:, i]))[f"p{rank}"] for i in axes]
         for rank in PERCENTILES
     }
-    _axis_bars(tail, ranks, number="{:.1f}")
+    _axis_bars(tail, ranks, axes)
     tail.set(xlabel="|residual| / µm", title="Model: percentiles")
     tail.set_xlim(right=tail.get_xlim()[1] * 1.12)
     by_group = {
-        name: [UM * root_mean_square_error(model[m, i], target[m, i]) for i in (0, 1)]
+        name: [UM * root_mean_square_error(model[m, i], target[m, i]) for i in axes]
         for name, m in groups.items()
         if np.any(m)
     }
-    _axis_bars(parts, by_group, number="{:.1f}")
+    _axis_bars(parts, by_group, axes)
     parts.set(xlabel="RMSE / µm", title="Model: by motion")
     parts.set_xlim(right=parts.get_xlim()[1] * 1.1)
     figure.legend(*methods.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -153,7 +157,13 @@ def per_axis_error(
 
 @styled
 def sequence_prediction(
-    time: Floats, prediction: Floats, target: Floats, speed: Floats, *, title: str = ""
+    time: Floats,
+    prediction: Floats,
+    target: Floats,
+    speed: Floats,
+    *,
+    title: str = "",
+    axes: Sequence[int] = BOTH,
 ) -> Figure:
     """Show a stretch of time: commanded speed, true and predicted error, what is left.
 
@@ -165,24 +175,25 @@ def sequence_prediction(
         (N, 2) mm.
     speed
         (N,) commanded, mm/s.
+    axes
+        Of 0 (x) and 1 (y), those to show.
     """
-    figure = new_figure(height=4.2)
-    rows = figure.subplots(4, 1, sharex=True, height_ratios=[0.55, 1, 1, 0.7])
+    figure = new_figure(height=2.0 + 1.1 * len(axes))
+    ratios = [0.55, *(1 for _ in axes), 0.7]
+    rows = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     rows[0].fill_between(time, speed, color=style.GREY, alpha=0.3, lw=0)
     rows[0].plot(time, speed, color=style.GREY, lw=0.9)
     rows[0].set(ylabel="speed\n/ mm s⁻¹", title=title)
     rows[0].set_ylim(bottom=0)
-    for i in (0, 1):
-        axes = rows[i + 1]
-        axes.plot(time, UM * target[:, i], color=style.ACTUAL, label="true")
-        axes.plot(time, UM * prediction[:, i], color=style.PREDICTED, ls="--", label="predicted")
-        axes.set_ylabel(f"error {AXES[i]}\n/ µm")
-    rows[1].legend(**_ABOVE)
-    for i, axis in enumerate(AXES):
+    for i, row in zip(axes, rows[1:-1], strict=True):
+        row.plot(time, UM * target[:, i], color=style.ACTUAL, label="true")
+        row.plot(time, UM * prediction[:, i], color=style.PREDICTED, ls="--", label="predicted")
+        row.set_ylabel(f"error {AXES[i]}\n/ µm")
         left = UM * (prediction[:, i] - target[:, i])
-        rows[3].plot(time, left, color=AXIS_COLOURS[axis], lw=0.9, label=axis)
-    rows[3].set(xlabel="time / s", ylabel="residual\n/ µm")
-    rows[3].legend(**_ABOVE)
+        rows[-1].plot(time, left, color=AXIS_COLOURS[AXES[i]], lw=0.9, label=AXES[i])
+    rows[1].legend(**_ABOVE)
+    rows[-1].set(xlabel="time / s", ylabel="residual\n/ µm")
+    rows[-1].legend(**_ABOVE)
     rows[0].set_xlim(time[0], time[-1])
     figure.align_ylabels(rows)
     return figure
@@ -195,6 +206,7 @@ def spectrum(
     *,
     resonance_hz: Sequence[float] = (),
     baselines: Mapping[str, Spectrum] | None = None,
+    axes: Sequence[int] = BOTH,
 ) -> Figure:
     """Show which frequencies the error holds and which the prediction leaves, per axis.
 
@@ -206,63 +218,67 @@ def spectrum(
         Natural frequency of x and of y, marked where given.
     baselines
         Method → residual spectrum.
+    axes
+        Of 0 (x) and 1 (y), those to show.
     """
     figure = new_figure(height=2.8)
-    panels = figure.subplots(1, 2, sharey=True)
-    for i, axes in enumerate(panels):
+    panels = figure.subplots(1, len(axes), sharey=True, squeeze=False)[0]
+    for i, panel in zip(axes, panels, strict=True):
         curves = [
             (error, style.BLACK, "tracking error"),
-            (residual, style.BLUE, "model's residual"),
+            (residual, style.BLUE, "residual of the model"),
         ]
         others = zip((baselines or {}).items(), (style.ORANGE, style.GREEN, style.PURPLE))  # noqa: B905 - as many as there are
-        curves += [(s, colour, f"{name}'s residual") for (name, s), colour in others]
+        curves += [(s, colour, f"of {name}") for (name, s), colour in others]
         for curve, colour, name in curves:
             density = UM**2 * curve.density[1:, i]  # 0 Hz does not fit a logarithmic axis
-            axes.loglog(curve.frequency[1:], density, color=colour, label=name)
+            panel.loglog(curve.frequency[1:], density, color=colour, label=name)
         if len(resonance_hz) == 2:
-            axes.axvline(resonance_hz[i], color=style.VERMILLION, lw=0.8, ls="--")
-            axes.annotate(
+            panel.axvline(resonance_hz[i], color=style.VERMILLION, lw=0.8, ls="--")
+            panel.annotate(
                 f" {resonance_hz[i]:.1f} Hz", (resonance_hz[i], 1), color=style.VERMILLION,
                 xycoords=("data", "axes fraction"), va="top", fontsize=7.5,
             )  # fmt: skip
-        axes.set(xlabel="frequency / Hz", title=f"{AXES[i]} axis")
-        axes.set_xlim(curve.frequency[1], curve.frequency[-1])
-        axes.yaxis.set_major_locator(LogLocator(numticks=8))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        panel.set(xlabel="frequency / Hz", title=f"{AXES[i]} axis")
+        panel.set_xlim(curve.frequency[1], curve.frequency[-1])
+        panel.yaxis.set_major_locator(LogLocator(numticks=8))
+        panel.yaxis.set_minor_formatter(NullFormatter())
     panels[0].set_ylabel("density / µm² Hz⁻¹")
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]))
     return figure
 
 
-def _axis_bars(axes: Axes, values: Mapping[str, Sequence[float]], number: str) -> None:
-    """Draw a pair of bars (x, y) for each name, the first on top, each with its number."""
+def _axis_bars(panel: Axes, values: Mapping[str, Sequence[float]], axes: Sequence[int]) -> None:
+    """Draw a bar an axis for each name, the first on top, each with its number."""
     places = -np.arange(len(values), dtype=np.float64)
-    for i, axis in enumerate(AXES):
-        lengths = [pair[i] for pair in values.values()]
-        bars = axes.barh(
-            places + 0.19 - 0.38 * i, lengths, 0.36, color=AXIS_COLOURS[axis], label=f"{axis} axis"
+    for at, axis in enumerate(AXES[i] for i in axes):
+        lengths = [each[at] for each in values.values()]
+        aside = 0.19 * (len(axes) - 1) - 0.38 * at
+        bars = panel.barh(
+            places + aside, lengths, 0.36, color=AXIS_COLOURS[axis], label=f"{axis} axis"
         )
-        axes.bar_label(bars, [number.format(v) for v in lengths], padding=2, fontsize=6.5)
-    axes.set_yticks(places, list(values))
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
+        panel.bar_label(bars, [f"{v:.1f}" for v in lengths], padding=2, fontsize=6.5)
+    panel.set_yticks(places, list(values))
+    panel.grid(visible=False, axis="y")
+    panel.tick_params(axis="y", length=0)
 
 
-def _axis_dots(axes: Axes, values: Mapping[str, Sequence[float]]) -> None:
-    """Draw a pair of dots (x, y) for each name, for a scale on which bars have no foot."""
-    for i, axis in enumerate(AXES):
-        places = 0.15 - 0.3 * i - np.arange(len(values), dtype=np.float64)
-        sizes = [pair[i] for pair in values.values()]
-        axes.plot(sizes, places, "os"[i], ms=4, color=AXIS_COLOURS[axis], label=f"{axis} axis")
+def _axis_dots(panel: Axes, values: Mapping[str, Sequence[float]], axes: Sequence[int]) -> None:
+    """Draw a dot an axis for each name, for a scale on which bars have no foot."""
+    for at, i in enumerate(axes):
+        places = 0.15 * (len(axes) - 1) - 0.3 * at - np.arange(len(values), dtype=np.float64)
+        sizes = [each[at] for each in values.values()]
+        colour, name = AXIS_COLOURS[AXES[i]], f"{AXES[i]} axis"
+        panel.plot(sizes, places, "os"[i], ms=4, color=colour, label=name)
         for size, place in zip(sizes, places, strict=True):
-            axes.annotate(
+            panel.annotate(
                 f"{size:.3g}", (size, place), xytext=(5, 0), textcoords="offset points",
                 va="center", fontsize=6.5,
             )  # fmt: skip
-    axes.set_yticks(-np.arange(len(values)), list(values))
-    axes.set_ylim(0.6 - len(values), 0.6)
-    axes.tick_params(axis="y", length=0)
+    panel.set_yticks(-np.arange(len(values)), list(values))
+    panel.set_ylim(0.6 - len(values), 0.6)
+    panel.tick_params(axis="y", length=0)
 
 
 def _exceedance(axes: Axes, sizes: Floats, colour: str, name: str) -> None:
