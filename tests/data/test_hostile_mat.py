@@ -69,6 +69,7 @@ FIELDS = element(5, struct.pack("<i", 1)) + element(1, b"t" * 100_000)
         (HEADER + struct.pack("<II", 14, 2**32 - 16), "an element of 4294967280 bytes where 0"),
         (packed(nested(2000)), "structs and cells more than 32 deep"),
         (HEADER[:-2] + b"??" + nested(0), "the header has no byte order"),
+        (HEADER + array(99, (1, 1), b""), "UnboundLocalError"),
         (bomb(), "more than 512 MiB when unpacked"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else f"{len(value)} bytes",

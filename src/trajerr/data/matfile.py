@@ -41,6 +41,7 @@ UNREADABLE = (
     ZeroDivisionError,
     UserWarning,
     RuntimeWarning,
+    UnboundLocalError,  # SciPy's for a class that MATLAB has not
     struct.error,
     zlib.error,
 )
