@@ -39,8 +39,15 @@ def test_kinds(before, after, expected):
     assert expected_kind("key", before, after) == expected
 
 
-def test_a_folder_cannot_be_null():
-    assert expected_kind("output_dir", "data", None) == "a folder"
+def test_a_folder_is_named():
+    for wrong in (None, 7.5, ListConfig([])):
+        assert expected_kind("output_dir", "data", wrong).startswith("a folder")
+    assert expected_kind("output_dir", "data", "7.5") == ""
+
+
+def test_several_checkpoints_are_compared_and_nothing_else():
+    assert expected_kind("checkpoint", None, ListConfig(["a.ckpt", "b.ckpt"])) == ""
+    assert expected_kind("data_root", None, ListConfig([])) == "a path"
 
 
 @pytest.mark.parametrize(

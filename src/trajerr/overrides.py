@@ -15,6 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from trajerr.errors import ConfigError
 
 FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
+SEVERAL = ("checkpoint",)  # those of which a list may be given
 FOLDERS = ("out", "output_dir", "root")  # keys without which there is no place to write to
 
 
@@ -54,8 +55,10 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
     ``null`` may stand for any number; a single name for a list.
     """
     if name in FILES:
-        paths = after if isinstance(after, ListConfig) else [after]
+        paths = after if isinstance(after, ListConfig) and name in SEVERAL else [after]
         return "" if after is None or all(isinstance(path, str) for path in paths) else "a path"
+    if name in FOLDERS and isinstance(before, str):
+        return "" if isinstance(after, str) else "a folder, in quotes if its name is a number"
     if isinstance(before, bool):
         return "" if isinstance(after, bool) else "true or false"
     if isinstance(before, int | float):
@@ -67,7 +70,7 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
         return "" if isinstance(after, ListConfig | str) else "a list"
     if isinstance(before, DictConfig):
         return "" if isinstance(after, DictConfig | str) or after is None else "key: value pairs"
-    return "a folder" if name in FOLDERS and isinstance(before, str) and after is None else ""
+    return ""
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401 - any value
