@@ -36,6 +36,10 @@ def test_corners_do_not_overshoot(make_record):
     assert found.commanded[:, 0].max() <= 50.0 + 1e-12
 
 
+def test_steps_of_two_lengths_have_no_rate():
+    assert measure_sample_rate(np.cumsum([0.0, 0.001, 0.02, 0.001, 0.02])) is None
+
+
 def test_all_but_still_is_still(make_record):
     record = make_record()
     x = 1e-315 * np.sin(record.time)

@@ -32,7 +32,7 @@ def measure_sample_rate(time: NDArray[np.float64]) -> float | None:
         return None
     median = np.median(steps)
     regular = steps[np.abs(steps - median) <= REGULAR * median]
-    return float(np.round(1.0 / np.mean(regular), 6))
+    return float(np.round(1.0 / np.mean(regular), 6)) if len(regular) else None
 
 
 def resample(record: LayerRecord, sample_rate: float) -> LayerRecord:
