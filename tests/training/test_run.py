@@ -149,7 +149,7 @@ def test_fir_is_fitted_in_closed_form(data: PrinterDataModule, tmp_path: Path) -
     config["model"] = {
         "name": "fir",
         "taps": 40,
-        "optimizer": {"lr": 1.0, "weight_decay": 0.0},
+        "optimizer": {"name": "adamw", "lr": 1.0, "weight_decay": 0.0},
         "schedule": {"name": "constant", "warm_up": 0.0},
     }
     outcome = train(config, data, tmp_path)
@@ -176,7 +176,9 @@ def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_pa
     config = train_config(trainer__max_epochs=1, lr_find=True)
     outcome = train(config, data, tmp_path)
     assert (tmp_path / "lr_find.png").stat().st_size > 1000
-    assert read_checkpoint(outcome.best)["optimizer_states"][0]["param_groups"][0]["initial_lr"]
+    assert read_checkpoint(outcome.best)["optimizer_states"][0]["parts"][0]["param_groups"][0][
+        "initial_lr"
+    ]
 
 
 def test_precision_words() -> None:

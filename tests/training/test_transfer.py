@@ -91,7 +91,7 @@ def test_neither_epoch_nor_optimiser_come_along(
     config = transfer_config(origin, trainer__max_epochs=2)
     outcome = train(config, module(stiff), tmp_path)
     assert len(outcome.epoch_seconds) == 2
-    state = read_checkpoint(outcome.last)["optimizer_states"][0]["state"]
+    state = read_checkpoint(outcome.last)["optimizer_states"][0]["parts"][1]["state"]
     assert {int(each["step"]) for each in state.values()} == {2 * 48 // 8}
 
 
@@ -170,7 +170,11 @@ def test_another_sample_rate_is_refused(origin: Outcome, stiff: Path) -> None:
 def test_a_fir_cannot_start_from_anything(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
     config = transfer_config(origin)
     plain = {"name": "constant", "warm_up": 0.0}
-    config["model"] = {"name": "fir", "taps": 40, "optimizer": {"lr": 1.0, "weight_decay": 0.0}}
+    config["model"] = {
+        "name": "fir",
+        "taps": 40,
+        "optimizer": {"name": "adamw", "lr": 1.0, "weight_decay": 0.0},
+    }
     config["model"]["schedule"] = plain
     with pytest.raises(ConfigError, match="solved at once"):
         train(config, module(stiff), tmp_path)

@@ -119,7 +119,7 @@ def train_config(**changes: Any) -> dict[str, Any]:
         "model": {
             "name": "base",
             **TINY_NETWORK,
-            "optimizer": {"lr": 0.01, "weight_decay": 1e-4},
+            "optimizer": {"name": "muon", "lr": 0.01, "weight_decay": 1e-4},
             "schedule": {"name": "cosine", "warm_up": 0.1, "factor": 0.5, "patience": 1},
         },
         "loss": yaml.safe_load((CONF / "loss" / "default.yaml").read_text()),

@@ -44,7 +44,13 @@ def make_schedule(
         return {"scheduler": steps, "interval": "step"}
     if name == "one_cycle":
         peak = optimizer.param_groups[0]["lr"]
-        cycle = OneCycleLR(optimizer, peak, total_steps + 1, pct_start=schedule["warm_up"])
+        cycle = OneCycleLR(
+            optimizer,
+            peak,
+            total_steps + 1,
+            pct_start=schedule["warm_up"],
+            cycle_momentum="betas" in optimizer.defaults,
+        )
         return {"scheduler": cycle, "interval": "step"}
     if name == "constant":
         flat = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm_up))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning
-import torch
 from torch import Tensor
 
 from trajerr import __version__
@@ -19,6 +18,7 @@ from trajerr.models.losses import (
 from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
 from trajerr.training.figures import ErrorFigures, mean_errors
+from trajerr.training.optimizers import make_optimizer
 from trajerr.training.schedules import make_schedule
 
 Batch = Mapping[str, Tensor]
@@ -39,7 +39,7 @@ class TrajectoryTask(lightning.LightningModule):
         ``lambda_physics``, ``thermal_weight``, ``burn_in`` (samples; None: one settling time
         of the printer) and ``burn_in_without_printer``.
     optimizer
-        ``lr`` and ``weight_decay`` of AdamW.
+        As :func:`~trajerr.training.optimizers.make_optimizer` takes them, and ``lr``.
     schedule
         ``name`` of the learning rate's schedule and its arguments.
     stats
@@ -112,9 +112,8 @@ class TrajectoryTask(lightning.LightningModule):
         self._log_figures("test", self.test_figures)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
-        """Return AdamW and its schedule."""
-        decay = self.hparams["optimizer"]["weight_decay"]
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=decay)
+        """Return the optimiser and its schedule."""
+        optimizer = make_optimizer(self.parameters(), self.hparams["optimizer"], self.lr)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, self.hparams["schedule"], steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
