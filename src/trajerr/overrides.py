@@ -16,6 +16,10 @@ from trajerr.errors import ConfigError
 
 FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
 SEVERAL = ("checkpoint",)  # those of which a list may be given
+TAKES = {  # key → what it takes beside the text that is its default
+    "layers": ("all, a number, a range or a list", (str, int, ListConfig)),
+    "feature_types": ("walls, a name or a list of names", (str, ListConfig)),
+}
 FOLDERS = ("out", "output_dir", "root")  # keys without which there is no place to write to
 
 
@@ -54,15 +58,20 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
 
     ``null`` may stand for any number; a single name for a list.
     """
-    if name in FILES:
+    if name in FILES or (name in FOLDERS and before is None):
         paths = after if isinstance(after, ListConfig) and name in SEVERAL else [after]
         return "" if after is None or all(isinstance(path, str) for path in paths) else "a path"
     if name in FOLDERS and isinstance(before, str):
         return "" if isinstance(after, str) else "a folder, in quotes if its name is a number"
+    if name in TAKES and isinstance(before, str):
+        expected, kinds = TAKES[name]
+        return "" if isinstance(after, kinds) else expected
     if isinstance(before, bool):
         return "" if isinstance(after, bool) else "true or false"
     if isinstance(before, int | float):
-        return "" if after is None or _is_number(after) else "a number"
+        wanted = "a whole number" if isinstance(before, int) else "a number"
+        fits = _is_number(after) and not (isinstance(before, int) and isinstance(after, float))
+        return "" if after is None or fits else wanted
     if isinstance(before, ListConfig) and len(before) and all(map(_is_number, before)):
         fits = isinstance(after, ListConfig) and all(map(_is_number, after))
         return "" if fits else "a list of numbers"

@@ -120,7 +120,7 @@ def test_every_key_reaches_its_setting(folder):
         (["data_dirs=['absent/*']"], "prepare: data_dirs: absent/* finds no .mat file"),
         (["split.by=part"], "prepare: 1 parts cannot fill 3 splits (train, val, test)"),
         (["data_dirs=bad.mat"], "bad.mat: not a readable MATLAB file"),
-        (["stride=often"], "prepare: stride: got often, expected a number"),
+        (["stride=often"], "prepare: stride: got often, expected a whole number"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_1(folder, overrides, message):
