@@ -27,6 +27,7 @@ SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is s
 SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
+FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
+        if self.rate_hz > FASTEST_HZ:
+            raise ConfigError(f"rate_hz: got {self.rate_hz}, expected at most {FASTEST_HZ:g}")
         for key in ("across_mm", "across_share", "along_mm", "along_share"):
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
