@@ -1,13 +1,15 @@
 """What each stage costs as it grows: per layer, per million windows, per epoch; and sweeps.
 
-    python benchmarks/scaling.py [collect prepare train times sweep] [--quick]
+    python benchmarks/scaling.py [collect prepare train times memory sweep] [--quick]
 
-collect and prepare print CPU time, which other programs on the machine disturb little; epochs
-and sweeps are wall time, and `sweep`, which takes its alternatives in turns, needs a quiet
-machine. Growth is fitted as c·nᵖ over three sizes.
+All but sweep print CPU time of one thread, which other programs on the machine disturb little;
+`sweep`, which takes its alternatives in turns, is wall time and needs a quiet machine. Growth is
+fitted as c·nᵖ over three sizes.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import multiprocessing
@@ -22,7 +24,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from trajerr.configs import load_printer
+from hydra.utils import instantiate
+
+from trajerr.configs import compose, load_printer
 from trajerr.data.collection import Collection, collect
 from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
@@ -30,14 +34,23 @@ from trajerr.data.workforce import Workforce
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LAYERS = (10, 100, 1000)
-EPOCHS = (1200, 2400, 4800)  # windows an epoch
+EPOCHS = (150, 600, 2400)  # windows an epoch
 ORIGINAL = (  # the original study's estimates, from the table in its training document
     ("CPU (i7-8700K)", 16, "~15 min", "~25 hours"),
     ("GPU (GTX 1080)", 32, "~3 min", "~5 hours"),
     ("GPU (RTX 3080)", 64, "~1 min", "~2 hours"),
 )
 ORIGINAL_WINDOWS = 40_000  # an epoch: 80 % of the ~50,000 that its document counts
-STAGES = ("collect", "prepare", "train", "times", "sweep")
+TIMED_WINDOWS = 128  # that the large model is timed on
+STAGES = ("collect", "prepare", "train", "times", "memory", "sweep")
+MEMORY = (  # overrides, from the least memory to the most
+    ("model=small",),
+    ("data.batch_size=4",),
+    (),
+    ("model=large", "data.batch_size=4", "data.sequence_length=128"),
+    ("model=large",),
+    ("model=large", "data.batch_size=64", "data.sequence_length=128"),
+)
 
 
 @dataclass(frozen=True)
@@ -164,21 +177,42 @@ def measure_prepare(folder: Path, sizes: tuple[int, ...]) -> None:
     print(f"each further million windows: {slope:.1f} s of CPU")
 
 
-def trained(folder: Path, root: Path, windows: int, *overrides: str) -> dict[str, float]:
-    """Train two epochs; return the second one's seconds, and memory."""
-    run_dir = folder / "train"
-    cost = run(
-        "trajerr.train",
-        f"data.root={root}",
-        f"data.samples_per_epoch={windows}",
-        "data.stride=4096",
-        "trainer.max_epochs=2",
-        "trainer.accelerator=cpu",
-        f"hydra.run.dir={run_dir}",
-        *overrides,
-    )
-    seconds = json.loads((run_dir / "train.json").read_text())["epoch_seconds"][-1]
-    return {"epoch_s": seconds, "rss_mib": cost.rss_mib, "cpu_s": cost.cpu_s}
+@dataclass(frozen=True)
+class Epoch:
+    """Of a training: its second epoch, with its validation."""
+
+    windows: int
+    batch_size: int
+    sequence_length: int
+    cpu_s: float
+    rss_mib: float  # the process at its largest
+
+
+def train_here(folder: Path, root: Path, overrides: tuple[str, ...]) -> Epoch:
+    """Train two epochs in this process; the first one warms it up."""
+    from trajerr.training.run import train
+
+    config = compose("train", f"data.root={root}", "data.stride=4096", *overrides)
+    seconds = [time.process_time()]
+
+    def note(epoch: int, loss: float) -> bool:
+        seconds.append(time.process_time())
+        return False
+
+    data = config["data"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        train(config, instantiate(data), folder, note)
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sizes = (data["samples_per_epoch"], data["batch_size"], data["sequence_length"])
+    return Epoch(*sizes, seconds[2] - seconds[1], rss)
+
+
+def trained(folder: Path, *overrides: str) -> Epoch:
+    """Return :func:`train_here`, in a process of its own."""
+    given = ("trainer.max_epochs=2", "trainer.accelerator=cpu", *overrides)
+    run_folder = Path(tempfile.mkdtemp(dir=folder))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(train_here, run_folder, root_of_data(folder), given).result()
 
 
 def root_of_data(folder: Path) -> Path:
@@ -190,38 +224,53 @@ def root_of_data(folder: Path) -> Path:
 
 
 def measure_train(folder: Path, sizes: tuple[int, ...]) -> None:
-    """Cost of an epoch of the default model, one thread."""
-    rows = {n: trained(folder, root_of_data(folder), n) for n in sizes}
-    print("\nTraining model=base, batches of 32, windows of 256 samples, one thread")
-    print(f"{'windows':>8s} {'epoch s':>8s} {'ms a window':>12s} {'memory MiB':>11s}")
-    for n, row in rows.items():
-        each = 1e3 * row["epoch_s"] / n
-        print(f"{n:8d} {row['epoch_s']:8.1f} {each:12.2f} {row['rss_mib']:11.0f}")
-    power = growth(list(map(float, rows)), [row["epoch_s"] for row in rows.values()])
+    """Cost of an epoch of the default model at several sizes."""
+    rows = [trained(folder, f"data.samples_per_epoch={n}") for n in sizes]
+    shape = f"batches of {rows[0].batch_size} windows of {rows[0].sequence_length} samples"
+    print(f"\nAn epoch of model=base, {shape}, one thread")
+    print(f"{'windows':>8s} {'CPU s':>8s} {'ms a window':>12s} {'memory MiB':>11s}")
+    for row in rows:
+        each = 1e3 * row.cpu_s / row.windows
+        print(f"{row.windows:8d} {row.cpu_s:8.1f} {each:12.2f} {row.rss_mib:11.0f}")
+    power = growth([float(row.windows) for row in rows], [row.cpu_s for row in rows])
     print(f"fitted growth: windows^{power:.3f}")
 
 
 def measure_times(folder: Path, windows: int) -> None:
     """Reprint the original's table of training times with ours below it."""
     print("\nTraining times; the original study's are its document's estimates, ours measured")
-    print(f"{'hardware':28s} {'batch':>5s} {'per epoch':>10s} {'100 epochs':>11s}")
+    print(f"{'hardware':30s} {'batch':>5s} {'per epoch':>10s} {'100 epochs':>11s}")
     for hardware, batch, epoch, total in ORIGINAL:
-        print(f"{hardware:28s} {batch:5d} {epoch:>10s} {total:>11s}")
-    cores = len(os.sched_getaffinity(0))
+        print(f"{hardware:30s} {batch:5d} {epoch:>10s} {total:>11s}")
     for batch in (16, 32, 64):
-        settings = ["model=large", f"data.batch_size={batch}", "data.sequence_length=128"]
-        row = trained(folder, root_of_data(folder), windows, *settings)
-        epoch = row["epoch_s"] / windows * ORIGINAL_WINDOWS
-        name = f"1 thread of {cores} cores, large"
-        print(f"{name:28s} {batch:5d} {epoch / 60:6.1f} min {epoch / 36:7.1f} hours")
-    row = trained(folder, root_of_data(folder), windows)
-    epoch = row["epoch_s"] / windows * 9600
-    print(f"{'the default: base, 12 epochs':28s} {32:5d} {epoch / 60:6.1f} min", end="")
-    print(f" {12 * epoch / 60:7.1f} min in all")
-    print(f"(ours: timed on epochs of {windows} windows and scaled to {ORIGINAL_WINDOWS} and 9600)")
+        settings = ("model=large", f"data.batch_size={batch}", "data.sequence_length=128")
+        row = trained(folder, f"data.samples_per_epoch={windows}", *settings)
+        epoch = row.cpu_s / windows * ORIGINAL_WINDOWS
+        name = "one core, model=large"
+        print(f"{name:30s} {batch:5d} {epoch / 60:6.1f} min {epoch / 36:7.1f} hours")
+    print(f"(timed on {windows} windows of 128 samples, scaled to {ORIGINAL_WINDOWS})")
+    usual = compose("train")
+    total, epochs = usual["data"]["samples_per_epoch"], usual["trainer"]["max_epochs"]
+    row = trained(folder, f"data.samples_per_epoch={2 * windows}")
+    epoch = row.cpu_s / row.windows * total
+    name = "one core, the default"
+    print(f"{name:30s} {row.batch_size:5d} {epoch:8.1f} s", end="")
+    print(f" {epochs * epoch / 60:5.1f} min for its {epochs} epochs")
+    print(f"(timed on {row.windows} windows of {row.sequence_length} samples, scaled to {total})")
 
 
-def swept(folder: Path, root: Path, launcher: str, repeat: int, threads: dict[str, str]) -> Cost:
+def measure_memory(folder: Path) -> None:
+    """Peak of a training's process, two steps of it."""
+    print("\nMemory of a training, one thread")
+    print(f"{'batch':>6s} {'samples':>8s} {'MiB':>6s}  overrides")
+    for overrides in MEMORY:
+        size = compose("train", *overrides)["data"]["batch_size"]
+        row = trained(folder, *overrides, f"data.samples_per_epoch={size}")
+        said = " ".join(overrides) or "(the default)"
+        print(f"{row.batch_size:6d} {row.sequence_length:8d} {row.rss_mib:6.0f}  {said}")
+
+
+def swept(folder: Path, root: Path, launcher: str, repeat: int) -> Cost:
     """Sweep over four rates and return the cost."""
     return run(
         "trajerr.train",
@@ -229,33 +278,30 @@ def swept(folder: Path, root: Path, launcher: str, repeat: int, threads: dict[st
         f"hydra/launcher={launcher}",
         "model.optimizer.lr=1e-4,3e-4,1e-3,3e-3",
         f"data.root={root}",
-        "data.samples_per_epoch=1600",
+        "data.samples_per_epoch=800",
         "data.stride=4096",
         "trainer.max_epochs=2",
         "trainer.accelerator=cpu",
-        f"hydra.sweep.dir={folder / f'{launcher}{repeat}{len(threads)}'}",
-        threads=threads,
+        f"hydra.sweep.dir={folder / f'{launcher}{repeat}'}",
+        threads={},
     )
 
 
 def measure_sweep(folder: Path, repeats: int) -> None:
-    """Compare one process after the other with two side by side, in turns."""
+    """Compare one run after the other with as many side by side as there are cores, in turns."""
     root = root_of_data(folder)
-    single, free, joint = [], [], []
+    single, joint = [], []
     for repeat in range(repeats):
-        joint.append(swept(folder, root, "cores", repeat, {}))
-        single.append(swept(folder, root, "basic", repeat, ONE_THREAD))
-        free.append(swept(folder, root, "basic", repeat, {}))
+        joint.append(swept(folder, root, "cores", repeat))
+        single.append(swept(folder, root, "basic", repeat))
     print(f"\nA grid of four runs, medians of {repeats}; load average {os.getloadavg()[0]:.1f}")
     best = statistics.median(cost.wall_s for cost in joint)
-    for name, rows in (
-        ("one process, one thread", single),
-        ("one process, all threads", free),
-        ("joblib, two processes", joint),
-    ):
+    for name, rows in (("one after the other", single), ("joblib, side by side", joint)):
         wall = statistics.median(cost.wall_s for cost in rows)
         cpu = statistics.median(cost.cpu_s for cost in rows)
-        print(f"{name:26s} {wall:6.1f} s, {cpu:6.1f} s of CPU; joblib {wall / best:.2f} times")
+        share = 100.0 * cpu / wall
+        print(f"{name:22s} {wall:6.1f} s, {cpu:6.1f} s of CPU ({share:.0f} %); ", end="")
+        print(f"joblib {wall / best:.2f} times")
 
 
 def main() -> None:
@@ -271,13 +317,15 @@ def main() -> None:
     share = 10 if arguments.quick else 1
     layers = (10, 30, 100) if arguments.quick else LAYERS
     epochs = tuple(n // share for n in EPOCHS)
+    os.environ.update(ONE_THREAD)  # for the processes to come; `sweep` takes it back
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         jobs = {
             "collect": lambda: measure_collect(folder, layers),
             "prepare": lambda: measure_prepare(folder, layers),
             "train": lambda: measure_train(folder, epochs),
-            "times": lambda: measure_times(folder, 256 // share),
+            "times": lambda: measure_times(folder, max(TIMED_WINDOWS // share, 64)),
+            "memory": lambda: measure_memory(folder),
             "sweep": lambda: measure_sweep(folder, arguments.repeats),
         }
         for stage in arguments.stages:
