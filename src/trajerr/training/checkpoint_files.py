@@ -1,14 +1,23 @@
-"""Checkpoints that are whole or absent: a full disk or a kill leaves the one before as it was."""
+"""A run's checkpoints: each whole or absent, and all of one training.
+
+A full disk or a kill leaves the checkpoint before as it was.
+"""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 
 from trajerr.data.atomic import clear_leftovers, write_atomically
+from trajerr.errors import ConfigError
+
+LOCK = ".training.lock"
 
 
 class WholeCheckpointFiles(TorchCheckpointIO):
@@ -35,3 +44,29 @@ class WholeCheckpointFiles(TorchCheckpointIO):
         torch.save(dict(checkpoint), content)
         write_atomically(Path(path), content.getvalue())
         clear_leftovers(Path(path).parent)
+
+
+@contextmanager
+def alone_in(output: Path) -> Iterator[None]:
+    """Keep a run's folder for one training; of its processes, the first keeps it for all.
+
+    Raises
+    ------
+    ConfigError
+        Another training is under way there.
+    """
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        yield
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"{output}: another training is writing there, choose another hydra.run.dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

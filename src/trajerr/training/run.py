@@ -41,7 +41,7 @@ from trajerr.training.checkpoint import (
     check_resumable,
     read_checkpoint,
 )
-from trajerr.training.checkpoint_files import WholeCheckpointFiles
+from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
 from trajerr.training.progress import EpochReport
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
@@ -124,7 +124,7 @@ def train(
     """
     began = time.monotonic()
     extra = [] if is_hopeless is None else [HopelessEnd(is_hopeless)]
-    with own_words(output):
+    with own_words(output), alone_in(output):
         return _train(config, data, output, began, extra)
 
 

@@ -1,4 +1,4 @@
-"""What a disk that fills up leaves of a training."""
+"""What a full disk, a kill or another training leaves of a training's files."""
 
 import errno
 import os
@@ -7,7 +7,8 @@ import threading
 import pytest
 import torch
 
-from trajerr.training.checkpoint_files import WholeCheckpointFiles
+from trajerr.errors import ConfigError
+from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
 from trajerr.training.words import own_words
 
 
@@ -42,3 +43,11 @@ def test_a_full_disk_is_told_once_and_with_its_folder(tmp_path, capfd):
         refuse()
     assert caught.value.filename == str(tmp_path)
     assert capfd.readouterr().err == ""
+
+
+def test_a_folder_takes_one_training_at_a_time(tmp_path):
+    refused = pytest.raises(ConfigError, match="another training is writing there")
+    with alone_in(tmp_path / "run"), refused, alone_in(tmp_path / "run"):
+        pass
+    with alone_in(tmp_path / "run"), alone_in(tmp_path / "other"):
+        pass
