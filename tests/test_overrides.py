@@ -48,6 +48,13 @@ def test_a_folder_is_named():
     assert expected_kind("output_dir", "data", "7.5") == ""
 
 
+def test_a_key_with_a_unit_takes_a_number_though_it_is_open():
+    assert expected_kind("sample_rate_hz", None, ListConfig([])) == "a number"
+    assert expected_kind("max_speed_mm_s", None, "fast") == "a number"
+    assert expected_kind("max_speed_mm_s", None, 300) == ""
+    assert expected_kind("max_speed_mm_s", None, None) == ""
+
+
 def test_several_checkpoints_are_compared_and_nothing_else():
     assert expected_kind("checkpoint", None, ListConfig(["a.ckpt", "b.ckpt"])) == ""
     assert expected_kind("data_root", None, ListConfig([])) == "a path"

@@ -201,3 +201,12 @@ def test_unknown_names_and_arguments_are_named() -> None:
         build_network({**network_config("base"), "axes": "both"})
     with pytest.raises(ConfigError, match=r"model\.kinematics.*delta"):
         build_network({**network_config("base"), "kinematics": "delta"})
+
+
+@pytest.mark.parametrize("name", ["base", "lstm", "fir", "physics", "hybrid"])
+def test_sizes_below_one_are_named(name: str) -> None:
+    config = network_config(name)
+    sizes = [k for k, v in config.items() if isinstance(v, int) and not isinstance(v, bool)]
+    for key in sizes:
+        with pytest.raises(ConfigError, match=rf"model.*{key}|num_layers"):
+            build_network({**config, key: -1})

@@ -37,16 +37,26 @@ def build_network(config: Mapping[str, Any]) -> Network:
     Raises
     ------
     ConfigError
-        The name is unknown, or an argument is missing, unknown or of a wrong type.
+        The name is unknown, or an argument is missing, unknown, out of range or of a wrong
+        type.
     """
     arguments = {key: value for key, value in config.items() if key != "name"}
     name = str(config.get("name"))
     if name not in NETWORKS:
         raise ConfigError(f"model.name is {name!r}, expected one of {', '.join(NETWORKS)}")
+    _require_sizes(arguments)
     try:
         return NETWORKS[name](**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name}: {error}") from error
+
+
+def _require_sizes(arguments: Mapping[str, Any]) -> None:
+    """Refuse whole numbers below one, but for layers, of which an encoder can do without."""
+    for key, value in arguments.items():
+        least = 0 if key == "num_layers" else 1
+        if isinstance(value, int) and not isinstance(value, bool) and value < least:
+            raise ConfigError(f"model.{key}: got {value}, expected {least} or more")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -12,6 +12,8 @@ NOT_APPLYING = (
     "The '.*_dataloader' does not have many workers",
     # Epochs shorter than the logging interval are logged by epoch.
     "The number of training batches .* is smaller than the logging interval",
+    # Going on in the same folder is meant so.
+    "Checkpoint directory .* exists and is not empty",
     # Lightning's own use of a name that PyTorch renamed.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
