@@ -18,9 +18,11 @@ from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
+COARSE_E = 0.01  # mm of filament; a piece with that much may round it to a digit less
 OWN_F_DIGITS = 4  # decimals of a feedrate that the file itself gave
 TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at most
 NOTHING = 1e-9  # mm of filament
@@ -120,14 +122,14 @@ def write_lines(
     GcodeError
         If a line holds several moves of which one is corrected.
     """
-    writer = _Writer(nominal, rounded_feedrates(driven, limits).program, limits)
+    timed = ~np.isnan(driven.asked)
+    writer = _Writer(nominal, rounded_feedrates(driven, limits).program, timed, limits)
     rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
     replaced = np.flatnonzero(division.replaced)
     _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
     for move in replaced.tolist():
         writer.lines[int(nominal.moves.line[move])] = []
     is_piece = (driven.piece >= 0).tolist()
-    timed = (~np.isnan(driven.asked)).tolist()
     lifted = (driven.program.moves.settings >= len(nominal.settings)).tolist()
     for position, row in enumerate(rows.tolist()):
         move = int(driven.nominal[row])
@@ -135,7 +137,7 @@ def write_lines(
         writer.follow(move, row)
         if is_piece[row]:
             writer.limit(move, lifted[row])
-            writer.piece(move, row, timed[row])
+            writer.piece(move, row, bool(timed[row]))
         else:
             writer.stay(move, row)
         if last:
@@ -166,6 +168,7 @@ class _Writer:
 
     nominal: Program
     program: Program
+    pieces: Bools  # (N,) which rows are timed pieces
     limits: MachineLimits
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
@@ -284,6 +287,15 @@ class _Writer:
         self._feed = feed
         return [b"F" + number(feed, TIMED_F_DIGITS)]
 
+    def _passes_on(self, row: int) -> bool:
+        """Whether what rounding leaves of a piece's filament goes to the next of its path."""
+        following = row + 1
+        if following >= len(self.pieces) or not self.pieces[row] or not self.pieces[following]:
+            return False
+        moves = self.program.moves
+        laid = moves.end[row : row + 2, 3] - moves.start[row : row + 2, 3]
+        return bool(np.all(laid > COARSE_E) and moves.feature[row] == moves.feature[following])
+
     def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
         """Return the words that lead to a row's end, as far as it differs."""
         moves: Moves = self.nominal.moves
@@ -295,6 +307,8 @@ class _Writer:
             absolute = moves.absolute[move, 1 if axis == 3 else 0]
             zero = float(origin[axis]) if absolute else at
             digits = _digits((wanted - zero) / unit, decimals(axis, unit))
+            if axis == 3 and self._passes_on(row):
+                digits = decimals(axis, unit) - 1
             value = round((wanted - zero) / unit, digits)
             # What rounding left of the filament waits for the next move that extrudes.
             still = round((wanted - at) / unit, digits) == 0.0

@@ -27,9 +27,9 @@ FASTEST, SLOWEST = 3.0, 0.5  # multiples of its mean speed at which a piece may 
 NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
 F_DIGITS, INCH_F_DIGITS = 0, 2  # decimals of a feedrate in mm/min or inches/min, at least
 MORE_F_DIGITS = 3  # that a piece may have beside
-CLOSE = 2e-4  # mm by which rounding may shift a piece along its path, as far as its length says
-CLOSE_S = 5e-6  # s by which it may, so that what follows is in its place
-OFF = 5e-4  # mm by which it may as planned; pieces farther off get more digits
+CLOSE = 4e-4  # mm by which rounding may shift a piece along its path, as far as its length says
+CLOSE_S = 1e-5  # s by which it may, so that what follows is in its place
+OFF = 8e-4  # mm by which it may as planned; pieces farther off get more digits
 ROUNDING_ROUNDS = 6  # of planning with rounded feedrates
 
 
@@ -213,39 +213,55 @@ def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
     Rounding goes up or down so that it makes up for what it did to the pieces before, and a
     feedrate in force stays where it will do. That reckons with constant speed; where a
     firmware speeds up, and above all where it reverses, it may take another time. So the
-    result is planned, and pieces that take another time there get more digits.
+    result is planned; pieces that take another time there get more digits, and the pieces
+    after them make up for what remains.
     """
     moves = driven.program.moves
-    length = np.linalg.norm((moves.end - moves.start)[:, :3], axis=1)
+    timed = ~np.isnan(driven.asked)
+    path = np.linalg.norm((moves.end - moves.start)[:, :3], axis=1)
     around = _fastest_around(driven.mean)
     slack = np.minimum(CLOSE_S, CLOSE / around)
-    more = np.zeros(len(moves), dtype=np.int64)
+    more, surprise = np.zeros(len(moves), dtype=np.int64), np.zeros(len(moves))
     _, exact = driven.planned(limits)
-    result = driven
+    best, least = driven, np.inf
     for _ in range(ROUNDING_ROUNDS):
         speed = moves.feedrate.copy()
-        _round(speed, moves.unit / 60.0, length, ~np.isnan(driven.asked), slack, more)
+        _round(speed, moves.unit / 60.0, path, timed, slack, more, surprise)
         rows = replace(moves, feedrate=speed)
-        result = replace(driven, program=replace(driven.program, moves=rows))
-        _, taken = result.planned(limits)
+        rounded = replace(driven, program=replace(driven.program, moves=rows))
+        _, taken = rounded.planned(limits)
         excess = taken - exact
-        off = np.abs(np.cumsum(excess)) * around > OFF
-        if not np.any(off):
+        off = np.abs(np.cumsum(excess)) * around
+        if np.max(off) < least:
+            best, least = rounded, float(np.max(off))
+        if least <= OFF:
             break
-        cause = _beside(off) & (np.abs(excess) > slack)
-        more = np.minimum(more + _beside(cause if np.any(cause) else off), MORE_F_DIGITS)
-    return result
+        expected = np.where(timed, path / speed - path / moves.feedrate, 0.0)
+        surprise = np.where(np.abs(excess - expected) > 0.1 * slack, excess - expected, 0.0)
+        cause = _beside(off > OFF) & (np.abs(excess) > slack)
+        more = np.minimum(more + _beside(cause if np.any(cause) else off > OFF), MORE_F_DIGITS)
+    return best
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _round(
-    speed: Floats, unit: Floats, length: Floats, timed: Bools, slack: Floats, more: Ints
+    speed: Floats,
+    unit: Floats,
+    length: Floats,
+    timed: Bools,
+    slack: Floats,
+    more: Ints,
+    surprise: Floats,
 ) -> None:
-    """Round the timed rows' speeds in place: (N,) mm/s, in (N,) mm/s a unit of feedrate."""
+    """Round the timed rows' speeds in place: (N,) mm/s, in (N,) mm/s a unit of feedrate.
+
+    ``surprise`` is by how many seconds rows will be late beside what rounding says.
+    """
     late, feed = 0.0, 0.0
     for i in range(len(speed)):
         if not timed[i]:
             feed = 0.0
+            late += surprise[i]
             continue
         wanted, path = speed[i] / unit[i], length[i] / unit[i]
         stays = feed > 0.0 and abs(late + path * (1.0 / feed - 1.0 / wanted)) < slack[i]
@@ -259,7 +275,7 @@ def _round(
                 feed = (low if abs(below) <= abs(above) else low + 1.0) / scale
                 if min(abs(below), abs(above)) < slack[i]:
                     break
-        late += path * (1.0 / feed - 1.0 / wanted)
+        late += path * (1.0 / feed - 1.0 / wanted) + surprise[i]
         speed[i] = feed * unit[i]
 
 

@@ -41,8 +41,8 @@ class EmissionSettings:
     """
 
     rate_hz: float = 200.0  # most moves per second
-    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
-    across_share: float = 0.08  # at most this share of the uncorrected contour error;
+    across_mm: float = 0.0065  # how far thinning may move a point of the command off its line,
+    across_share: float = 0.12  # at most this share of the uncorrected contour error;
     along_mm: float = 0.08  # and along it, at its time,
     along_share: float = 1.0  # at most this share
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
