@@ -302,7 +302,7 @@ def test_several_checkpoints_are_compared(settings, checkpoints):
     assert f"<td>{1000 * fir['overall']['rmse_mm']:.2f}</td>" in page
     low, high = (1000 * value for value in fir["interval_95"]["rmse_mm"])
     assert f"<td>{low:.2f} to {high:.2f}</td>" in page
-    assert page.count("<tr>") == 3
+    assert page.count("<tr>") == 6
     assert page.count("data:image/png;base64,") == 1
     assert not re.findall(r"(?:src|href)=.(?!data:)", page)
     assert "<script" not in page

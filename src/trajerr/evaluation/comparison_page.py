@@ -30,10 +30,10 @@ def render_comparison(compared: Scores, split: str, png: bytes) -> str:
             _span_um(found["interval_95"]),
             "" if name == reference else _span_um(found["minus_reference_95"], "+"),
             f"{found['step_us_p50']:.0f}",
-            found["checkpoint"],
         ]
         for name, found in compared["checkpoints"].items()
     ]
+    files = [[name, found["checkpoint"]] for name, found in compared["checkpoints"].items()]
     title = f"trajerr comparison on {split}"
     body = "\n".join(
         [
@@ -41,7 +41,8 @@ def render_comparison(compared: Scores, split: str, png: bytes) -> str:
             "<p>Whole layers, streamed. An interval of the difference without 0 tells a "
             f"checkpoint apart from {escape(reference)}; all intervals are over layers, both "
             "on the same draws.</p>",
-            table((*head, f"RMSE − {reference}, 95 %", "µs a sample", "File"), rows),
+            table((*head, f"RMSE − {reference}, 95 %", "µs a sample, eager"), rows),
+            table(("Checkpoint", "File"), files),
             picture("comparison", png),
         ]
     )

@@ -355,7 +355,7 @@ def comparison(
         axes.set(xscale="log", xlabel=label)
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(axis="y", length=0)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(names) - 0.5, -0.5)  # the first on top
     panels[0].set_title("Whole layers, 95 % intervals over layers")
     return figure
 
