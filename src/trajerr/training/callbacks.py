@@ -163,6 +163,8 @@ class GradientRecord(lightning.Callback):
         if first and trainer.current_epoch % self._every == 0:
             for writer in _writers(trainer):
                 for name, gradient in gradients.items():
+                    if not torch.isfinite(gradient).all():  # of a loss that diverges
+                        continue
                     writer.add_histogram(f"gradients/{name}", gradient, trainer.current_epoch)
 
 

@@ -43,6 +43,7 @@ from trajerr.training.checkpoint import (
 )
 from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
 from trajerr.training.progress import EpochReport
+from trajerr.training.ranges import check_ranges
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.transfer import RESUME, TRANSFER, find_origin, take_weights, with_origin
@@ -123,6 +124,7 @@ def train(
         A value is out of range, or data or checkpoint cannot be used.
     """
     began = time.monotonic()
+    check_ranges(config)
     extra = [] if is_hopeless is None else [HopelessEnd(is_hopeless)]
     with own_words(output), alone_in(output):
         return _train(config, data, output, began, extra)

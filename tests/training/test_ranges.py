@@ -1,0 +1,33 @@
+"""Numbers of a train config that no training can be run with are named."""
+
+import pytest
+
+from trajerr.configs import compose
+from trajerr.errors import ConfigError
+from trajerr.training.ranges import RANGES, check_ranges
+
+MODELS = ("base", "small", "large", "lstm", "fir", "physics", "hybrid")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_shipped_is_in_range(model: str) -> None:
+    check_ranges(compose("train", f"model={model}"))
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_each_number_is_bounded_and_its_key_exists(key: str) -> None:
+    for wrong in ("-0.5", "1e30", "[]"):
+        with pytest.raises(ConfigError, match=rf"^{key}: got .*, expected "):
+            check_ranges(compose("train", f"{key}={wrong}"))
+
+
+def test_a_training_without_an_end_needs_a_schedule_without_one() -> None:
+    with pytest.raises(ConfigError, match=r"^trainer\.max_epochs: got -1.*cosine"):
+        check_ranges(compose("train", "trainer.max_epochs=-1"))
+    check_ranges(compose("train", "trainer.max_epochs=-1", "model.schedule.name=constant"))
+
+
+@pytest.mark.parametrize("objective", ["7.5", "null", "[val/loss,3]"])
+def test_an_objective_is_named(objective: str) -> None:
+    with pytest.raises(ConfigError, match=r"^objective: got"):
+        check_ranges(compose("train", f"objective={objective}"))
