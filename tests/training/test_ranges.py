@@ -31,3 +31,9 @@ def test_a_training_without_an_end_needs_a_schedule_without_one() -> None:
 def test_an_objective_is_named(objective: str) -> None:
     with pytest.raises(ConfigError, match=r"^objective: got"):
         check_ranges(compose("train", f"objective={objective}"))
+
+
+@pytest.mark.parametrize("wrong", ["checkpoint=[]", "trainer.max_time=[]", "loss.printer={a:1}"])
+def test_kinds_that_no_default_tells(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{wrong.partition('=')[0]}: got .*, expected "):
+        check_ranges(compose("train", wrong))

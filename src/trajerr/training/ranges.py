@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trajerr.errors import ConfigError
@@ -48,18 +49,28 @@ def check_ranges(config: Mapping[str, Any]) -> None:
             continue
         if not isinstance(value, int | float) or not least <= value <= greatest:
             low = f"above {least:.0f}" if 0.0 < least < 1e-300 else f"{least:g} or more"
-            high = "" if greatest == ABSURD else f", at most {greatest:g}"
-            raise ConfigError(f"{key}: got {value}, expected {low}{high}")
+            raise ConfigError(f"{key}: got {value}, expected {low}, at most {greatest:g}")
     schedule = config["model"]["schedule"]["name"]
     if config["trainer"]["max_epochs"] == ENDLESS and schedule in NEED_AN_END:
         raise ConfigError(
             f"trainer.max_epochs: got {ENDLESS}, expected 1 or more, as "
             f"model.schedule.name={schedule} is spread over all epochs"
         )
-    objective = config.get("objective", "")
+    _check_kinds(config)
+
+
+def _check_kinds(config: Mapping[str, Any]) -> None:
+    """Refuse what is of another kind than its key takes, where no default tells the kind."""
+    objective, printer = config.get("objective", ""), _at(config, "loss.printer")
     names = objective if isinstance(objective, list) else [objective]
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"objective: got {objective}, expected a name or a list of names")
+    if printer is not None and "kinematics" not in printer:
+        raise ConfigError(f"loss.printer: got {printer}, expected the keys of a conf/printer")
+    for key, expected in (("checkpoint", "a path"), ("trainer.max_time", "DD:HH:MM:SS")):
+        value = _at(config, key)
+        if value is not None and not isinstance(value, str | Path):
+            raise ConfigError(f"{key}: got {value}, expected {expected}")
 
 
 def _at(config: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - whatever is there
