@@ -13,7 +13,11 @@ from trajerr.data.store import open_split
 from trajerr.deploy import export, graphs
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
 from trajerr.deploy.export import export_bundle
+from trajerr.deploy.runtime import Predictor
 from trajerr.errors import BundleError, ConfigError, DataError
+from trajerr.gcode.parts import load_part
+from trajerr.motion.planner import plan
+from trajerr.motion.sampling import sample
 
 BATCHES = (1, 5, 33)
 LENGTHS = (1, 17, 128, 200)
@@ -61,6 +65,17 @@ def test_each_graph_equals_eager_mode_at_any_batch_and_length(exported, base, re
     assert_equal_to_eager(base.network, exported.folder / name, real_features)
 
 
+def assert_streams_as_whole(predictor: Predictor) -> None:
+    """Step through a whole layer, and predict it at once."""
+    planned = plan(load_part("tugboat"), predictor.limits)
+    path = sample(planned, 200.0, *planned.layer_span(2)).position
+    assert len(path) > 2000
+    whole, stream = predictor.predict_path(path, 200.0), predictor.stream()
+    stepped = np.array([stream.update(position) for position in path])
+    for column, name in enumerate(("error_x", "error_y")):
+        np.testing.assert_allclose(stepped[:, column], whole[name], rtol=0.0, atol=TOLERANCE_MM)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "large", "lstm", "hybrid"])
 def test_each_model_exports_to_graphs_that_equal_it(make_checkpoint, real_features, tmp_path, name):
@@ -69,6 +84,7 @@ def test_each_model_exports_to_graphs_that_equal_it(make_checkpoint, real_featur
     assert set(found.parity_mm) == {TORCHSCRIPT, PT2, ONNX, ONNX_STEP}
     for file in (TORCHSCRIPT, PT2, ONNX):
         assert_equal_to_eager(checkpoint.network, found.folder / file, real_features)
+    assert_streams_as_whole(Predictor.load(found.folder))
     kinds = {node.op_type for node in onnx.load(found.folder / ONNX).graph.node}
     assert "Range" not in kinds  # attention by blocks; sample by sample takes ten times longer
 
