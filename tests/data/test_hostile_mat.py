@@ -70,6 +70,8 @@ FIELDS = element(5, struct.pack("<i", 1)) + element(1, b"t" * 100_000)
         (packed(nested(2000)), "structs and cells more than 32 deep"),
         (HEADER[:-2] + b"??" + nested(0), "the header has no byte order"),
         (HEADER + array(99, (1, 1), b""), "UnboundLocalError"),
+        (HEADER + array(CHAR, (1, 3), element(20, b"PLA")), "numbers or text of the type 20"),
+        (packed(array(DOUBLE, (1, 1), element(14, b"\0" * 8))), "numbers or text of the type 14"),
         (bomb(), "more than 512 MiB when unpacked"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else f"{len(value)} bytes",

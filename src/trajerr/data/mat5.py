@@ -1,7 +1,8 @@
 """What a MATLAB 5 file claims to hold, checked before anything is allocated for it.
 
-Knows the layout of elements (MAT-File Format, MathWorks, R2019b) as far as sizes go: a
-hundred bytes can claim an array of 2·10⁹ cells, or unpack to gigabytes. SciPy believes both.
+Knows the layout of elements (MAT-File Format, MathWorks, R2019b) as far as sizes and types go:
+a hundred bytes can claim an array of 2·10⁹ cells, or unpack to gigabytes. SciPy believes both,
+and looks types up in a table whose end it does not check.
 """
 
 import math
@@ -13,6 +14,7 @@ LARGEST_BYTES = 1 << 29  # of a file's content: 1.8 million samples of 37 column
 DEEPEST = 32  # structs and cells within each other
 HEADER_BYTES = 128
 MATRIX, COMPRESSED = 14, 15  # types of elements
+PLAIN = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18})  # those of numbers and text
 CELL, STRUCT, OBJECT, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 5, 16, 17  # classes of arrays
 TAG_BYTES = 8
 
@@ -23,8 +25,9 @@ def unpacked(content: bytes) -> bytes:
     Raises
     ------
     ValueError
-        An array claims more elements than it has bytes, an element reaches beyond its end,
-        structs are nested too deep, or the content is too large.
+        An array claims more elements than it has bytes, an element reaches beyond its end or
+        is of a type that there is not, structs are nested too deep, or the content is too
+        large.
     zlib.error
         A compressed element is damaged.
     """
@@ -88,7 +91,7 @@ def _children(body: memoryview, order: str) -> list[memoryview]:
         return []  # an empty field
     kind = struct.unpack_from(f"{order}I", flags[2])[0] & 0xFF
     if kind == OPAQUE:
-        return []
+        return [content for inner, _, content in parts if inner == MATRIX]
     shape = next(parts, (0, b"", b""))[2]
     count = math.prod(struct.unpack(f"{order}{len(shape) // 4}i", shape))
     next(parts, None)  # the name
@@ -98,6 +101,9 @@ def _children(body: memoryview, order: str) -> list[memoryview]:
     if kind != SPARSE and not 0 <= count * least <= max(len(body), TAG_BYTES):
         raise ValueError(f"an array of {count} elements in {len(body)} bytes")
     if kind not in (CELL, STRUCT, OBJECT, FUNCTION):
+        for inner, _, _ in parts:
+            if inner not in PLAIN:
+                raise ValueError(f"numbers or text of the type {inner}")
         return []
     return [content for inner, _, content in parts if inner == MATRIX]
 
