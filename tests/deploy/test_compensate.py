@@ -271,6 +271,7 @@ def test_files_without_walls_and_absent_layers_are_named(tmp_path, printer):
         (lambda: LearningSettings(soft_weight=-1.0), "soft_weight"),
         (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
         (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
+        (lambda: EmissionSettings(most_growth=0.0), "most_growth"),
     ],
 )
 def test_values_out_of_range_name_their_key(build, key):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trajerr.deploy.emission import check_writable, limit_lines, number, write_lines
 from trajerr.deploy.feedrates import assemble, keep_time, raised
 from trajerr.deploy.joins import join, roles
-from trajerr.deploy.knots import EmissionSettings, cut, move_times, rounded
+from trajerr.deploy.knots import EmissionSettings, cut, cut_to_size, move_times, rounded
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import WALLS, LimitSettings
 from trajerr.gcode.reader import parse_program
@@ -116,6 +116,26 @@ def test_lines_that_are_not_corrected_stay_byte_for_byte(dialect):
     kept = again.moves.is_extruding & ~again.moves.is_wall
     np.testing.assert_allclose(program.moves.end[fixed], again.moves.end[kept], atol=5.1e-4)
     np.testing.assert_allclose(program.moves.start[fixed], again.moves.start[kept], atol=6e-4)
+
+
+def test_thinning_allows_more_where_a_file_would_grow_too_much():
+    program = small_print()
+    nominal = plan(program, limits())
+    role = roles(program.moves, WALLS, (1, 2))
+    joins = join(*move_times(nominal), role)
+
+    def size(growth):
+        emission = EmissionSettings(most_growth=growth)
+        division = cut_to_size(nominal, joins, role, wobble(joins), emission)
+        division = rounded(division, program.moves)
+        slow = assemble(nominal, division, limits(), emission)
+        driven, _ = keep_time(slow, limits(), np.ones(len(division.pieces)))
+        text = replace_lines(program, write_lines(program, driven, division, limits()))
+        return len(text) / len(program.text)
+
+    most = size(100.0)
+    for share in (0.9, 0.8):
+        assert size(share * most) < 1.05 * share * most
 
 
 def test_a_line_without_feedrate_gets_the_one_it_had():

@@ -25,7 +25,7 @@ from trajerr.deploy.knots import (
     Cut,
     EmissionSettings,
     Offset,
-    cut,
+    cut_to_size,
     move_times,
     rounded,
     vertices,
@@ -159,7 +159,7 @@ def correct_program(
     else:
         offset, before = job.learned()
         emission = settings.emission.for_error(float(np.sqrt(np.mean(np.square(before)))))
-        first = cut(job.nominal, job.joins, job.role, offset, emission)
+        first = cut_to_size(job.nominal, job.joins, job.role, offset, emission)
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)

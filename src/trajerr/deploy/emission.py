@@ -22,7 +22,7 @@ Bools = NDArray[np.bool_]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines
-COARSE_E = 0.01  # mm of filament; a piece with that much may round it to a digit less
+COARSE_E = 0.003  # mm of filament; a piece with that much may round it to a digit less
 OWN_F_DIGITS = 4  # decimals of a feedrate that the file itself gave
 TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at most
 NOTHING = 1e-9  # mm of filament

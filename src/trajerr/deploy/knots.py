@@ -27,6 +27,10 @@ SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is s
 SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
+COARSER = 1.25  # what tolerance is multiplied by while a file would grow too much
+COARSEST = 8  # times at most
+PIECE_BYTES, ABSOLUTE_BYTES = 33.0, 3.0  # of a piece's line, and more where E is absolute
+LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
 
@@ -41,15 +45,16 @@ class EmissionSettings:
     """
 
     rate_hz: float = 200.0  # most moves per second
-    across_mm: float = 0.0065  # how far thinning may move a point of the command off its line,
-    across_share: float = 0.12  # at most this share of the uncorrected contour error;
+    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
+    across_share: float = 0.08  # at most this share of the uncorrected contour error;
     along_mm: float = 0.08  # and along it, at its time,
     along_share: float = 1.0  # at most this share
+    most_growth: float = 4.9  # times the file's size; beyond it, thinning allows more
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
     def __post_init__(self) -> None:
-        for key in ("rate_hz", "acceleration_mm_s2", "jerk_mm_s"):
+        for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
             value = getattr(self, key)
             if not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
@@ -67,6 +72,10 @@ class EmissionSettings:
             across_mm=min(self.across_mm, self.across_share * error),
             along_mm=min(self.along_mm, self.along_share * error),
         )
+
+    def coarser(self) -> Self:
+        """Return the settings with which thinning may move points farther across their path."""
+        return replace(self, across_mm=COARSER * self.across_mm)
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,30 @@ def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: Emission
     pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
     replaced, member = planner.membership(spans)
     return Cut(pieces, replaced, member)
+
+
+def cut_to_size(
+    plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: EmissionSettings
+) -> Cut:
+    """Cut as :func:`cut` does, and thin more as long as the file would grow too much."""
+    division = cut(plan, joins, role, offset, settings)
+    for _ in range(COARSEST):
+        if _written_bytes(plan, division) <= settings.most_growth * len(plan.program.text):
+            break
+        settings = settings.coarser()
+        division = cut(plan, joins, role, offset, settings)
+    return division
+
+
+def _written_bytes(plan: Plan, division: Cut) -> float:
+    """Return about how many bytes a corrected file will have."""
+    program = plan.program
+    lines = np.unique(program.moves.line[division.replaced])
+    kept = len(program.text) - sum(len(program.line(i)) for i in lines.tolist())
+    absolute = np.mean(program.moves.absolute[division.pieces.move, 1])
+    stretches = len(np.unique(division.pieces.stretch))
+    each = PIECE_BYTES + ABSOLUTE_BYTES * absolute
+    return float(kept + each * len(division.pieces) + LIMIT_BYTES * stretches)
 
 
 def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
