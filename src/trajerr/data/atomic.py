@@ -1,5 +1,6 @@
 """Files that are whole or absent: what is written here is never found half done."""
 
+import contextlib
 import os
 import socket
 import time
@@ -37,7 +38,8 @@ def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
         error.filename = str(path)  # a full disk does not say which file it was
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
 
 
 def clear_leftovers(folder: Path) -> None:
