@@ -81,3 +81,13 @@ def test_a_single_window_of_a_network_that_runs_time_first_counts_alike() -> Non
         plain.update(predicted, target, BURN_IN)
         scale = torch.ones(2)
         assert figures.compute(scale) == plain.compute(scale)
+
+
+def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other() -> None:
+    figures = ErrorFigures()
+    for predicted, target in batches():
+        still = torch.tensor([1.0, 0.0])
+        figures.update(predicted * still, target * still, BURN_IN)
+    found = figures.compute(torch.tensor([0.1, 0.2]))
+    for name in ("mae{}_mm", "rmse{}_mm", "r2{}"):
+        assert float(found[name.format("")]) == float(found[name.format("_x")]) > 0.0

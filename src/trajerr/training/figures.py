@@ -1,5 +1,6 @@
 """Running figures of the error in mm, per axis and overall, over the batches of an epoch."""
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
 
@@ -26,11 +27,17 @@ class ErrorFigures(nn.Module):
     def compute(self, scale: Tensor) -> dict[str, Tensor]:
         """Return ``mae_x_mm``, ``mae_y_mm``, ``mae_mm``, likewise ``rmse``, and ``r2``.
 
+        What is of no axis is the mean over those that err at all: a log may hold one only.
         Also ``loss``, the sum of both axes' MAE in units of ``scale`` [2] mm, and
         ``burn_in_mae_mm`` where there is a burn-in.
         """
         mae, rmse, r2 = self.mae.compute(), self.rmse.compute(), self.r2.compute()
-        overall = {"mae": mae.mean(), "rmse": rmse.square().mean().sqrt(), "r2": r2.mean()}
+        live = self._live()
+        overall = {
+            "mae": mae[live].mean(),
+            "rmse": rmse[live].square().mean().sqrt(),
+            "r2": r2[live].mean(),
+        }
         figures = {"mae": mae, "rmse": rmse, "r2": r2}
         named = {"loss": (mae / scale).sum()}
         if self.early.update_called:
@@ -40,6 +47,11 @@ class ErrorFigures(nn.Module):
             named[f"{name}_x{unit}"], named[f"{name}_y{unit}"] = value[0], value[1]
             named[f"{name}{unit}"] = overall[name]
         return named
+
+    def _live(self) -> Tensor:
+        """Return (2,) which axes have errors to predict; both where none has."""
+        squares: Tensor = torch.as_tensor(self.r2.sum_squared_error)
+        return (squares > 0.0) | (squares.sum() == 0.0)
 
     def reset(self) -> None:
         """Forget everything."""
