@@ -182,6 +182,40 @@ def test_moves_to_where_the_nozzle_already_is_do_not_undo_a_correction():
     assert b"F2000" in again.text
 
 
+STANDING = """; a small print
+G21
+G90
+M82
+M204 P1000 T1500
+M205 X8 Y8
+;LAYER_CHANGE
+G1 Z0.20000 F600.000
+G1 E-0.800000 F2100.000
+G1 X132.96529 Y143.04069 F7200.000
+G1 E0.000000 F2100.000
+;TYPE:External perimeter
+G1 X133.30338 Y143.44663 E0.017434 F7144.577
+G1 X133.28282 Y143.17697 E0.026358
+G1 X133.28990 Y143.18622 E0.026743
+G1 X134.01854 Y142.86362 E0.053039
+G1 X133.84392 Y142.92398 E0.059136
+G1 X133.73679 Y142.92486 E0.062671
+G1 X5.00000 Y5.00000 F6000.000
+"""
+
+
+def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament():
+    program = parse_program(STANDING.encode(), "small.gcode")
+    emission = EmissionSettings(rate_hz=100.0)
+    _, _, driven, _, again = corrected(program, settings=emission, layers=(1,), phase=4.38335947)
+    moves = driven.program.moves
+    still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & ~np.isnan(driven.asked)
+    assert np.any(still)
+    _, taken = driven.planned(limits())
+    np.testing.assert_allclose(taken[still], driven.asked[still], rtol=0.02)
+    assert plan(again, limits()).print_time == pytest.approx(np.sum(taken), abs=1e-4)
+
+
 @st.composite
 def prints(draw):
     """Random closed walls, infill between them, at random speeds and in random dialects."""

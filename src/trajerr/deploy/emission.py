@@ -224,9 +224,11 @@ class _Writer:
 
     def piece(self, move: int, row: int, timed: bool) -> None:
         """Write a straight piece of motion."""
+        filament = self._at[3]
         words = self._words(move, row, planar=True)
         if words:
-            feed = self._timed_feed(move, row) if timed else self._own_feed(move, row)
+            laid = self._at[3] - filament
+            feed = self._timed_feed(move, row, laid) if timed else self._own_feed(move, row)
             self._add(b" ".join([b"G1", *words, *feed]))
 
     def stay(self, move: int, row: int) -> None:
@@ -278,10 +280,16 @@ class _Writer:
         self._feed = feed
         return [b"F" + number(feed, OWN_F_DIGITS)]
 
-    def _timed_feed(self, move: int, row: int) -> list[bytes]:
-        """Return a rounded feedrate as a word, none where it is in force."""
-        unit = float(self.nominal.moves.unit[move])
-        feed = round(float(self.program.moves.feedrate[row]) * 60.0 / unit, TIMED_F_DIGITS)
+    def _timed_feed(self, move: int, row: int, laid: float) -> list[bytes]:
+        """Return a rounded feedrate as a word, none where it is in force.
+
+        Where only filament moves, its rounding to ``laid`` mm would change the time.
+        """
+        moves, unit = self.program.moves, float(self.nominal.moves.unit[move])
+        speed = float(moves.feedrate[row])
+        if np.array_equal(moves.start[row, :3], moves.end[row, :3]):
+            speed *= laid / float(moves.end[row, 3] - moves.start[row, 3])
+        feed = round(speed * 60.0 / unit, TIMED_F_DIGITS)
         if feed == self._feed:
             return []
         self._feed = feed

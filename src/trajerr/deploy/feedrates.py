@@ -134,7 +134,7 @@ def assemble(
     lifted = np.where(is_piece, pieces.stretch[piece] >= 0, division.stretch[owner] >= 0)
     lifted &= division.lifts
     asked = np.where(is_piece & lifted, (pieces.end - pieces.start)[piece], np.nan)
-    length = np.linalg.norm(end[:, :3] - start[:, :3], axis=1)
+    length = _lengths(start, end)
     mean = np.where(np.isnan(asked), rows.feedrate, np.maximum(length / asked, NEARLY_STILL))
     table, index = _states(nominal.program, rows.settings, lifted, limits, settings)
     rows = replace(
@@ -218,7 +218,7 @@ def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
     """
     moves = driven.program.moves
     timed = ~np.isnan(driven.asked)
-    path = np.linalg.norm((moves.end - moves.start)[:, :3], axis=1)
+    path = _lengths(moves.start, moves.end)
     around = _fastest_around(driven.mean)
     slack = np.minimum(CLOSE_S, CLOSE / around)
     more, surprise = np.zeros(len(moves), dtype=np.int64), np.zeros(len(moves))
@@ -277,6 +277,12 @@ def _round(
                     break
         late += path * (1.0 / feed - 1.0 / wanted) + surprise[i]
         speed[i] = feed * unit[i]
+
+
+def _lengths(start: Floats, end: Floats) -> Floats:
+    """Return (N,) mm that feedrates count along: filament where nothing else moves."""
+    way = np.linalg.norm((end - start)[:, :3], axis=1)
+    return np.asarray(np.where(way > 0.0, way, np.abs(end - start)[:, 3]))
 
 
 def _fastest_around(speed: Floats) -> Floats:
