@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from trajerr.configs import compose
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.models.losses import trajectory_mae
+from trajerr.training.optimizers import make_optimizer
 from trajerr.training.run import make_task, train
 
 
@@ -39,7 +40,8 @@ def plain_loop(config: dict[str, Any], data: PrinterDataModule) -> float:
     """Train one epoch by hand and return its seconds."""
     task = make_task(config, data.stats.to_dict())
     network, clip = task.network.train(), config["trainer"]["gradient_clip_val"]
-    optimizer = torch.optim.AdamW(network.parameters(), **config["model"]["optimizer"])
+    settings = config["model"]["optimizer"]
+    optimizer = make_optimizer(network.parameters(), settings, settings["lr"])
     loader = data.train_dataloader()
     began = time.perf_counter()
     for batch in loader:
