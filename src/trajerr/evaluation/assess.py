@@ -38,6 +38,7 @@ from trajerr.evaluation.predict import (
 from trajerr.evaluation.style import to_png
 from trajerr.evaluation.timing import measure_inference
 from trajerr.models.registry import count_parameters
+from trajerr.models.threads import threads_for
 from trajerr.training.checkpoint import Loaded, find_best_checkpoint, load_checkpoint
 
 PACKAGES = ("trajerr", "torch", "numpy", "matplotlib")
@@ -131,7 +132,8 @@ def evaluate(
     results, predictions = [], []
     for file, checkpoint, shared, folder in zip(files, loaded, overlaps, folders, strict=True):
         network = cast(Network, checkpoint.network)
-        prediction = predict(network, material.split, material.windows)
+        with threads_for(checkpoint.network):
+            prediction = predict(network, material.split, material.windows)
         found = _score(settings, material, checkpoint, prediction)
         found["overlap"] = shared
         found["provenance"] = _provenance(file, checkpoint, material.split.stats, config)

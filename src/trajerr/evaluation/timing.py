@@ -1,8 +1,7 @@
 """How long a prediction takes, measured: warmed up, many calls, on one and on all threads."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trajerr.evaluation.predict import Network
+from trajerr.models.threads import on_threads
 
 WARM_UP = 10  # calls
 CALLS = 200  # at most
@@ -74,13 +74,13 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
 
 def _time_windows(network: Network, window: Tensor, threads: int, batch: int) -> Timing:
     features = window.expand(batch, -1, -1).contiguous()
-    with _threads(threads), torch.inference_mode():
+    with on_threads(threads), torch.inference_mode():
         return measure_calls(lambda: network(features), threads, batch)
 
 
 def _time_steps(network: Network, window: Tensor) -> Timing:
     """Time what one new sample costs: a step of the memory, or the whole context anew."""
-    with _threads(1), torch.inference_mode():
+    with on_threads(1), torch.inference_mode():
         if not hasattr(network, "step"):
             context = window.repeat(1 + network.context_length // len(window), 1)
             recent = context[-network.context_length :][None]
@@ -117,13 +117,3 @@ def measure_calls(call: Callable[[], object], threads: int, batch: int) -> Timin
         seconds.append(time.perf_counter() - start)
     p50, p99 = 1000 * np.percentile(seconds, [50, 99])
     return Timing(threads, batch, len(seconds), float(p50), float(p99))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,11 +1,9 @@
 """One training run from plain settings to checkpoints: builds the trainer and drives it."""
 
 import json
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,8 @@ from trajerr.data.atomic import write_atomically
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
-from trajerr.models.registry import Network, count_parameters
+from trajerr.models.registry import count_parameters
+from trajerr.models.threads import threads_for
 from trajerr.training.callbacks import (
     OBJECTIVE,
     BestCheckpoint,
@@ -51,7 +50,6 @@ from trajerr.training.words import own_words
 
 Plain = Mapping[str, Any]
 
-SMALL_NETWORK = 1_000_000  # parameters, below which a step is too short to share among cores
 FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
 NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
 
@@ -138,7 +136,7 @@ def _train(
     report = EpochReport(console)
     task = _start(config, data, report)
     trainer = make_trainer(config, data, output, report, extra)
-    with _threads_for(task.network):
+    with threads_for(task.network):
         if isinstance(task.network, FirNetwork):
             _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
         else:
@@ -273,22 +271,6 @@ def _fit(
     stopping = trainer.early_stopping_callback
     if stopping is not None and stopping.stopped_epoch:
         report.say(f"Stopped early: no better epoch within {stopping.patience}")
-
-
-@contextmanager
-def _threads_for(network: Network) -> Iterator[None]:
-    """Let a small network compute on one thread, unless OMP_NUM_THREADS says otherwise.
-
-    Its steps are too short to share: a second thread mostly waits for the first, several
-    times as long as it helps.
-    """
-    threads = torch.get_num_threads()
-    if count_parameters(network) < SMALL_NETWORK and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _fit_closed_form(
