@@ -278,7 +278,7 @@ def swept(folder: Path, root: Path, launcher: str, repeat: int) -> Cost:
         f"hydra/launcher={launcher}",
         "model.optimizer.lr=1e-4,3e-4,1e-3,3e-3",
         f"data.root={root}",
-        "data.samples_per_epoch=800",
+        "data.samples_per_epoch=2400",
         "data.stride=4096",
         "trainer.max_epochs=2",
         "trainer.accelerator=cpu",

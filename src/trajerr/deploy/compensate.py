@@ -36,9 +36,9 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import NominalPath, contour_offsets
 from trajerr.gcode.program import WALLS, Program
-from trajerr.gcode.reader import parse_program, read_program
+from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
-from trajerr.motion.limits import MachineLimits, check_inside
+from trajerr.motion.limits import check_inside
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 
@@ -47,8 +47,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 METHODS = ("inverse", "subtract")
-KEPT_MM = 0.02  # by which written moves may be off what was asked: ten times what rounding does
-CHECKED_S = 0.01  # between the times at which that is looked at
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,6 @@ def correct_program(
     driven = job.driven(division)
     after = [values.reached for values in scores]
     text = _marked(program, write_lines(program, driven, division, printer.limits), settings)
-    _check_kept(driven.program, parse_program(text, program.name), printer.limits)
     largest = job.largest(division)
     result = Correction(
         text,
@@ -345,26 +342,6 @@ def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, 
     for layer in wanted:
         nominal.layer_span(layer)
     return tuple(sorted(int(layer) for layer in wanted))
-
-
-def _check_kept(asked: Program, written: Program, limits: MachineLimits) -> None:
-    """Make sure that what was written moves as asked, rounding aside.
-
-    Raises
-    ------
-    GcodeError
-        It does not: a firmware that plans as ours would print another path.
-    """
-    wanted, found = plan(asked, limits), plan(written, limits)
-    time = np.arange(0.0, wanted.print_time, CHECKED_S)
-    gap = np.linalg.norm((wanted.position(time) - found.position(time))[:, :2], axis=1)
-    worst = int(np.argmax(gap)) if len(gap) else 0
-    if len(gap) and gap[worst] > KEPT_MM:
-        raise GcodeError(
-            f"{written.name}: corrected moves would be {1e3 * gap[worst]:.0f} µm off what was asked"
-            f" at {time[worst]:.1f} s, expected below {1e3 * KEPT_MM:.0f}; try another"
-            " emission.rate_hz"
-        )
 
 
 def _marked(
