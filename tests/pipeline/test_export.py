@@ -73,7 +73,8 @@ def test_a_training_becomes_a_bundle(workplace):
     assert (ended.returncode, ended.stderr) == (0, "")
     said = ended.stdout.splitlines()
     named = [line.split()[0] for line in said]
-    assert named == [TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8, "Written"]
+    assert named == [TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8, "On", "Written"]
+    assert "one thread" in said[-2]
     bundle = open_bundle(workplace / "bundle")
     assert set(bundle.manifest["files"]) == {TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8}
     assert bundle.manifest["printer"] is None

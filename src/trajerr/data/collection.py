@@ -295,19 +295,19 @@ def simulate_layer(
         feature=coarse.feature,
         temperatures=heat,
         adhesion=adhesion,
-        params=params | figures | _raised_speed(motion_plan, begin, end, params),
+        params=params | figures | _raised_speed(collection, motion_plan, begin, end),
     )
 
 
 def _raised_speed(
-    motion_plan: Plan, begin: float, end: float, params: dict[str, str | float]
+    collection: Collection, motion_plan: Plan, begin: float, end: float
 ) -> dict[str, float]:
     """Return the highest speed planned within a time, where the G-code raised the limits to it."""
     ends = motion_plan.start_time + motion_plan.duration
     within = (ends > begin) & (motion_plan.start_time < end)
     moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
     highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
-    own = machine_speed(params["printer"]) or 0.0
+    own = machine_speed(_as_noted(collection.printer)) or 0.0
     return {PLANNED_SPEED: highest} if highest > own else {}
 
 
@@ -367,13 +367,17 @@ def _params(
         "sample_rate_hz": float(collection.sample_rate_hz),
         "simulation_rate_hz": collection.simulation_rate,
         "printer_name": collection.printer.name,
-        "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),
+        "printer": _as_noted(collection.printer),
         "source": program.name,
         "source_sha256": program.sha256,
         "generator": program.generator,
         "trajerr_version": trajerr.__version__,
         "numpy_version": np.__version__,
     }
+
+
+def _as_noted(printer: Printer) -> str:
+    return json.dumps(printer.to_dict(), sort_keys=True)
 
 
 _MAY_DIFFER = {"trajerr_version", "numpy_version", "generator", "source"}
