@@ -13,7 +13,6 @@ from small_print import printer, small_gcode, small_program
 from trajerr.data import collection as collecting
 from trajerr.data.collection import (
     Collection,
-    lead_in,
     seed_of,
     simulate_layer,
     survey,
@@ -28,6 +27,7 @@ from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.errors import ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part
 from trajerr.gcode.program import MoveKind
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 

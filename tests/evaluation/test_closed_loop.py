@@ -68,8 +68,8 @@ def test_a_shifted_file_is_off_by_the_shift(printer):
 
 
 def test_tracking_of_the_uncorrected_is_actual_minus_commanded(printer):
-    from trajerr.data.collection import lead_in
     from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
+    from trajerr.motion.lead_in import lead_in
     from trajerr.motion.planner import plan
     from trajerr.motion.sampling import sample
 

@@ -22,7 +22,7 @@ from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.placement import IN_PLACE, Placement, draw, place
 from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
 from trajerr.data.record import LayerRecord
-from trajerr.data.repair import PLANNED_SPEED, machine_speed
+from trajerr.data.repair import PLANNED_SPEED
 from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.data.variants import Variant, command
 from trajerr.data.workforce import Workforce, stopped
@@ -31,12 +31,12 @@ from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.program import MoveKind, Program
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits, check_inside
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
 
-LEAD_IN_S = 1.0  # of motion of each axis before a layer: five settling times of a soft printer
 GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
 LAYERS_A_TASK = 2
 SPLIT_S = 20.0  # of a layer's motion, enough to split its error by source
@@ -270,7 +270,7 @@ def simulate_layer(
 ) -> LayerRecord:
     """Print one layer in one variant and return it at the data rate.
 
-    Simulation begins :data:`LEAD_IN_S` of motion before the layer, so that the layer starts
+    Simulation begins a lead-in before the layer, so that the layer starts
     in the state that the print so far leaves behind.
     """
     begin, end = motion_plan.layer_span(layer)
@@ -307,29 +307,8 @@ def _raised_speed(
     within = (ends > begin) & (motion_plan.start_time < end)
     moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
     highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
-    own = machine_speed(_as_noted(collection.printer)) or 0.0
+    own = collection.printer.limits.highest_speed
     return {PLANNED_SPEED: highest} if highest > own else {}
-
-
-def lead_in(motion_plan: Plan, begin: float) -> float:
-    """Return the latest time, s, from which each axis moves for a lead-in before ``begin``.
-
-    Standing still does not count: friction holds a resting carriage where it stopped, so only
-    motion makes the plant forget where it was started.
-    """
-    last = int(np.searchsorted(motion_plan.start_time, begin))
-    width = 1024  # segments to look back over, widened until they hold enough motion
-    while True:
-        past = slice(max(0, last - width), last)
-        moving = motion_plan.segments.direction[past, :2] != 0.0
-        spent = np.where(moving, motion_plan.duration[past, None], 0.0)
-        left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
-        enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
-        if len(enough):
-            return float(motion_plan.start_time[past][enough[-1]])
-        if width >= last:
-            return 0.0
-        width *= 8
 
 
 def _from(
@@ -367,17 +346,13 @@ def _params(
         "sample_rate_hz": float(collection.sample_rate_hz),
         "simulation_rate_hz": collection.simulation_rate,
         "printer_name": collection.printer.name,
-        "printer": _as_noted(collection.printer),
+        "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),
         "source": program.name,
         "source_sha256": program.sha256,
         "generator": program.generator,
         "trajerr_version": trajerr.__version__,
         "numpy_version": np.__version__,
     }
-
-
-def _as_noted(printer: Printer) -> str:
-    return json.dumps(printer.to_dict(), sort_keys=True)
 
 
 _MAY_DIFFER = {"trajerr_version", "numpy_version", "generator", "source"}

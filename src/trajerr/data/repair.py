@@ -16,6 +16,7 @@ from trajerr.data.numbers import require_positive
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError
+from trajerr.motion.limits import highest_speed
 
 CHOICES = ("cut", "refuse", "keep")
 NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
@@ -156,7 +157,7 @@ def plausible_speed(record: LayerRecord) -> float:
     states as its highest speed, though no more than :data:`FASTEST`: a file that took its
     speeds from its own jumps states anything.
     """
-    own = machine_speed(record.params.get("printer"))
+    own = _machine_speed(record.params.get("printer"))
     if own is not None:
         planned = record.params.get(PLANNED_SPEED)
         return SPEED_MARGIN * max(own, planned if isinstance(planned, float) else 0.0)
@@ -165,13 +166,13 @@ def plausible_speed(record: LayerRecord) -> float:
     return min(FASTEST, SPEED_MARGIN * float(highest)) or FASTEST
 
 
-def machine_speed(printer: str | float | None) -> float | None:
+def _machine_speed(printer: str | float | None) -> float | None:
     """Return how fast the printer that is noted in a file may move, mm/s; None if unknown."""
     try:
         limits = json.loads(str(printer))["limits"]
-        speed = float(np.linalg.norm([float(v) for v in limits["max_velocity_mm_s"][:3]]))
         along = limits.get("path_velocity_mm_s")
-        return speed if along is None else min(speed, float(along))
+        axes = [float(v) for v in limits["max_velocity_mm_s"]]
+        return highest_speed(axes, None if along is None else float(along))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

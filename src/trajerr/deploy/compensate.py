@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from trajerr import __version__
 from trajerr.data.atomic import write_atomically
-from trajerr.data.collection import lead_in
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
@@ -38,6 +37,7 @@ from trajerr.evaluation.contour import NominalPath, contour_offsets
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import check_inside
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.data.collection import lead_in
 from trajerr.deploy.belief import Belief
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import Smoothing, learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
 from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample

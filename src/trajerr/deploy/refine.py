@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trajerr.data.atomic import write_atomically
-from trajerr.data.collection import lead_in
 from trajerr.data.features import HISTORY, compute_features
 from trajerr.data.store import open_split
 from trajerr.deploy.compensate import CorrectionSettings, correct_program
@@ -28,6 +27,7 @@ from trajerr.evaluation.closed_loop import UNCORRECTED, Replay
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.models.losses import trajectory_mae
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.training.checkpoint import NETWORK_PREFIX, Loaded, read_checkpoint

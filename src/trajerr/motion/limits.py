@@ -132,6 +132,11 @@ class MachineLimits:
             changes |= self._lifted(settings)
         return replace(self, **changes)  # type: ignore[arg-type]
 
+    @property
+    def highest_speed(self) -> float:
+        """mm/s of the head with all axes together."""
+        return highest_speed(self.max_velocity_mm_s, self.path_velocity_mm_s)
+
     def _lifted(self, settings: LimitSettings) -> dict[str, object]:
         """Return the limits of x and y where the file asks for more: Klipper has none of its own.
 
@@ -148,6 +153,12 @@ class MachineLimits:
                 self.max_acceleration_mm_s2, settings.acceleration_limit
             ),
         }
+
+
+def highest_speed(axes: Sequence[float], along: float | None) -> float:
+    """Return the head's greatest speed, mm/s, by limits of x, y, z and, if any, of its path."""
+    together = float(np.linalg.norm(axes[:3]))
+    return together if along is None else min(together, along)
 
 
 def _or_own(value: float | None, own: float, key: str) -> float:

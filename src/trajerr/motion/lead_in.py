@@ -1,0 +1,28 @@
+"""From where on a print is simulated, so that a part of it starts as it does in the print."""
+
+import numpy as np
+
+from trajerr.motion.planner import Plan
+
+LEAD_IN_S = 1.0  # of motion of each axis: five settling times of a soft printer
+
+
+def lead_in(motion_plan: Plan, begin: float) -> float:
+    """Return the latest time, s, from which each axis moves for a lead-in before ``begin``.
+
+    Standing still does not count: friction holds a resting carriage where it stopped, so only
+    motion makes the plant forget where it was started.
+    """
+    last = int(np.searchsorted(motion_plan.start_time, begin))
+    width = 1024  # segments to look back over, widened until they hold enough motion
+    while True:
+        past = slice(max(0, last - width), last)
+        moving = motion_plan.segments.direction[past, :2] != 0.0
+        spent = np.where(moving, motion_plan.duration[past, None], 0.0)
+        left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
+        enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
+        if len(enough):
+            return float(motion_plan.start_time[past][enough[-1]])
+        if width >= last:
+            return 0.0
+        width *= 8
