@@ -287,8 +287,9 @@ class _Writer:
         """
         moves, unit = self.program.moves, float(self.nominal.moves.unit[move])
         speed = float(moves.feedrate[row])
-        if np.array_equal(moves.start[row, :3], moves.end[row, :3]):
-            speed *= laid / float(moves.end[row, 3] - moves.start[row, 3])
+        meant = float(moves.end[row, 3] - moves.start[row, 3])
+        if laid * meant > 0.0 and np.array_equal(moves.start[row, :3], moves.end[row, :3]):
+            speed *= laid / meant
         feed = round(speed * 60.0 / unit, TIMED_F_DIGITS)
         if feed == self._feed:
             return []
