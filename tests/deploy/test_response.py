@@ -22,7 +22,7 @@ def rubbing():
 
 
 def fine_motion(printer, commanded):
-    return TwinModel(printer, RATE, 1, RATE * TIMES).motions(commanded[None])[0]
+    return TwinModel(printer, RATE, 1, RATE * TIMES).motion(commanded)
 
 
 def stroke(count=240):

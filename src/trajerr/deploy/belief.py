@@ -87,6 +87,11 @@ class Belief:
         return (self.printer, *scaled)
 
     @cached_property
+    def _twins(self) -> list[TwinModel]:
+        smooth = [member.without("quantisation") for member in self.members]
+        return [TwinModel(member, self.rate, 1, FAMILY_RATE_HZ) for member in smooth]
+
+    @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.threads)
 
@@ -114,13 +119,9 @@ class Belief:
 
     def family(self, commanded: Sequence[Floats]) -> list[Family]:
         """Simulate every member on each of several (T, 3) trajectories, from rest."""
-        twins = [
-            TwinModel(member.without("quantisation"), self.rate, 1, FAMILY_RATE_HZ)
-            for member in self.members
-        ]
-        tasks = [(twin, c[None, :, :2]) for c in commanded for twin in twins]
-        motions = self.map(lambda twin, xy: twin.motions(xy)[0], *zip(*tasks, strict=True))
-        times = twins[0].times
+        twins, times = self._twins, self._twins[0].times
+        tasks = [(twin, c[:, :2]) for c in commanded for twin in twins]
+        motions = self.map(TwinModel.motion, *zip(*tasks, strict=True))
         families = []
         for first in range(0, len(motions), len(twins)):
             fine = np.stack(motions[first : first + len(twins)])

@@ -61,31 +61,29 @@ class TwinModel:
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
-        coarse = self.motions(features[..., :2])[:, :: self.times]
-        return np.asarray(coarse - features[..., :2])
+        commanded = features[..., :2]
+        with ThreadPoolExecutor(self.threads) as pool:
+            fine = np.stack(list(pool.map(self.motion, commanded)))
+        return np.asarray(fine[:, :: self.times] - commanded)
 
     @property
     def times(self) -> int:
         """How many steps are simulated a sample."""
         return int(np.ceil(self.least_rate_hz / self.sample_rate_hz))
 
-    def motions(self, commanded: Floats) -> Floats:
+    def motion(self, commanded: Floats) -> Floats:
         """Return where the nozzle goes on a fine grid, from rest.
 
         Parameters
         ----------
-        commanded : (B, T, 2)
+        commanded : (T, 2)
             mm, at the sample rate.
 
         Returns
         -------
-        (B, (T − 1) · times + 1, 2)
+        ((T − 1) · times + 1, 2)
             mm.
         """
-        with ThreadPoolExecutor(self.threads) as pool:
-            return np.stack(list(pool.map(self._motion, commanded)))
-
-    def _motion(self, commanded: Floats) -> Floats:
         times = self.times
         share = np.arange(times, dtype=np.float64)[:, None] / times
         begin, end = commanded[:-1, None], commanded[1:, None]
