@@ -32,11 +32,11 @@ def make_optimizer(
     ConfigError
         The name is unknown, or there is no matrix for Muon.
     """
-    name, decay, trained = settings["name"], settings["weight_decay"], list(parameters)
+    name, decay = settings["name"], settings["weight_decay"]
     if name == "adamw":
-        return AdamW(trained, lr=rate, weight_decay=decay)
+        return AdamW(parameters, lr=rate, weight_decay=decay)
     if name == "muon":
-        return MuonAdamW(trained, rate, decay)
+        return MuonAdamW(parameters, rate, decay)
     raise ConfigError(f"model.optimizer.name is {name!r}, expected one of {', '.join(OPTIMIZERS)}")
 
 
