@@ -39,7 +39,8 @@ def number_layers(
     gaps, over rafts (Cura's negative layers) and over objects printed one after the other.
     Without marks, a layer begins at the first printing move in a plane of another height,
     so hops never count; where material is laid down while rising (spiral vases), at each
-    full turn of the direction of travel, since any simple closed loop turns it by 2π.
+    full turn of the direction of travel, since any simple closed loop turns it by 2π. What
+    is laid down at first, higher than what follows, primes the nozzle and is no layer.
     """
     if not prints.any():
         return np.zeros(len(line), dtype=np.int32)
@@ -76,9 +77,25 @@ def _by_height(start: Floats, end: Floats, sweep: Floats) -> Bools:
     begins = np.zeros(len(z), dtype=bool)
     before = np.concatenate([[np.nan], z[flat]])[:-1]
     begins[flat] = np.abs(z[flat] - before) > SAME_HEIGHT
+    first = _first_layer(z, np.union1d(flat[:1], np.flatnonzero(begins)))
     begins |= _full_turns(start, end, sweep, rising)
-    begins[0] = True
+    begins[:first] = False
+    begins[first] = True
     return begins
+
+
+def _first_layer(z: Floats, planes: Ints) -> int:
+    """Return the printing move at which the first layer begins: no plane before it is lower.
+
+    Parameters
+    ----------
+    z : (M,) float
+        Heights of the printing moves, mm.
+    planes : (n,) int
+        Those that begin another plane.
+    """
+    falls = np.append(np.diff(z[planes]) < 0, False)
+    return int(planes[np.argmin(falls)]) if falls[0] else 0
 
 
 def _full_turns(start: Floats, end: Floats, sweep: Floats, rising: Bools) -> Bools:
