@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from trajerr.gcode.layers import Marks
 from trajerr.gcode.program import FeatureType as F
 from trajerr.gcode.timeline import Timeline
 
@@ -51,7 +54,7 @@ _FEATURES: dict[F, tuple[str, ...]] = {
 FEATURE_NAMES = {name: feature for feature, names in _FEATURES.items() for name in names}
 
 # Kinds of layer marks, the most trustworthy first; a file's best kind is the only one used.
-MARK_KINDS = ("change", "number", "object", "height")
+MARK_KINDS = ("change", "number", "object", "height", "note")
 _PHRASE_BEGINS = frozenset(" LBCf0123456789")
 _LAYER_NUMBER = re.compile(r"layer:? (-?\d+)(?:, ?z ?=.*)?$")
 
@@ -124,9 +127,15 @@ class CommentReader:
         self.marks[kind].append(line)
 
     @property
-    def layer_marks(self) -> list[int]:
-        """The lines at which layers begin, by the best kind of mark in the file."""
-        return next((self.marks[k] for k in MARK_KINDS if self.marks[k]), [])
+    def names_features(self) -> bool:
+        """Whether any comment names a feature, known or not."""
+        return bool(self.feature.lines or self.unknown_features)
+
+    @property
+    def layer_marks(self) -> Marks:
+        """Where layers begin, by the best kind of mark in the file."""
+        kind = next((kind for kind in MARK_KINDS if self.marks[kind]), MARK_KINDS[0])
+        return Marks(np.array(self.marks[kind], dtype=np.int64), may_lack=kind == "note")
 
 
 def _is_integer(value: str) -> bool:

@@ -1,6 +1,6 @@
 """Layer numbers: 1 is the first layer, what comes before it is 0."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,16 @@ from trajerr.gcode.program import Bools, Floats, Ints
 SAME_HEIGHT = 1e-4  # mm; slicers print heights to 1 µm
 
 
+@dataclass(frozen=True)
+class Marks:
+    """Where a slicer says that layers begin."""
+
+    lines: Ints  # (n,) in order; none where it says nothing
+    may_lack: bool  # whether layers may begin without a mark
+
+
 def number_layers(
-    line: Ints, prints: Bools, start: Floats, end: Floats, sweep: Floats, marks: Sequence[int]
+    line: Ints, prints: Bools, start: Floats, end: Floats, sweep: Floats, marks: Marks
 ) -> NDArray[np.int32]:
     """Give each move of a program the number of its layer.
 
@@ -25,8 +33,8 @@ def number_layers(
         Ends of the moves, mm.
     sweep : (M,) float
         Angle of arcs, rad.
-    marks : sequence of int
-        Lines at which the slicer says that a layer begins; empty where it says nothing.
+    marks : Marks
+        Not heeded where layers lack theirs.
 
     Returns
     -------
@@ -45,14 +53,17 @@ def number_layers(
     if not prints.any():
         return np.zeros(len(line), dtype=np.int32)
     printing = np.flatnonzero(prints)
-    if marks:
-        begins = _by_marks(line[printing], np.asarray(marks))
+    marked = len(marks.lines) > 0
+    if marked and marks.may_lack:
+        marked = _all_marked(line[printing], start[printing, 2], end[printing, 2], marks.lines)
+    if marked:
+        begins = _by_marks(line[printing], marks.lines)
     else:
         begins = _by_height(start[printing], end[printing], sweep[printing])
     first = np.zeros(len(line), dtype=np.int32)
-    if marks:
+    if marked:
         # A layer holds the moves from its mark on, the way to its first line included.
-        opened = _mark_of(line[printing[begins]], np.asarray(marks))
+        opened = _mark_of(line[printing[begins]], marks.lines)
         np.add.at(first, np.searchsorted(line, opened), 1)
     else:
         first[printing[begins]] = 1
@@ -69,10 +80,22 @@ def _by_marks(lines: Ints, marks: Ints) -> Bools:
     return np.diff(stretch, prepend=0) > 0
 
 
+def _all_marked(lines: Ints, start_z: Floats, end_z: Floats, marks: Ints) -> bool:
+    """Whether a mark stands between any two planes that are printed one after the other."""
+    stretch = np.searchsorted(marks, lines, side="right")
+    flat = ~_rises(start_z, end_z)
+    unmarked = flat[1:] & flat[:-1] & (np.diff(stretch) == 0) & (stretch[1:] > 0)
+    return not np.any(unmarked & (np.abs(np.diff(end_z)) > SAME_HEIGHT))
+
+
+def _rises(start_z: Floats, end_z: Floats) -> Bools:
+    return np.asarray(np.abs(end_z - start_z) > SAME_HEIGHT / 10)
+
+
 def _by_height(start: Floats, end: Floats, sweep: Floats) -> Bools:
     """Return which printing moves begin a layer, from their geometry alone."""
     z = end[:, 2]
-    rising = np.abs(z - start[:, 2]) > SAME_HEIGHT / 10
+    rising = _rises(start[:, 2], z)
     flat = np.flatnonzero(~rising)
     begins = np.zeros(len(z), dtype=bool)
     before = np.concatenate([[np.nan], z[flat]])[:-1]

@@ -127,6 +127,7 @@ class Program:
     generator: str  # "PrusaSlicer 2.9.2", "Simplify3D 4.0.0", … or ""
     layer_z: Floats  # (layers+1,) mm, by layer number; index 0 is NaN
     sha256: str
+    noted: bool = False  # features are told by notes behind the code, so these have to stay
     unknown_commands: Mapping[str, int] = field(default_factory=dict)  # ignored, counted
 
     @property

@@ -1,8 +1,9 @@
 """Read a G-code file: its bytes in, a :class:`~trajerr.gcode.program.Program` out.
 
 Plain motion lines are scanned all at once (:mod:`~trajerr.gcode.plain`), the others one by
-one (:mod:`~trajerr.gcode.commands`, :mod:`~trajerr.gcode.dialects`); then positions are
-resolved over the whole file (:mod:`~trajerr.gcode.modal`).
+one (:mod:`~trajerr.gcode.commands`, :mod:`~trajerr.gcode.dialects`, where these name no
+features :mod:`~trajerr.gcode.notes`); then positions are resolved over the whole file
+(:mod:`~trajerr.gcode.modal`).
 
 The machine stands at zero before the first line and after homing, though a real one may
 not: what a file does before its first absolute move is known only up to that.
@@ -23,6 +24,7 @@ from trajerr.gcode.layers import layer_heights
 from trajerr.gcode.limits import LimitLog, initial_limits
 from trajerr.gcode.modal import resolve
 from trajerr.gcode.motions import build_moves
+from trajerr.gcode.notes import has_notes, read_notes
 from trajerr.gcode.plain import scan
 from trajerr.gcode.program import Ints, Program
 from trajerr.gcode.slicer import read_settings
@@ -77,6 +79,7 @@ def _parse(text: bytes, name: str, where: str) -> Program:
     slicer = read_settings(_comments(text, line_starts, rest))
     files.check_complete(text, made_by, where, len(line_starts) - 1)
     lines = _read_rest(text, line_starts, rest, made_by, slicer, where)
+    noted = has_notes(made_by, lines.comments) and read_notes(text, line_starts, lines.comments)
     rows = resolve(plain, lines.interpreter)
     moves = build_moves(rows, lines.interpreter, lines.comments, slicer, where)
     if not len(moves):
@@ -91,6 +94,7 @@ def _parse(text: bytes, name: str, where: str) -> Program:
         generator=made_by,
         layer_z=layer_heights(moves.layer, moves.is_extruding, moves.end[:, 2]),
         sha256=hashlib.sha256(text).hexdigest(),
+        noted=noted,
         unknown_commands=dict(lines.interpreter.unknown),
     )
 
