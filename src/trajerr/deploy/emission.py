@@ -176,6 +176,7 @@ class _Writer:
     _lifted: bool = False  # whether any raised limit may be in force
     _raised: LimitSettings | None = None  # the raised state in force; None: not all of it
     _line: int = -2
+    _noted: int = -2
     _row: int = -2
     _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
 
@@ -229,7 +230,7 @@ class _Writer:
         if words:
             laid = self._at[3] - filament
             feed = self._timed_feed(move, row, laid) if timed else self._own_feed(move, row)
-            self._add(b" ".join([b"G1", *words, *feed]))
+            self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
 
     def stay(self, move: int, row: int) -> None:
         """Keep a line in which the nozzle stands still, without planar words."""
@@ -240,7 +241,7 @@ class _Writer:
             words = self._words(move, row, planar=False)
             feed = self._own_feed(move, row)
             if words or (feed and has_feed):
-                self._add(b" ".join([b"G1", *words, *feed]))
+                self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
             return
         if not has_feed:
             feed = self._own_feed(move, row)
@@ -267,6 +268,15 @@ class _Writer:
         )
         if wanted != self._feed:
             self._add(b"G1 F" + number(wanted, OWN_F_DIGITS))
+
+    def _note(self, move: int) -> bytes:
+        """Return the note of a move's line at the first move in its place, if it is needed."""
+        line = int(self.nominal.moves.line[move])
+        if not self.nominal.noted or line == self._noted:
+            return b""
+        self._noted = line
+        _, mark, note = self.nominal.line(line).rstrip().partition(b";")
+        return b" " + mark + note if mark else b""
 
     def _add(self, *lines: bytes) -> None:
         self.lines[self._line] += lines
