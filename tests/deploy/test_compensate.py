@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.signal
-from correction_cases import Dialect, Writer, linear_printer, small_print
+from correction_cases import Dialect, Writer, linear_printer, noted, small_print
 
 from trajerr.deploy import inverse
 from trajerr.deploy.belief import Belief
@@ -72,6 +72,24 @@ def test_subtracting_is_worse_than_learning(corrected, printer):
     again = parse_program(other.text, "s")
     assert len(again.moves) == len(program.moves)
     np.testing.assert_allclose(again.moves.feedrate, program.moves.feedrate)
+
+
+def test_notes_go_on_telling_features_and_layers(printer):
+    program = noted(small_print(layers=3))
+    settings = replace(QUICK, layers=(2, 3), method="twin")
+    done = correct_program(program, TwinModel(printer), printer, settings)
+    again = parse_program(done.text, "c")
+    assert b"method twin" in done.text
+    np.testing.assert_allclose(again.layer_z, program.layer_z)
+    replay = Replay(program, {"twin": again}, printer, [2, 3])
+    after, before = (replay.errors(name) for name in ("twin", "uncorrected"))
+    assert after.wall_contour_rms_um < 0.2 * before.wall_contour_rms_um
+    for feature in (FeatureType.OUTER_WALL, FeatureType.INFILL):
+        laid = [
+            np.diff(p.moves.select(p.moves.feature == feature).end[:, 3]).sum()
+            for p in (program, again)
+        ]
+        assert laid[0] == pytest.approx(laid[1], abs=1e-4)
 
 
 def test_print_time_and_filament_stay(corrected, printer):

@@ -39,6 +39,7 @@ def test_writes_the_file_the_report_and_figures(done):
     assert "uncorrected" in result.stdout
     assert (folder / "part.gcode").read_text() == PRINT
     again = read_program(folder / "part_corrected.gcode")
+    assert b"method twin" in again.text
     before = read_program(folder / "part.gcode")
     assert len(again.moves) > len(before.moves)
     report = folder / "part_corrected_report"

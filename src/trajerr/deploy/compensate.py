@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-METHODS = ("inverse", "subtract")
+METHODS = ("inverse", "subtract", "twin")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CorrectionSettings:
         If a value is out of range; the message names the key.
     """
 
-    method: str = "inverse"
+    method: str = "inverse"  # twin is inverse by a simulated printer instead of a network
     feature_types: Collection[int] = WALLS
     layers: Collection[int] | None = None  # None: all
     max_correction_mm: float = 0.5
@@ -70,7 +70,7 @@ class CorrectionSettings:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            message = f"correction method: got {self.method}, expected {' or '.join(METHODS)}"
+            message = f"correction method: got {self.method}, expected one of {', '.join(METHODS)}"
             raise ConfigError(message)
         for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
             value = getattr(self, key)
@@ -176,7 +176,7 @@ def correct_program(
         largest,
         time.perf_counter() - began,
     )
-    if settings.method == "inverse" and result.improvement < settings.least_improvement:
+    if settings.method != "subtract" and result.improvement < settings.least_improvement:
         return Correction(**{**vars(result), "text": None})
     return result
 
@@ -333,7 +333,7 @@ class WallContour:
 
 def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
     """Return the printers beside the modelled one; subtracting knows none."""
-    return settings.learning.variants if settings.method == "inverse" else ()
+    return () if settings.method == "subtract" else settings.learning.variants
 
 
 def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, ...]:

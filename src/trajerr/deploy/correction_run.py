@@ -11,6 +11,7 @@ from rich.console import Console
 from trajerr.data.sources import LayerSpec, select_layers
 from trajerr.deploy.belief import ErrorModel
 from trajerr.deploy.compensate import (
+    METHODS,
     Correction,
     CorrectionSettings,
     apply_correction,
@@ -28,7 +29,6 @@ from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.planner import plan
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
-METHODS = ("inverse", "subtract", "twin")
 REFINED = "refined.ckpt"
 
 
@@ -143,7 +143,7 @@ class CorrectionRun:
         available = plan(program, printer.limits).layers
         return replace(
             self.settings,
-            method="subtract" if self.method == "subtract" else "inverse",
+            method=self.method,
             layers=select_layers(self.layers, available, program.name),
             feature_types=_features(self.feature_types),
         )
@@ -209,8 +209,7 @@ class CorrectionRun:
         candidates = {}
         for method in self.compare:
             if method != self.method and method in models:
-                kind = "subtract" if method == "subtract" else "inverse"
-                chosen = replace(settings, method=kind, layers=layers, least_improvement=-np.inf)
+                chosen = replace(settings, method=method, layers=layers, least_improvement=-np.inf)
                 other = correct_program(program, models[method], printer, chosen)
                 candidates[method] = parse_program(other.text or b"", method)
         candidates[self.method] = parse_program(done.text or b"", self.target.name)
