@@ -204,8 +204,10 @@ class CorrectionRun:
         printer: Printer,
     ) -> Replay:
         """Return the corrected file beside others, on some of the corrected layers."""
-        picked = np.linspace(0, len(done.layers) - 1, min(self.report_layers, len(done.layers)))
-        layers = [done.layers[i] for i in np.unique(picked.round().astype(int))]
+        count = min(self.report_layers, len(done.layers))
+        # The middles of equal parts: a first layer, printed slowly, is no fifth of a print.
+        picked = (np.arange(count) + 0.5) * len(done.layers) / count
+        layers = [done.layers[i] for i in picked.astype(int)]
         candidates = {}
         for method in self.compare:
             if method != self.method and method in models:
