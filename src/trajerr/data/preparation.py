@@ -96,10 +96,12 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
 def _alone_in(output_dir: Path, report: Progress) -> Iterator[None]:
     """Wait until no other run prepares the same folder.
 
-    The lock is a file for temporary files, not beside the folder, where it would stay.
+    The lock is a file among the temporary ones, not beside the folder, where it would stay.
     """
     place = hashlib.sha256(str(output_dir.resolve()).encode()).hexdigest()[:20]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"trajerr-{getpass.getuser()}-{place}.lock")
+    locks = Path(tempfile.gettempdir()) / f"trajerr-{getpass.getuser()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    lock = FileLock(locks / f"{place}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
