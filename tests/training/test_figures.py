@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from trajerr.training.figures import ErrorFigures, mean_errors
+from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
 
 BURN_IN = 5
 
@@ -91,3 +91,15 @@ def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other() -> None:
     found = figures.compute(torch.tensor([0.1, 0.2]))
     for name in ("mae{}_mm", "rmse{}_mm", "r2{}"):
         assert float(found[name.format("")]) == float(found[name.format("_x")]) > 0.0
+
+
+def test_step_figures_average_over_windows_and_keep_the_last() -> None:
+    figures = StepFigures()
+    figures.add({"loss": torch.tensor(9.0)}, 5)
+    figures.reset()
+    assert figures.mean() == {}
+    figures.add({"loss": torch.tensor(1.0, requires_grad=True)}, 3)
+    figures.add({"loss": torch.tensor(5.0)}, 1)
+    assert figures.mean()["loss"].item() == 2.0
+    assert figures.last["loss"].item() == 5.0
+    assert not figures.mean()["loss"].requires_grad

@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import lightning
+import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_cases import TINY_NETWORK, prepare_tiny, train_config
 
 from trajerr.data.datamodule import PrinterDataModule
@@ -37,6 +39,31 @@ def test_a_run_leaves_checkpoints_log_and_result(
     assert loaded.metrics["val/loss"] == outcome.objective
     assert not loaded.network.training
     assert list((run / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_tensorboard_has_every_nth_step_and_the_mean_of_the_epoch(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    config = train_config(
+        trainer__max_epochs=1, trainer__log_every_n_steps=1, loss__lambda_physics=0.1
+    )
+    train(config, data, tmp_path / "all")
+    config["trainer"]["log_every_n_steps"] = 3
+    train(config, data, tmp_path / "third")
+    every, third = (_scalars(tmp_path / name) for name in ("all", "third"))
+    sizes = [len(batch["trajectory_targets"]) for batch in data.train_dataloader()]
+    for name in ("loss", "mae_x_mm", "mae_y_mm", "physics"):
+        steps = every[f"train/{name}_step"]
+        assert len(steps) == len(sizes) > 3
+        assert third[f"train/{name}_step"] == steps[2::3]
+        mean = np.average(steps, weights=sizes)
+        assert every[f"train/{name}"] == third[f"train/{name}"] == [pytest.approx(mean, rel=1e-5)]
+    assert third["train/gradient_norm"] == every["train/gradient_norm"][2::3]
+
+
+def _scalars(run: Path) -> dict[str, list[float]]:
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
 def test_the_checkpoint_holds_the_best_epoch(data: PrinterDataModule, tmp_path: Path) -> None:

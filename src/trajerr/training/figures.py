@@ -1,5 +1,7 @@
 """Running figures of the error in mm, per axis and overall, over the batches of an epoch."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
@@ -68,3 +70,30 @@ def mean_errors(predicted: Tensor, target: Tensor, burn_in: int) -> Tensor:
     """Return the mean absolute error of x and y after the burn-in, [2] mm, of [B, T, 2] mm."""
     start = min(burn_in, predicted.shape[1] - 1)
     return (predicted.detach() - target)[:, start:].abs().mean(dim=(0, 1))
+
+
+class StepFigures:
+    """Figures of training steps: the last one's, and their mean over the windows of an epoch.
+
+    Only sums, kept on the device: a step never waits for them.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._windows = 0
+
+    def add(self, values: Mapping[str, Tensor], windows: int) -> None:
+        """Note figures of one batch of some windows; the names are the same for each batch."""
+        self.last = {name: value.detach() for name, value in values.items()}
+        for name, value in self.last.items():
+            self._sums[name] = self._sums.get(name, 0.0) + windows * value
+        self._windows += windows
+
+    def mean(self) -> dict[str, Tensor]:
+        """Return the mean of each figure since the last reset; nothing without a batch."""
+        return {name: value / self._windows for name, value in self._sums.items()}
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.last, self._sums, self._windows = {}, {}, 0

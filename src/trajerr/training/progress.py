@@ -1,6 +1,7 @@
 """What a person sees during training: a bar with the errors in mm, one line an epoch."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
@@ -8,8 +9,10 @@ import torch
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
 
 from trajerr.training.callbacks import OBJECTIVE
+from trajerr.training.task import as_task
 
 
 class EpochReport(ProgressBar):
@@ -73,7 +76,7 @@ class EpochReport(ProgressBar):
         self._bar.update(
             self._task,
             completed=batch_idx + 1,
-            figures=_figures(trainer.callback_metrics, "train", "_step"),
+            figures=_figures(as_task(pl_module).training_figures.last, ""),
         )
 
     def on_train_epoch_end(
@@ -84,12 +87,12 @@ class EpochReport(ProgressBar):
         self.epoch_seconds.append(time.monotonic() - self._began)
         metrics = trainer.callback_metrics
         epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.say(f"{epoch}\n  ▶ Train {_figures(metrics, 'train', '')}")
+        self.say(f"{epoch}\n  ▶ Train {_figures(metrics, 'train/')}")
         if OBJECTIVE in metrics:
             loss = float(metrics[OBJECTIVE])
             mark = "  ★ best" if loss < self._best else ""
             self._best = min(self._best, loss)
-            self.say(f"  ▶ Val   {_figures(metrics, 'val', '')}{mark}")
+            self.say(f"  ▶ Val   {_figures(metrics, 'val/')}{mark}")
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -107,9 +110,9 @@ class EpochReport(ProgressBar):
         self.stop()
 
 
-def _figures(metrics: Any, stage: str, suffix: str) -> str:  # noqa: ANN401 - Lightning's mapping
+def _figures(metrics: Mapping[str, Tensor], prefix: str) -> str:
     def value(name: str) -> float:
-        return float(metrics.get(f"{stage}/{name}{suffix}", torch.nan))
+        return float(metrics.get(f"{prefix}{name}", torch.nan))
 
     return (
         f"Loss: {value('loss'):.6f} | X-Err: {value('mae_x_mm'):.6f} mm"

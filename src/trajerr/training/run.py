@@ -26,10 +26,10 @@ from trajerr.training.callbacks import (
     OBJECTIVE,
     BestCheckpoint,
     EpochSeed,
-    GradientRecord,
     HopelessEnd,
     LastCheckpoint,
     LayerFigure,
+    StepRecord,
 )
 from trajerr.training.checkpoint import (
     BEST,
@@ -183,9 +183,9 @@ def make_trainer(
     stretch = slice(0, FIGURE_SAMPLES)
     folder = output / FOLDER
     callbacks: list[Callback] = [
+        StepRecord(settings["log_every_n_steps"], every),
         report,
         EpochSeed(config["seed"]),
-        GradientRecord(every),
         LayerFigure(
             sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
         ),

@@ -1,6 +1,6 @@
 """The LightningModule: steps, logging, optimiser. What is computed is in ``models``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import lightning
@@ -17,7 +17,7 @@ from trajerr.models.losses import (
 )
 from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
-from trajerr.training.figures import ErrorFigures, mean_errors
+from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.schedules import make_schedule
 
@@ -78,6 +78,7 @@ class TrajectoryTask(lightning.LightningModule):
         self.burn_in = _burn_in(loss, axes, stats["sample_rate_hz"])
         self.physics = _physics(loss, axes, stats["sample_rate_hz"])
         self.thermal = _thermal(loss, self.network, stats)
+        self.training_figures = StepFigures()
         self.validation_figures = ErrorFigures()
         self.test_figures = ErrorFigures()
 
@@ -91,8 +92,13 @@ class TrajectoryTask(lightning.LightningModule):
         features, target = batch["input_features"], batch["trajectory_targets"]
         predicted = self.network(features).float()
         trajectory = trajectory_mae(predicted, target, self._scale, self.burn_in)
-        loss = trajectory + self._physics_term(predicted, features) + self._thermal_term(batch)
-        self._show(trajectory.detach(), mean_errors(predicted, target, self.burn_in))
+        errors = mean_errors(predicted, target, self.burn_in)
+        figures = {"loss": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
+        loss = trajectory
+        for name, weight, term in self._further_terms(batch, predicted):
+            figures[name] = term
+            loss = loss + weight * term
+        self.training_figures.add(figures, len(target))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -131,32 +137,18 @@ class TrajectoryTask(lightning.LightningModule):
     def _scale(self) -> Tensor:
         return self.network.scaling.target_std
 
-    def _physics_term(self, predicted: Tensor, features: Tensor) -> Tensor:
-        if self.physics is None:
-            return predicted.new_zeros(())
-        residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
-        self.log("train/physics", residual.detach(), on_step=False, on_epoch=True, sync_dist=True)
-        weight: float = self.hparams["loss"]["lambda_physics"]
-        return weight * residual
-
-    def _thermal_term(self, batch: Batch) -> Tensor:
-        features = batch["input_features"]
-        if self.thermal is None or not isinstance(self.network, Neural):
-            return features.new_zeros(())
-        predicted = self.thermal(self.network.hidden(features))
-        difference: Tensor = (predicted - batch["thermal_targets"]) / self.thermal.std
-        error = difference.abs().mean()
-        self.log("train/thermal", error.detach(), on_step=False, on_epoch=True, sync_dist=True)
-        weight: float = self.hparams["loss"]["thermal_weight"]
-        return weight * error
-
-    def _show(self, loss: Tensor, errors: Tensor) -> None:
-        """Log the training loss and mean errors [2] mm of one batch: as they are, and averaged."""
-        values = {"loss": loss, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
-        steps = {f"train/{name}_step": value for name, value in values.items()}
-        self.log_dict(steps, on_step=True, on_epoch=False)
-        epochs = {f"train/{name}": value for name, value in values.items()}
-        self.log_dict(epochs, on_step=False, on_epoch=True, sync_dist=True)
+    def _further_terms(
+        self, batch: Batch, predicted: Tensor
+    ) -> Iterator[tuple[str, float, Tensor]]:
+        """Yield name, weight and value of each term of the loss beside the trajectory's."""
+        features, weights = batch["input_features"], self.hparams["loss"]
+        if self.physics is not None:
+            residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
+            yield "physics", weights["lambda_physics"], residual
+        if self.thermal is not None and isinstance(self.network, Neural):
+            temperatures = self.thermal(self.network.hidden(features))
+            difference: Tensor = (temperatures - batch["thermal_targets"]) / self.thermal.std
+            yield "thermal", weights["thermal_weight"], difference.abs().mean()
 
     def _evaluate(self, batch: Batch, figures: ErrorFigures) -> None:
         predicted = self.network(batch["input_features"]).float()
@@ -166,6 +158,19 @@ class TrajectoryTask(lightning.LightningModule):
         values = {f"{stage}/{name}": v for name, v in figures.compute(self._scale).items()}
         self.log_dict(values, sync_dist=True)
         figures.reset()
+
+
+def as_task(module: lightning.LightningModule) -> TrajectoryTask:
+    """Return the module as what Lightning's hooks do not know that it is.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    if not isinstance(module, TrajectoryTask):
+        raise TypeError(f"got {type(module).__name__}, expected a TrajectoryTask")
+    return module
 
 
 def _axes(printer: Plain | None) -> tuple[Any, ...]:
