@@ -3,10 +3,10 @@
     python benchmarks/accuracy.py [--minutes 8 | --epochs 6] [--models base,lstm,…]
                                   [--root data/processed] [--raw data/raw] [--out results/accuracy]
 
-Each model is trained by ``trajerr.train`` for as many epochs as fit the minutes (measured on
-its own first epochs), or for the same epochs, and judged by ``trajerr.evaluate``, first on
-unseen layers, then with a whole part held out. The tables go to stdout and to
-``<out>/accuracy.md``.
+Each model is trained by ``trajerr.train`` for as many epochs as fit the minutes (measured on its
+own first epochs; a slow model gets as many windows of one epoch), or for the same epochs. It is
+judged by ``trajerr.evaluate``, first on unseen layers, then with a whole part held out. The tables
+go to stdout and to ``<out>/accuracy.md``.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from typing import Any
 MODELS = "base,small,lstm,large,hybrid,physics,fir"
 CLOSED_FORM = ("fir",)
 PROBE_EPOCHS = 2
+PROBE_WINDOWS = 240  # an epoch of a first probe
+SLOW = 0.02  # of the budget: a model that takes longer for these does not get to whole epochs
 
 
 def run(command: str, *overrides: str) -> None:
@@ -35,17 +37,34 @@ def run(command: str, *overrides: str) -> None:
         sys.exit(f"{command} {' '.join(overrides)}\n{done.stderr}")
 
 
+def seconds_an_epoch(out: Path, *overrides: str) -> float:
+    """Train for two epochs and return how long the second one took."""
+    run("train", *overrides, f"trainer.max_epochs={PROBE_EPOCHS}", f"hydra.run.dir={out}")
+    seconds: float = json.loads((out / "train.json").read_text())["epoch_seconds"][-1]
+    return seconds
+
+
+def budget_of(out: Path, seconds: float, *overrides: str) -> list[str]:
+    """Return the overrides with which a model trains for so long.
+
+    Whole epochs of the default length where several fit; else one epoch of as many windows.
+    """
+    few = seconds_an_epoch(out / "few", *overrides, f"data.samples_per_epoch={PROBE_WINDOWS}")
+    if few > SLOW * seconds:
+        windows = max(1, int(PROBE_WINDOWS * seconds / few))
+        return ["trainer.max_epochs=1", f"data.samples_per_epoch={windows}"]
+    epochs = seconds / seconds_an_epoch(out / "whole", *overrides)
+    return [f"trainer.max_epochs={max(1, int(epochs))}"]
+
+
 def train(model: str, root: Path, out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train one model for the budget and return what its run says of itself."""
-    common = [f"model={model}", f"data.root={root}", *arguments.extra]
+    overrides = [f"model={model}", f"data.root={root}", *arguments.extra]
     if arguments.epochs:
-        common.append(f"trainer.max_epochs={arguments.epochs}")
+        overrides.append(f"trainer.max_epochs={arguments.epochs}")
     elif model not in CLOSED_FORM:
-        probe = out / "probe"
-        run("train", *common, f"trainer.max_epochs={PROBE_EPOCHS}", f"hydra.run.dir={probe}")
-        seconds = json.loads((probe / "train.json").read_text())["epoch_seconds"][-1]
-        common.append(f"trainer.max_epochs={max(1, int(arguments.minutes * 60.0 / seconds))}")
-    run("train", *common, f"hydra.run.dir={out / 'train'}")
+        overrides += budget_of(out / "probe", arguments.minutes * 60.0, *overrides)
+    run("train", *overrides, f"hydra.run.dir={out / 'train'}")
     result: dict[str, Any] = json.loads((out / "train" / "train.json").read_text())
     return result
 
