@@ -21,7 +21,7 @@ from typing import Any
 MODELS = "base,small,lstm,large,hybrid,physics,fir"
 CLOSED_FORM = ("fir",)
 PROBE_EPOCHS = 2
-PROBE_WINDOWS = 240  # an epoch of a first probe
+PROBE_WINDOWS = (80, 240)  # an epoch of the first probes
 SLOW = 0.02  # of the budget: a model that takes longer for these does not get to whole epochs
 
 
@@ -47,14 +47,19 @@ def seconds_an_epoch(out: Path, *overrides: str) -> float:
 def budget_of(out: Path, seconds: float, *overrides: str) -> list[str]:
     """Return the overrides with which a model trains for so long.
 
-    Whole epochs of the default length where several fit; else one epoch of as many windows.
+    Whole epochs of the default length where several fit; else one epoch of as many windows,
+    by the cost of a window beside the fixed cost of validation.
     """
-    few = seconds_an_epoch(out / "few", *overrides, f"data.samples_per_epoch={PROBE_WINDOWS}")
-    if few > SLOW * seconds:
-        windows = max(1, int(PROBE_WINDOWS * seconds / few))
-        return ["trainer.max_epochs=1", f"data.samples_per_epoch={windows}"]
-    epochs = seconds / seconds_an_epoch(out / "whole", *overrides)
-    return [f"trainer.max_epochs={max(1, int(epochs))}"]
+    few, more = (
+        seconds_an_epoch(out / f"{windows}", *overrides, f"data.samples_per_epoch={windows}")
+        for windows in PROBE_WINDOWS
+    )
+    if few < SLOW * seconds:
+        epochs = seconds / seconds_an_epoch(out / "whole", *overrides)
+        return [f"trainer.max_epochs={max(1, int(epochs))}"]
+    a_window = (more - few) / (PROBE_WINDOWS[1] - PROBE_WINDOWS[0])
+    windows = PROBE_WINDOWS[0] + max(0, int((seconds - few) / a_window))
+    return ["trainer.max_epochs=1", f"data.samples_per_epoch={windows}"]
 
 
 def train(model: str, root: Path, out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
