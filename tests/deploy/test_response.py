@@ -97,3 +97,17 @@ def test_it_fits_motions_of_another_length():
     longer = response.fitted(15).keep
     assert np.all(longer[:50] == 0.0)
     assert np.all(longer[50:] == 1.0)
+
+
+def test_what_has_faded_is_nothing_and_never_a_subnormal_number():
+    printer, count = linear_printer(), 12000
+    commanded = np.tile([50.0, 60.0], (count, 1))
+    response = Response.along(printer, fine_motion(printer, commanded), RATE, TIMES)
+    response = replace(response, keep=np.ones_like(response.keep))
+    change = bump(count, count // 2)
+    change[np.abs(change) < 1e-9] = 0.0
+    for answer in (response.effect(change), response.transposed(change)):
+        size = np.abs(answer[answer != 0.0])
+        assert size.max() > 0.1
+        assert size.min() > 1e-100
+        assert np.any(answer[-10:] == 0.0) or np.any(answer[:10] == 0.0)
