@@ -34,10 +34,10 @@ class LearningSettings:
         If a value is out of range; the message names the key.
     """
 
-    gain: float = 0.7  # γ, share of the inverse that one iteration takes
+    gain: float = 0.9  # γ, share of the inverse that one iteration takes
     cutoff: float = 1.6  # natural frequencies above which the inverse fades out
-    iterations: int = 12  # on the trajectory
-    planned_iterations: int = 6  # on the moves that will be written, planner in the loop
+    iterations: int = 9  # on the trajectory
+    planned_iterations: int = 4  # on the moves that will be written, planner in the loop
     patience: int = 6  # iterations without improvement after which a layer is done
     soft_weight: float = 0.15  # of a printer whose natural frequency is lower by `spread`
     stiff_weight: float = 0.65  # of one whose natural frequency is higher; the modelled has 1
