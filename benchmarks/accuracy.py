@@ -20,6 +20,7 @@ from typing import Any
 
 MODELS = "base,small,lstm,large,hybrid,physics,fir"
 CLOSED_FORM = ("fir",)
+STRIDE = 64  # samples between the windows that are judged
 PROBE_EPOCHS = 2
 PROBE_WINDOWS = (80, 240)  # an epoch of the first probes
 SLOW = 0.02  # of the budget: a model that takes longer for these does not get to whole epochs
@@ -81,6 +82,8 @@ def evaluate(root: Path, out: Path) -> dict[str, Any]:
         f"checkpoint={out / 'train' / 'checkpoints' / 'best.ckpt'}",
         f"data.root={root}",
         f"output_dir={out / 'evaluation'}",
+        f"stride={STRIDE}",
+        "visualize=false",
         f"hydra.run.dir={out / 'evaluate_run'}",
     )
     metrics: dict[str, Any] = json.loads((out / "evaluation" / "metrics.json").read_text())
