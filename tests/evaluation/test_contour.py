@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajerr.evaluation.contour import NominalPath, contour_offsets, move_lengths
+from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import Moves
+from trajerr.motion.path import NominalPath, move_lengths
 
 
 def make_moves(points, centers=None, sweeps=None) -> Moves:

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from trajerr.errors import ConfigError
 from trajerr.motion import sampling
 from trajerr.motion.limits import MachineLimits
-from trajerr.motion.path import nominal_path
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample, sample_layers
 from trajerr.motion.summary import summarise
@@ -74,31 +73,6 @@ def test_bad_rates_are_named_and_empty_spans_are_empty(planned):
     with pytest.raises(ConfigError, match="sample_rate_hz"):
         sample(planned, 0.0)
     assert len(sample(planned, 10.0, 0.01, 0.02)) == 0
-
-
-def test_nominal_path_of_a_layer(build):
-    points = [
-        [0, 0, 0.2, 0],
-        [10, 0, 0.2, 1],
-        [10, 0, 0.2, 0.5],
-        [20, 0, 0.2, 0.5],
-        [20, 20, 0.2, 1.5],
-    ]
-    program = build(
-        points,
-        40.0,
-        center=[[np.nan] * 2] * 3 + [[20, 10]],
-        sweep=[0, 0, 0, np.pi],
-        feature=[1, 1, 1, 4],
-    )
-    path = nominal_path(plan(program, LIMITS), 1)
-    assert len(path.points) == len(path.move) + 1
-    assert path.points[:3].tolist() == [[0, 0], [10, 0], [20, 0]]
-    assert path.is_wall.tolist()[:3] == [True, False, False]
-    assert path.is_extruding.tolist()[:3] == [True, False, True]
-    assert set(path.move.tolist()) == {0, 2, 3}
-    middle = 0.5 * (path.points[2:-1] + path.points[3:])
-    assert np.all(10.0 - np.hypot(*(middle - [20, 10]).T) <= 0.001 + 1e-9)
 
 
 def test_summary_adds_up(planned):

@@ -33,12 +33,13 @@ from trajerr.deploy.learning import Episode, Judge, LearningSettings, Project, l
 from trajerr.deploy.polish import Polisher, bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
-from trajerr.evaluation.contour import NominalPath, contour_offsets
+from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import check_inside
+from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 

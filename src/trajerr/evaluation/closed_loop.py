@@ -17,9 +17,10 @@ from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.shapers import shape_trajectory
 from trajerr.errors import DataError
-from trajerr.evaluation.contour import NominalPath, contour_offsets
+from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import WALLS, Program
 from trajerr.motion.lead_in import lead_in
+from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory

@@ -1,53 +1,79 @@
-"""The nominal path of a layer: where its moves ask the nozzle to go, regardless of time."""
+"""The nominal path: where moves ask the nozzle to go, regardless of time."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from trajerr.gcode.program import Bools, Floats, Ints
-from trajerr.motion.planner import Plan
-from trajerr.motion.segments import segment
+from trajerr.gcode.program import Floats, Ints, Moves
+from trajerr.motion.segments import chord_counts, points_along
 
-FINE_SAG = 0.001  # mm, so that chords do not show in contour errors
-FINE_CHORD = 1.0  # mm
+FINE_SAG = 2.5e-4  # mm, so that chords do not show in contour errors
 
 
 @dataclass(frozen=True)
 class NominalPath:
-    """A polyline in the plane with P points; its edges run from each point to the next."""
+    """The planar path that a list of moves asks for, arcs as fine chords."""
 
-    points: Floats  # (P, 2) mm
-    is_extruding: Bools  # (P-1,) whether the edge lays material down
-    is_wall: Bools  # (P-1,) whether the edge is an outer, inner or overhang wall
-    move: Ints  # (P-1,) index of the edge's move, into Program.moves
+    vertices: Floats  # (P, 2) mm
+    progress: Floats  # (P,) mm along the path, from 0
+    move_progress: Floats  # (M + 1,) mm, where each move starts, and the end
+
+    @classmethod
+    def of_moves(cls, moves: Moves, sag: float = FINE_SAG) -> Self:
+        """Return the path of moves that follow each other, of M ≥ 1 moves.
+
+        Parameters
+        ----------
+        moves
+            The moves, in order.
+        sag
+            How far the chords of an arc may stay from it, mm.
+        """
+        chords = chord_counts(moves, sag, np.inf)
+        owner = np.repeat(np.arange(len(moves)), chords)
+        step = np.arange(len(owner)) - np.repeat(np.cumsum(chords) - chords, chords) + 1
+        points = points_along(moves, owner, step / chords[owner])[:, :2]
+        vertices = np.vstack([moves.start[:1, :2], points])
+        # An arc's length is the arc's, so that progress is the distance that was planned.
+        lengths = move_lengths(moves)
+        progress = np.concatenate([[0.0], np.cumsum((lengths / chords)[owner])])
+        return cls(vertices, progress, np.concatenate([[0.0], np.cumsum(lengths)]))
+
+    def progress_at(self, moves: Moves, move: Ints, xy: Floats) -> Floats:
+        """Return how far along the path commanded points on given moves are.
+
+        Parameters
+        ----------
+        moves
+            The moves that this path was made of.
+        move : (N,)
+            Index into ``moves`` for each point.
+        xy : (N, 2)
+            Points on those moves, mm.
+
+        Returns
+        -------
+        (N,)
+            Distance along the path, mm.
+        """
+        chord = np.linalg.norm(xy - moves.start[move, :2], axis=1)
+        sweep = moves.sweep[move]
+        arm = xy - np.where(sweep[:, None] != 0.0, moves.center[move], 0.0)
+        first = moves.start[move, :2] - np.where(sweep[:, None] != 0.0, moves.center[move], 0.0)
+        turn = np.arctan2(
+            first[:, 0] * arm[:, 1] - first[:, 1] * arm[:, 0], np.sum(first * arm, axis=1)
+        )
+        turn = np.where(sweep < 0.0, -turn, turn) % (2.0 * np.pi)
+        along = np.where(sweep != 0.0, turn * np.linalg.norm(first, axis=1), chord)
+        length = np.diff(self.move_progress)[move]
+        return np.asarray(self.move_progress[move] + np.minimum(along, length))
 
 
-def nominal_path(plan: Plan, layer: int) -> NominalPath:
-    """Return a layer's path, arcs as fine chords, travels as edges that do not extrude.
-
-    Parameters
-    ----------
-    plan
-        A program's motion.
-    layer
-        Its number; 1 is the first.
-
-    Raises
-    ------
-    GcodeError
-        If the program has no motion in that layer.
-    """
-    plan.layer_span(layer)
-    moves = plan.program.moves
-    chosen = np.flatnonzero(moves.layer == layer)
-    fine = segment(moves.select(chosen), FINE_SAG, FINE_CHORD)
-    planar = np.flatnonzero(np.any(fine.direction[:, :2] != 0.0, axis=1))
-    start = fine.start[planar, :2]
-    end = start + fine.direction[planar, :2] * fine.distance[planar, None]
-    move = chosen[fine.move[planar]]
-    return NominalPath(
-        points=np.concatenate([start[:1], end]),
-        is_extruding=moves.is_extruding[move],
-        is_wall=moves.is_wall[move],
-        move=move,
-    )
+def move_lengths(moves: Moves) -> Floats:
+    """Return the planar length of each move, arcs along the arc; (M,) mm."""
+    chord = np.linalg.norm(moves.end[:, :2] - moves.start[:, :2], axis=1)
+    arm = moves.start[:, :2] - np.where(moves.sweep[:, None] != 0.0, moves.center, 0.0)
+    radius = np.linalg.norm(arm, axis=1)
+    lengths: Floats = np.where(moves.sweep != 0.0, radius * np.abs(moves.sweep), chord)
+    return lengths
