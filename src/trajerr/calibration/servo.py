@@ -8,7 +8,6 @@ with ``C = c + d`` the right side is ``k (r' − x) + C (ṙ' − ẋ) − F_c �
 ``r' = (c s + k) / (C s + k) r_d``, a filter of first order.
 """
 
-import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -83,8 +82,8 @@ def predict_error(
     moving = np.array([position, stretch.start_speed + start[1]])
     state = PlantState(0, np.full(2, command[0]), np.full(2, command[0]), *_start(moving))
     plant = _plant(servo, base, axis)
-    both = np.column_stack([command, command])
-    actual = simulate(plant, _trajectory(both, rate), seed=0, state=state).xy[::times_finer, 0]
+    both = Trajectory.of_positions(np.column_stack([command, command]), rate)
+    actual = simulate(plant, both, seed=0, state=state).xy[::times_finer, 0]
     return np.asarray(actual + servo.offset_mm - stretch.commanded)
 
 
@@ -113,25 +112,3 @@ def _dragged(servo: Servo, command: Floats, rate: float) -> Floats:
     slow = lfilter([1.0 - late, late - keep], [1.0, -keep], command - origin) + origin
     dragged: Floats = command + servo.drag_share * (slow - command)
     return dragged
-
-
-@functools.lru_cache(maxsize=4)
-def _nothing(count: int) -> tuple[Floats, NDArray[np.int64]]:
-    return np.zeros(count), np.zeros(count, np.int64)
-
-
-def _trajectory(xy: Floats, rate: float) -> Trajectory:
-    zeros, whole = _nothing(len(xy))
-    return Trajectory(
-        sample_rate=rate,
-        first=0,
-        position=np.column_stack([xy, zeros]),
-        extrusion=zeros,
-        move=whole,
-        layer=whole.astype(np.int32),
-        feature=whole.astype(np.uint8),
-        kind=whole.astype(np.uint8),
-        nozzle=zeros,
-        bed=zeros,
-        fan=zeros,
-    )

@@ -89,29 +89,5 @@ class TwinModel:
         begin, end = commanded[:-1, None], commanded[1:, None]
         fine = (begin + (end - begin) * share).reshape(-1, 2)
         xy = np.concatenate([fine, commanded[-1:]])
-        position = np.column_stack([xy, np.zeros(len(xy))])
-        motion = simulate(
-            self.printer.without("jitter"),
-            _bare_trajectory(position, self.sample_rate_hz * times),
-            seed=0,
-        )
-        return motion.xy
-
-
-def _bare_trajectory(position: Floats, rate: float) -> Trajectory:
-    """Return a trajectory of which only the positions are known."""
-    count = len(position)
-    nothing = np.zeros(count)
-    return Trajectory(
-        sample_rate=rate,
-        first=0,
-        position=position,
-        extrusion=nothing,
-        move=np.zeros(count, dtype=np.int64),
-        layer=np.zeros(count, dtype=np.int32),
-        feature=np.zeros(count, dtype=np.uint8),
-        kind=np.zeros(count, dtype=np.uint8),
-        nozzle=nothing,
-        bed=nothing,
-        fan=nothing,
-    )
+        trajectory = Trajectory.of_positions(xy, self.sample_rate_hz * times)
+        return simulate(self.printer.without("jitter"), trajectory, seed=0).xy

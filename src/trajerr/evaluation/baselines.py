@@ -104,18 +104,5 @@ def _finer(layers: Layers, span: slice) -> Trajectory:
     position = layers.position[span].astype(np.float64)
     known = np.arange(len(position)) / layers.sample_rate
     time = np.arange(int(known[-1] * SIMULATION_RATE_HZ) + 1) / SIMULATION_RATE_HZ
-    count = len(time)
     xy = np.column_stack([np.interp(time, known, column) for column in position.T])
-    return Trajectory(
-        sample_rate=SIMULATION_RATE_HZ,
-        first=0,
-        position=np.column_stack([xy, np.zeros(count)]),
-        extrusion=np.zeros(count),
-        move=np.zeros(count, np.int64),
-        layer=np.ones(count, np.int32),
-        feature=np.zeros(count, np.uint8),
-        kind=np.zeros(count, np.uint8),
-        nozzle=np.zeros(count),
-        bed=np.zeros(count),
-        fan=np.zeros(count),
-    )
+    return Trajectory.of_positions(xy, SIMULATION_RATE_HZ)

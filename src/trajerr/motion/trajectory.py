@@ -27,6 +27,35 @@ class Trajectory:
     bed: NDArray[np.float64]  # (N,) °C
     fan: NDArray[np.float64]  # (N,) 0..1
 
+    @classmethod
+    def of_positions(cls, position: NDArray[np.float64], sample_rate: float) -> Self:
+        """Return a trajectory of which no more than positions is known, from time 0 on.
+
+        Parameters
+        ----------
+        position
+            (N, 2) or (N, 3) mm; without z it runs at z = 0.
+        sample_rate
+            Hz.
+        """
+        count = len(position)
+        xyz = np.zeros((count, 3))
+        xyz[:, : position.shape[1]] = position
+        nothing = np.zeros(count)
+        return cls(
+            sample_rate=sample_rate,
+            first=0,
+            position=xyz,
+            extrusion=nothing,
+            move=np.zeros(count, np.int64),
+            layer=np.ones(count, np.int32),
+            feature=np.zeros(count, np.uint8),
+            kind=np.zeros(count, np.uint8),
+            nozzle=nothing,
+            bed=nothing,
+            fan=nothing,
+        )
+
     def __len__(self) -> int:
         return len(self.move)
 
