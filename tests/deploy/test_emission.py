@@ -1,6 +1,5 @@
 """What is written: G-code that replans to what was asked, and everything else byte for byte."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ from correction_cases import Dialect, Writer, limits, small_print
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trajerr.deploy.emission import check_writable, limit_lines, number, write_lines
+from trajerr.deploy.emission import check_writable, limit_lines, write_lines
 from trajerr.deploy.feedrates import assemble, keep_time, raised
 from trajerr.deploy.joins import join, roles
 from trajerr.deploy.knots import EmissionSettings, cut, cut_to_size, move_times, rounded
@@ -280,28 +279,6 @@ def test_firmware_is_told_in_its_own_words():
     words = b"SET_VELOCITY_LIMIT ACCEL=1000 SQUARE_CORNER_VELOCITY=5 MINIMUM_CRUISE_RATIO=.5"
     assert limit_lines(klipper) == [words]
     assert limit_lines(machine, unit=25.4)[1] == b"M204 P39.370079 T59.055118"
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "text"),
-    [
-        (77.1, 3, "77.1"),
-        (0.5, 3, ".5"),
-        (-0.00512, 5, "-.00512"),
-        (-1e-9, 5, "0"),
-        (3000, 1, "3000"),
-    ],
-)
-def test_numbers_are_short(value, digits, text):
-    assert number(value, digits) == text.encode()
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.floats(-1e4, 1e4), st.integers(0, 6))
-def test_numbers_read_back_as_rounded(value, digits):
-    text = number(value, digits).decode()
-    assert re.fullmatch(r"-?(\d+\.?\d*|\.\d+)", text)
-    assert float(text) == pytest.approx(value, abs=0.5000001 * 10.0**-digits)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from trajerr.deploy.feedrates import INCH_F_DIGITS, MORE_F_DIGITS, Driven, round
 from trajerr.deploy.knots import Cut, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import LimitSettings, Moves, Program
+from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
 
 Floats = NDArray[np.float64]
@@ -62,16 +63,6 @@ def check_writable(program: Program) -> None:
                 f"{program.name}:{line}: {what} cannot be kept beside corrected moves, "
                 "expected a file without"
             )
-
-
-def number(value: float, digits: int) -> bytes:
-    """Return a number as slicers print it: ``77.1``, ``.5``, ``-.00512``, ``0``."""
-    text = f"{value:.{digits}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
-    text = text[1:] if text.startswith("0.") else text
-    return b"0" if text == "0" else (sign + text).encode()
 
 
 def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
