@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
+from trajerr.evaluation.metrics import moving_axes
 from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
 
 BURN_IN = 5
@@ -83,14 +84,24 @@ def test_a_single_window_of_a_network_that_runs_time_first_counts_alike() -> Non
         assert figures.compute(scale) == plain.compute(scale)
 
 
-def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other() -> None:
+@pytest.mark.parametrize("offset", [0.0, 0.02])  # mm, as a sensor may have at rest
+def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other(offset: float) -> None:
     figures = ErrorFigures()
+    still, off = torch.tensor([1.0, 0.0]), torch.tensor([0.0, offset])
     for predicted, target in batches():
-        still = torch.tensor([1.0, 0.0])
-        figures.update(predicted * still, target * still, BURN_IN)
+        figures.update(predicted * still, target * still + off, BURN_IN)
     found = figures.compute(torch.tensor([0.1, 0.2]))
     for name in ("mae{}_mm", "rmse{}_mm", "r2{}"):
         assert float(found[name.format("")]) == float(found[name.format("_x")]) > 0.0
+    targets = torch.cat([target * still + off for _, target in batches()])
+    assert moving_axes(targets) == [0]
+
+
+def test_where_no_axis_moves_both_count() -> None:
+    figures = ErrorFigures()
+    figures.update(torch.full((2, 9, 2), 0.5), torch.zeros(2, 9, 2), 0)
+    assert float(figures.compute(torch.ones(2))["mae_mm"]) == 0.5
+    assert moving_axes(np.zeros((2, 9, 2))) == [0, 1]
 
 
 def test_step_figures_average_over_windows_and_keep_the_last() -> None:

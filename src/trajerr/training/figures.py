@@ -4,7 +4,32 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
+
+
+class MovingAxes(Metric):
+    """Which columns of targets ever change; all of them if none does.
+
+    What :func:`trajerr.evaluation.metrics.moving_axes` says of a whole split, said of batches.
+    """
+
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.add_state("least", torch.full((columns,), torch.inf), dist_reduce_fx="min")
+        self.add_state("most", torch.full((columns,), -torch.inf), dist_reduce_fx="max")
+
+    def update(self, target: Tensor) -> None:
+        """Take targets [N, columns] into account."""
+        self.least = torch.minimum(self.least, target.amin(dim=0))
+        self.most = torch.maximum(self.most, target.amax(dim=0))
+
+    def compute(self) -> Tensor:
+        """Return [columns], true where a column moves."""
+        moving = self.most > self.least
+        return moving | ~moving.any()
 
 
 class ErrorFigures(nn.Module):
@@ -16,6 +41,7 @@ class ErrorFigures(nn.Module):
         self.mae = MeanAbsoluteError(num_outputs=2)
         self.rmse = MeanSquaredError(squared=False, num_outputs=2)
         self.r2 = R2Score(multioutput="raw_values")
+        self.moving = MovingAxes(2)
 
     def update(self, predicted: Tensor, target: Tensor, burn_in: int) -> None:
         """Add errors [B, T, 2] mm; those before the burn-in are counted apart."""
@@ -23,22 +49,23 @@ class ErrorFigures(nn.Module):
         rows = _rows(predicted[:, start:]), _rows(target[:, start:])
         for metric in (self.mae, self.rmse, self.r2):
             metric.update(*rows)
+        self.moving.update(rows[1])
         if start:
             self.early.update(_rows(predicted[:, :start]), _rows(target[:, :start]))
 
     def compute(self, scale: Tensor) -> dict[str, Tensor]:
         """Return ``mae_x_mm``, ``mae_y_mm``, ``mae_mm``, likewise ``rmse``, and ``r2``.
 
-        What is of no axis is the mean over those that err at all: a log may hold one only.
+        What is of no axis is the mean over those whose error moves: a log may hold one only.
         Also ``loss``, the sum of both axes' MAE in units of ``scale`` [2] mm, and
         ``burn_in_mae_mm`` where there is a burn-in.
         """
         mae, rmse, r2 = self.mae.compute(), self.rmse.compute(), self.r2.compute()
-        live = self._live()
+        moving = self.moving.compute()
         overall = {
-            "mae": mae[live].mean(),
-            "rmse": rmse[live].square().mean().sqrt(),
-            "r2": r2[live].mean(),
+            "mae": mae[moving].mean(),
+            "rmse": rmse[moving].square().mean().sqrt(),
+            "r2": r2[moving].mean(),
         }
         figures = {"mae": mae, "rmse": rmse, "r2": r2}
         named = {"loss": (mae / scale).sum()}
@@ -50,14 +77,9 @@ class ErrorFigures(nn.Module):
             named[f"{name}{unit}"] = overall[name]
         return named
 
-    def _live(self) -> Tensor:
-        """Return (2,) which axes have errors to predict; both where none has."""
-        squares: Tensor = torch.as_tensor(self.r2.sum_squared_error)
-        return (squares > 0.0) | (squares.sum() == 0.0)
-
     def reset(self) -> None:
         """Forget everything."""
-        for metric in (self.mae, self.rmse, self.r2, self.early):
+        for metric in (self.mae, self.rmse, self.r2, self.moving, self.early):
             metric.reset()
 
 
