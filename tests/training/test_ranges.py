@@ -21,6 +21,20 @@ def test_each_number_is_bounded_and_its_key_exists(key: str) -> None:
             check_ranges(compose("train", f"{key}={wrong}"))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("model.optimizer.lr=0", "above 0, at most 1000"),
+        ("model.schedule.factor=0.0", "above 0, below 1"),
+        ("model.schedule.factor=1.0", "above 0, below 1"),
+        ("trainer.log_every_n_steps=0", "1 or more, at most"),
+    ],
+)
+def test_an_end_that_does_not_belong_is_refused_and_said(wrong: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"expected {expected}"):
+        check_ranges(compose("train", wrong))
+
+
 def test_a_training_without_an_end_needs_a_schedule_without_one() -> None:
     with pytest.raises(ConfigError, match=r"^trainer\.max_epochs: got -1.*cosine"):
         check_ranges(compose("train", "trainer.max_epochs=-1"))

@@ -102,9 +102,11 @@ class MachineLimits:
         given = getattr(self, key)
         values = tuple(float(value) for value in given)
         _check(key, list(given), len(values) == AXES, "four numbers: x, y, z, e")
-        low = 0.0 if key == "jerk_mm_s" else np.nextafter(0.0, 1.0)
-        wanted = "four finite numbers, 0 or more" if low == 0.0 else "four positive, finite numbers"
-        _check(key, list(given), all(low <= value < np.inf for value in values), wanted)
+        finite = all(0.0 <= value < np.inf for value in values)
+        if key == "jerk_mm_s":
+            _check(key, list(given), finite, "four finite numbers, 0 or more")
+        else:
+            _check(key, list(given), finite and all(values), "four positive, finite numbers")
         return values
 
     def overridden(self, settings: LimitSettings) -> Self:

@@ -1,30 +1,50 @@
 """What the numbers of a train config may be, before anything is built from them."""
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trajerr.errors import ConfigError
 
 ABSURD = 1e12
-RANGES = {  # key → least and greatest; None stays what it means
-    "seed": (0, 2**32 - 1),
-    "model.optimizer.lr": (math.ulp(0.0), 1e3),
-    "model.optimizer.weight_decay": (0, 1e3),
-    "model.schedule.warm_up": (0, 1),
-    "model.schedule.factor": (math.ulp(0.0), 1 - 1e-9),
-    "model.schedule.patience": (0, ABSURD),
-    "loss.lambda_physics": (0, ABSURD),
-    "loss.thermal_weight": (0, ABSURD),
-    "loss.burn_in": (0, ABSURD),
-    "loss.burn_in_without_printer": (0, ABSURD),
-    "trainer.gradient_clip_val": (0, ABSURD),
-    "trainer.accumulate_grad_batches": (1, ABSURD),
-    "trainer.log_every_n_steps": (1, ABSURD),
-    "trainer.figure_every_n_epochs": (1, ABSURD),
-    "early_stopping.patience": (0, ABSURD),
-    "early_stopping.min_delta": (0, ABSURD),
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be; an open end is not itself in the range."""
+
+    least: float
+    greatest: float = ABSURD
+    above: bool = False  # open at its least
+    below: bool = False  # open at its greatest
+
+    def __contains__(self, value: float) -> bool:
+        at_open_end = value in (self.least,) * self.above + (self.greatest,) * self.below
+        return self.least <= value <= self.greatest and not at_open_end
+
+    def __str__(self) -> str:
+        low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
+        return f"{low}, {'below' if self.below else 'at most'} {self.greatest:g}"
+
+
+RANGES = {  # by key; None stays what it means
+    "seed": Range(0, 2**32 - 1),
+    "model.optimizer.lr": Range(0, 1e3, above=True),
+    "model.optimizer.weight_decay": Range(0, 1e3),
+    "model.schedule.warm_up": Range(0, 1),
+    "model.schedule.factor": Range(0, 1, above=True, below=True),
+    "model.schedule.patience": Range(0),
+    "loss.lambda_physics": Range(0),
+    "loss.thermal_weight": Range(0),
+    "loss.burn_in": Range(0),
+    "loss.burn_in_without_printer": Range(0),
+    "trainer.gradient_clip_val": Range(0),
+    "trainer.accumulate_grad_batches": Range(1),
+    "trainer.log_every_n_steps": Range(1),
+    "trainer.figure_every_n_epochs": Range(1),
+    "early_stopping.patience": Range(0),
+    "early_stopping.min_delta": Range(0),
 }
 ENDLESS = -1  # of trainer.max_epochs
 NEED_AN_END = ("cosine", "one_cycle")  # schedules that are spread over all steps
@@ -43,13 +63,12 @@ def check_ranges(config: Mapping[str, Any]) -> None:
     ConfigError
         A number is out of range, or no number; the message names the key.
     """
-    for key, (least, greatest) in RANGES.items():
+    for key, allowed in RANGES.items():
         value = _at(config, key)
         if value is None:
             continue
-        if not isinstance(value, int | float) or not least <= value <= greatest:
-            low = f"above {least:.0f}" if 0.0 < least < 1e-300 else f"{least:g} or more"
-            raise ConfigError(f"{key}: got {value}, expected {low}, at most {greatest:g}")
+        if not isinstance(value, int | float) or value not in allowed:
+            raise ConfigError(f"{key}: got {value}, expected {allowed}")
     schedule = config["model"]["schedule"]["name"]
     if config["trainer"]["max_epochs"] == ENDLESS and schedule in NEED_AN_END:
         raise ConfigError(
