@@ -9,11 +9,11 @@ written with few digits; which ones suffice is found by planning, too.
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.deploy.knots import Cut, EmissionSettings
+from trajerr.dynamics.compiled import compiled
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
@@ -243,7 +243,7 @@ def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
     return best
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _round(
     speed: Floats,
     unit: Floats,

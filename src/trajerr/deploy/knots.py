@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.deploy.joins import Joins, Role
+from trajerr.dynamics.compiled import compiled
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves
 from trajerr.motion.planner import Plan
@@ -351,7 +351,7 @@ def _thinned(
     return keep
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _thin(
     times: Floats, point: Floats, owner: Ints, across: Floats, along: float, keep: Bools
 ) -> None:

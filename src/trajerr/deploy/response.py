@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.dynamics.axis import discretise
+from trajerr.dynamics.compiled import compiled
 from trajerr.dynamics.printer import Printer
 
 Floats = NDArray[np.float64]
@@ -81,7 +82,7 @@ class Response:
         return result
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _kept(speed: Floats) -> Floats:
     """Return (N, 2) what steps leave of a change in speed, from (N, 2) mean speeds in mm/s."""
     keep = np.ones_like(speed)
@@ -115,7 +116,7 @@ def _flushed(a: float, b: float, c: float, d: float) -> tuple[float, float, floa
 
 # Both axes, with friction and without, are stepped side by side: each waits for its own last
 # step only, so that the four of them take hardly longer than one.
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _forward(
     change: Floats, flow: Floats, keep: Floats, times: int, free: float, result: Floats
 ) -> None:
@@ -152,7 +153,7 @@ def _forward(
         result[t, 1] = free * free_y + (1.0 - free) * y
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _backward(
     values: Floats, flow: Floats, keep: Floats, times: int, free: float, result: Floats
 ) -> None:

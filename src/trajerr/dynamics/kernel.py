@@ -4,25 +4,16 @@ Knows arrays only. See ``docs/physics.md`` for the scheme's derivation.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from trajerr.dynamics.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call; keep the machine code on disk where some folder can be written."""
-    try:
-        compiled = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable cache folder: a read-only installation without a home
-        compiled = numba.njit(nogil=True)(function)
-    return compiled  # type: ignore[no-any-return]
-
-
+@compiled
 def _ripple(position: float, ripples: Floats) -> tuple[float, float]:
     """Return how far torque ripple turns the motor, mm, and the integral of that over r, mm²."""
     error = integral = 0.0
@@ -33,6 +24,7 @@ def _ripple(position: float, ripples: Floats) -> tuple[float, float]:
     return error, integral
 
 
+@compiled
 def _staircase(position: float, microstep: float) -> tuple[float, float]:
     """Return (nearest microstep − r), mm, and the integral of that over r, mm²; 0 without steps.
 
@@ -50,6 +42,7 @@ def _staircase(position: float, microstep: float) -> tuple[float, float]:
     return -math.copysign(flat * left / ramp, beyond), integral
 
 
+@compiled
 def _mean(travel: float, error0: float, integral0: float, error1: float, integral1: float) -> float:
     """Mean of the motor's error over a straight travel from where it is 0 to where it is 1."""
     if abs(travel) < 1e-6:
@@ -57,7 +50,8 @@ def _mean(travel: float, error0: float, integral0: float, error1: float, integra
     return (integral1 - integral0) / travel
 
 
-def _decay(values: Floats, keep: float, start: float) -> Floats:
+@compiled
+def decay(values: Floats, keep: float, start: float) -> Floats:
     """Return (N,) ``y[n] = keep y[n−1] + values[n]`` after ``y[−1] = start``."""
     result = np.empty_like(values)
     y = start
@@ -67,7 +61,8 @@ def _decay(values: Floats, keep: float, start: float) -> Floats:
     return result
 
 
-def _delay(
+@compiled
+def delay(
     command: Floats,  # (N, 2) mm, x and y
     lateness: Floats,  # (M, 2) of each motor, s/√(mm/s), on a coarser grid
     node: int,  # index of its first row on the grid of the whole print
@@ -92,6 +87,7 @@ def _delay(
     return late
 
 
+@compiled
 def _belt(position: float, begin: float, end: float, strength: float) -> float:
     """Stiffness of the belt's two free spans over that at mid-span, minus 1."""
     share = (position - begin) / (end - begin)
@@ -99,6 +95,7 @@ def _belt(position: float, begin: float, end: float, strength: float) -> float:
     return strength * (0.25 / (share * (1.0 - share)) - 1.0)
 
 
+@compiled
 def _implicit(free: float, drop: float, smooth: float) -> float:
     """Solve ``v + drop tanh(v / smooth) = free`` for v.
 
@@ -117,6 +114,7 @@ def _implicit(free: float, drop: float, smooth: float) -> float:
     return math.copysign(v * smooth, free)
 
 
+@compiled
 def _after_friction(
     before: float, free: float, drop: float, smooth: float, weight: float
 ) -> tuple[float, float]:
@@ -165,6 +163,7 @@ def _after_friction(
     return after, (weight - 0.5) * (after - before) if creeps else 0.0
 
 
+@compiled
 def _advance(
     x: float,
     v: float,
@@ -191,6 +190,7 @@ def _advance(
     return x + flow[8] * motor[1] + flow[10] * push + extra * step, after
 
 
+@compiled
 def _pull(
     begin: float, end: float, ripple: float, stairs: float, middle: float, belt: Floats
 ) -> float:
@@ -205,7 +205,8 @@ def _pull(
     return pull
 
 
-def _run(
+@compiled
+def run(
     command: Floats,  # (N, 2) mm, x and y
     flow: Floats,  # (2, 13): transition (4), start, end, motor, force (2 each), c/m of each axis
     stiffness: Floats,  # (2,) N/m
@@ -218,6 +219,7 @@ def _run(
     state: Floats,  # (2, 2): x mm, ẋ mm/s of each axis; updated in place
     actual: Floats,  # (N, 2) mm, filled
 ) -> None:
+    """Let both axes follow a command; ``actual`` is where they go, ``state`` where they end."""
     x, u = state[0]
     y, v = state[1]
     actual[0, 0], actual[0, 1] = x, y
@@ -263,16 +265,3 @@ def _run(
         x0, y0, a0, b0, p0, q0 = x1, y1, a1, b1, p1, q1
     state[0, 0], state[0, 1] = x, u
     state[1, 0], state[1, 1] = y, v
-
-
-_ripple = _compile(_ripple)
-_staircase = _compile(_staircase)
-_mean = _compile(_mean)
-decay = _compile(_decay)
-delay = _compile(_delay)
-_belt = _compile(_belt)
-_implicit = _compile(_implicit)
-_after_friction = _compile(_after_friction)
-_advance = _compile(_advance)
-_pull = _compile(_pull)
-run = _compile(_run)

@@ -5,10 +5,10 @@ layer may lie on a neighbour; each actual point is therefore compared with the p
 path near the progress at which it was commanded.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.dynamics.compiled import compiled
 from trajerr.motion.path import NominalPath
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ def contour_offsets(
     )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _signed_distance(
     actual: Floats, vertices: Floats, along: Floats, progress: Floats, reach: float
 ) -> Floats:
