@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trajerr.calibration.firmware_shapers import firmware_shaper
 from trajerr.calibration.recordings import PowerSpectrum
-from trajerr.dynamics.shapers import Shaper
+from trajerr.dynamics.shapers import Shaper, residual
 
 Floats = NDArray[np.float64]
 
@@ -69,20 +69,10 @@ def recommend(spectrum: PowerSpectrum) -> tuple[ShaperChoice, list[ShaperChoice]
     return best, fitted
 
 
-def remaining(tuned: Shaper, frequency: Floats, damping: float) -> Floats:
-    """Return the share of ringing (F,) that a shaper leaves in modes of these frequencies."""
-    omega = 2.0 * np.pi * frequency[:, None]
-    delays = tuned.times - tuned.times[-1]
-    decay = np.exp(damping * omega * delays)
-    phase = omega * math.sqrt(1.0 - damping**2) * delays
-    left: Floats = np.abs(np.sum(tuned.amplitudes * decay * np.exp(1j * phase), axis=1))
-    return left
-
-
 def worst_remaining(choice: ShaperChoice, frequency: Floats) -> Floats:
     """Return the share (F,) that a choice leaves at the worst of the tested dampings."""
     tuned = firmware_shaper(choice.name, choice.frequency_hz, DAMPING)
-    worst: Floats = np.max([remaining(tuned, frequency, d) for d in TEST_DAMPINGS], axis=0)
+    worst: Floats = np.max([residual(tuned, frequency, d) for d in TEST_DAMPINGS], axis=0)
     return worst
 
 
@@ -114,7 +104,7 @@ def _try_all(name: str, frequency: Floats, density: Floats) -> list[ShaperChoice
     for tuning in tested:
         tuned = firmware_shaper(name, float(tuning), DAMPING)
         left = max(
-            float(np.maximum(remaining(tuned, frequency, d) * density - threshold, 0.0).sum())
+            float(np.maximum(residual(tuned, frequency, d) * density - threshold, 0.0).sum())
             for d in TEST_DAMPINGS
         )
         choices.append(_choice(tuned, float(tuning), left / all_of_it))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
@@ -112,21 +112,21 @@ def shaper(name: str, frequency: float, damping: float) -> Shaper:
     return Shaper(key, amplitudes, times - amplitudes @ times)
 
 
-def residual(shaper: Shaper, frequency: float, damping: float) -> float:
-    """Return the share of ringing that a shaper leaves in a mode (Singer and Seering 1990).
+def residual(shaper: Shaper, frequency: ArrayLike, damping: float) -> Floats:
+    """Return the share of ringing that a shaper leaves in modes (Singer and Seering 1990).
 
     Parameters
     ----------
     frequency
-        Undamped natural frequency of the mode, Hz.
+        Undamped natural frequencies, Hz, of any shape: the result's.
     damping
-        Its damping ratio.
+        Their damping ratio.
     """
-    omega = 2.0 * np.pi * frequency
+    omega = 2.0 * np.pi * np.asarray(frequency, dtype=np.float64)[..., np.newaxis]
     delays = shaper.times - shaper.times[-1]
     decay = np.exp(damping * omega * delays)
     phase = omega * math.sqrt(1.0 - damping**2) * delays
-    return float(abs(np.sum(shaper.amplitudes * decay * np.exp(1j * phase))))
+    return np.asarray(np.abs(np.sum(shaper.amplitudes * decay * np.exp(1j * phase), axis=-1)))
 
 
 def apply(shaper: Shaper, values: Floats, sample_rate: float) -> Floats:
