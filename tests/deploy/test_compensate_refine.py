@@ -68,7 +68,7 @@ def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
     )
     assert seen == rounds
     assert [r.number for r in rounds] == [0, 1, 2]
-    assert np.isnan(rounds[0].loss)
+    assert rounds[0].loss is None
     assert rounds[2].loss < rounds[1].loss
     assert len({r.uncorrected_um for r in rounds}) == 1
     # An untrained network believes anything; a trained one is nearer to the plant.

@@ -71,8 +71,7 @@ def write_report(
     }
     draw(folder, replay, method, figures["cases"])
     figures["report_seconds"] = time.perf_counter() - began
-    # A loss that was not trained is NaN, for which JSON has no word.
-    text = json.dumps(figures, indent=2).replace("NaN", "null")
+    text = json.dumps(figures, indent=2)
     write_atomically(folder / REPORT, text.encode())
     return figures
 
@@ -145,7 +144,7 @@ def refinement_table(rounds: Sequence[Round]) -> Table:
     for heading in ("round", "uncorrected", "believed", "simulated", "loss"):
         result.add_column(heading, justify="right")
     for r in rounds:
-        loss = "–" if np.isnan(r.loss) else f"{r.loss:.4f}"
+        loss = "–" if r.loss is None else f"{r.loss:.4f}"
         cells = (r.uncorrected_um, r.believed_um, r.simulated_um)
         result.add_row(str(r.number), *(f"{value:.1f}" for value in cells), loss)
     return result

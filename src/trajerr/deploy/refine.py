@@ -77,7 +77,7 @@ class Round:
     believed_um: float  # contour RMS on walls, predicted
     simulated_um: float  # and simulated
     uncorrected_um: float  # simulated, without correction
-    loss: float  # at the end of the training before; NaN where there was none
+    loss: float | None  # at the end of the training before, if there was one
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ def refine(
     known = _trained_on(data_root, rate) if data_root is not None else []
     fresh = [_simulated(nominal, layer, printer, rate, settings.seed) for layer in layers]
     rounds: list[Round] = []
-    best, loss = network, np.nan
+    best = network
+    loss: float | None = None
     for number in range(settings.rounds + 1):
         done = correct_program(program, TorchModel(network, rate), printer, chosen)
         again = parse_program(done.text or b"", program.name)
