@@ -14,11 +14,6 @@ from trajerr.calibration.uncertainty import Estimate
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 
-TARGETS = {
-    "": Printer,
-    "x": AxisParameters,
-    "y": AxisParameters,
-}
 DIGITS = 6  # significant, of measured values: more than any measurement has
 
 

@@ -205,7 +205,7 @@ def _collect_layer(
     program = _program(source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
     placement = _placement(collection, source, variant)
-    params = _params(collection, program, variant, layer) | placement.params()
+    params = _params(collection, program, variant) | placement.params()
     if path.is_file():
         return measure(_checked(path, params))
     motion_plan = _plan(collection, source, variant)
@@ -335,9 +335,7 @@ def seed_of(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def _params(
-    collection: Collection, program: Program, variant: Variant, layer: int
-) -> dict[str, str | float]:
+def _params(collection: Collection, program: Program, variant: Variant) -> dict[str, str | float]:
     return {
         "kind": variant.kind,
         "acceleration_scale": float(variant.acceleration_scale),

@@ -220,22 +220,14 @@ class PrinterDataModule(lightning.LightningDataModule):
         """Samples between the windows of evaluation."""
         return self._stride or self.stats.stride
 
-    def require_identity(self, identity: str) -> None:
-        """Refuse data that is split otherwise than what a checkpoint was trained on.
+    def open_split(self, split: str) -> Split:
+        """Open the sequences of one split, of the kinds that this module is for.
 
         Raises
         ------
         DataError
-            The identities differ, so that test data may have been trained on.
+            The split cannot be used, or lacks the thermal targets that are needed.
         """
-        if identity != self.split_identity:
-            raise DataError(
-                f"{self.root}: split identity is {self.split_identity[:12]}, the checkpoint was "
-                f"trained with {identity[:12]}; its test layers may have been trained on"
-            )
-
-    def open_split(self, split: str) -> Split:
-        """Open the sequences of one split, of the kinds that this module is for."""
         kinds = self._kinds if split == "train" else self._eval_kinds
         opened = open_split(self.root, split, kinds, self._sample_rate)
         if self._thermal and not opened.has_temperatures:

@@ -8,6 +8,8 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.summary import summarise
 
+TOTALS = ("print_time_s", "layers", "moves")  # of several sources, what adds up
+
 
 def plan_source(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> Plan:
     """Read a source and plan it with an acceleration and a speed scale."""
@@ -31,9 +33,6 @@ def summarise_sources(
         return {"source": sources[0].name, **each[sources[0].name]}
     totals = {key: sum(_number(row[key]) for row in each.values()) for key in TOTALS}
     return {**totals, "sources": each}
-
-
-TOTALS = ("print_time_s", "layers", "moves")
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - what a summary holds

@@ -5,6 +5,7 @@ from typing import Any
 
 from trajerr.data.stats import Source, Stats
 from trajerr.errors import DataError
+from trajerr.training.transfer import ANCESTORS
 
 
 def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[str]:
@@ -21,7 +22,7 @@ def shared_layers(trained: Mapping[str, Any], judged: Iterable[Source]) -> list[
     judged
         Sources of the split to evaluate.
     """
-    held = (*trained.get("sources", ()), *trained.get("ancestors", ()))
+    held = (*trained.get("sources", ()), *trained.get(ANCESTORS, ()))
     seen = [s for s in held if s["split"] == "train"]
     files = {(s["sha256"], s["layer"]) for s in seen}
     layers = {(s["part"], s["layer"]) for s in seen}

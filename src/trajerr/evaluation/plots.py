@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trajerr.evaluation import style
 from trajerr.evaluation.metrics import (
+    AXES,
     PERCENTILES,
     mean_absolute_error,
     percentiles,
@@ -28,7 +29,6 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
-AXES = ("x", "y")
 BOTH = (0, 1)
 # A legend on the upper edge of the axes, where no curve runs.
 _ABOVE = {"loc": "lower right", "bbox_to_anchor": (1, 0.97), "borderaxespad": 0, "ncols": 2}

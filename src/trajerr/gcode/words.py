@@ -28,16 +28,10 @@ MAX_VALUE = 1e15  # beyond this a value is a slip of the keyboard in any unit
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a line: its name, its letter words, its NAME=VALUE parameters."""
+    """One command of a line: its name, and what it is given, not yet read."""
 
     name: str  # "G1", "M862.3", "T0", "SET_VELOCITY_LIMIT"; "" for bare words
     body: str  # what follows the name, without comments
-
-
-def strip_comment(raw: bytes) -> tuple[bytes, bytes | None]:
-    """Split a line at its first semicolon into code and comment."""
-    code, found, comment = raw.partition(b";")
-    return code, comment if found else None
 
 
 def verify_checksum(code: bytes) -> bytes:

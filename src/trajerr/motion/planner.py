@@ -167,7 +167,7 @@ def plan(
     table = table.rows(program.moves.settings[segments.move])
     nominal, acceleration = _within_axes(program, segments, table, speed_scale)
     squares = _end_speeds(program, segments, table, nominal, acceleration, limits)
-    return _assemble(program, limits, segments, acceleration, nominal, squares)
+    return _assemble(program, limits, segments, acceleration, squares)
 
 
 def _from_first_motion(program: Program) -> Segments:
@@ -318,7 +318,6 @@ def _assemble(
     limits: MachineLimits,
     segments: Segments,
     acceleration: Floats,
-    nominal: Floats,
     squares: tuple[Floats, Floats, Floats],
 ) -> Plan:
     entry, cruise, exits = (np.sqrt(np.where(segments.is_motion, s, 0.0)) for s in squares)
