@@ -41,6 +41,14 @@ def test_a_training_without_an_end_needs_a_schedule_without_one() -> None:
     check_ranges(compose("train", "trainer.max_epochs=-1", "model.schedule.name=constant"))
 
 
+@pytest.mark.parametrize("epochs", ["0", "-2", "null"])
+def test_no_epochs_are_no_training(epochs: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^trainer\.max_epochs: got .*, expected 1 or more, or -1"
+    ):
+        check_ranges(compose("train", f"trainer.max_epochs={epochs}"))
+
+
 @pytest.mark.parametrize("objective", ["7.5", "null", "[val/loss,3]"])
 def test_an_objective_is_named(objective: str) -> None:
     with pytest.raises(ConfigError, match=r"^objective: got"):

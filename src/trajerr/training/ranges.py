@@ -69,8 +69,10 @@ def check_ranges(config: Mapping[str, Any]) -> None:
             continue
         if not isinstance(value, int | float) or value not in allowed:
             raise ConfigError(f"{key}: got {value}, expected {allowed}")
-    schedule = config["model"]["schedule"]["name"]
-    if config["trainer"]["max_epochs"] == ENDLESS and schedule in NEED_AN_END:
+    epochs, schedule = config["trainer"]["max_epochs"], config["model"]["schedule"]["name"]
+    if epochs is None or epochs == 0 or epochs < ENDLESS:
+        raise ConfigError(f"trainer.max_epochs: got {epochs}, expected 1 or more, or {ENDLESS}")
+    if epochs == ENDLESS and schedule in NEED_AN_END:
         raise ConfigError(
             f"trainer.max_epochs: got {ENDLESS}, expected 1 or more, as "
             f"model.schedule.name={schedule} is spread over all epochs"

@@ -174,7 +174,15 @@ def make_trainer(
     report: EpochReport,
     extra: Sequence[Callback] = (),
 ) -> lightning.Trainer:
-    """Return Lightning's trainer with all callbacks, the extra ones among them."""
+    """Return Lightning's trainer with all callbacks, the extra ones among them.
+
+    Raises
+    ------
+    ConfigError
+        Lightning refuses a setting of ``trainer``.
+    DataError
+        The data has no validation split.
+    """
     settings = dict(config["trainer"])
     settings.pop("compile")
     settings["precision"] = resolve_precision(settings["precision"], settings["accelerator"])
@@ -196,9 +204,6 @@ def make_trainer(
         LastCheckpoint(folder),
     ]
     logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
-    epochs = settings["max_epochs"]
-    if epochs is None or epochs == 0 or epochs < -1:
-        raise ConfigError(f"trainer.max_epochs: got {epochs}, expected 1 or more, or -1")
     try:
         return lightning.Trainer(
             **settings,
