@@ -40,7 +40,13 @@ STEP = 1e-3  # of a parameter's scale, for differences: friction makes smaller o
 
 @dataclass(frozen=True)
 class Unknowns:
-    """Which of a servo's values are fitted beside natural frequency and damping."""
+    """Which of a servo's values are fitted beside natural frequency and damping.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     friction: bool = True
     delay: bool = True

@@ -51,7 +51,13 @@ MODEL_HZ = 200.0  # that a spectrum made from a model reaches to
 
 @dataclass(frozen=True)
 class Sweep:
-    """The frequencies that the test excited."""
+    """The frequencies that the test excited.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     low_hz: float = 5.0
     high_hz: float = 135.0
@@ -147,7 +153,22 @@ def response(
 
 
 def find_peak(frequency: Floats, density: Floats, sweep: Sweep, where: str) -> tuple[float, float]:
-    """Return where the response peaks, Hz, and the sensor's noise, (mm/s²)²/Hz."""
+    """Return where the response peaks, Hz, and the sensor's noise, (mm/s²)²/Hz.
+
+    Parameters
+    ----------
+    frequency, density
+        (F,) Hz and (F,) (mm/s²)²/Hz, of the axis that was shaken.
+    sweep
+        What the test excited.
+    where
+        For messages: the file.
+
+    Raises
+    ------
+    DataError
+        The spectrum does not hold the sweep, shows no excitation, or no clear peak.
+    """
     swept = (frequency >= sweep.low_hz) & (frequency <= sweep.high_hz)
     if np.count_nonzero(swept) < 8:
         raise DataError(

@@ -35,7 +35,13 @@ PER_MILLE = 1000.0
 
 @dataclass(frozen=True)
 class Accelerometer:
-    """Files of Klipper's resonance tests, and which way the sensor was mounted."""
+    """Files of Klipper's resonance tests, and which way the sensor was mounted.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     x: str | None = None  # file of the test of x
     y: str | None = None

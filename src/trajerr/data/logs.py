@@ -35,7 +35,13 @@ class LogAxis:
 
 @dataclass(frozen=True)
 class LogSection:
-    """A stretch of rows that is treated as one layer."""
+    """A stretch of rows that is treated as one layer.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     start: int  # first row, from 0
     stop: int  # row after the last
@@ -58,6 +64,11 @@ class LogFormat:
 
     Columns are names of a CSV header or of a MATLAB file's variables (``struct.field``
     for a field), or numbers of CSV columns from 0 where there is no header.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
     """
 
     x: LogAxis | None = None

@@ -46,7 +46,13 @@ Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What ``prepare`` is asked to do."""
+    """What ``prepare`` is asked to do.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     data_dirs: tuple[str, ...]
     sequence_length: int = 128  # samples

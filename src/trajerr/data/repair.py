@@ -33,7 +33,13 @@ STATED_TOLERANCE = 5.0  # mm/s, so that starts from rest are no faults
 
 @dataclass(frozen=True)
 class FaultSettings:
-    """What to do with each fault: ``cut`` it out, ``refuse`` the file, or ``keep`` it."""
+    """What to do with each fault: ``cut`` it out, ``refuse`` the file, or ``keep`` it.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     not_finite: str = "cut"  # NaN, infinite or absurd time or position; cannot be kept
     duplicate_times: str = "cut"  # the same time again; cannot be kept

@@ -18,7 +18,13 @@ RATIO_SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How to split."""
+    """How to split.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     by: str = "layer"  # layer | part | section (as a log's config says)
     train_ratio: float = 0.7

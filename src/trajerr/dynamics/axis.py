@@ -149,7 +149,13 @@ class AxisParameters:
 
 
 def require_number(where: str, value: object) -> None:
-    """Raise a ConfigError unless a configured value is a number."""
+    """Refuse a configured value that is no number.
+
+    Raises
+    ------
+    ConfigError
+        Naming ``where``.
+    """
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ConfigError(f"{where}: got {value!r}, expected a number")
 
@@ -280,8 +286,15 @@ def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.co
 
     Parameters
     ----------
+    axis
+        Its linear parameters.
     frequency
         (N,) Hz.
+
+    Returns
+    -------
+    NDArray[np.complex128]
+        (N,).
     """
     s = 2j * np.pi * frequency
     spring = axis.damping_n_s_per_m * s + axis.stiffness_n_per_m

@@ -99,6 +99,8 @@ def decimate(
 
     Parameters
     ----------
+    trajectory, motion
+        N samples each; what :func:`simulate` took and returned.
     sample_rate
         Hz; a whole fraction of the trajectory's.
 

@@ -117,6 +117,8 @@ def residual(shaper: Shaper, frequency: ArrayLike, damping: float) -> Floats:
 
     Parameters
     ----------
+    shaper
+        Its impulses.
     frequency
         Undamped natural frequencies, Hz, of any shape: the result's.
     damping
@@ -134,10 +136,17 @@ def apply(shaper: Shaper, values: Floats, sample_rate: float) -> Floats:
 
     Parameters
     ----------
+    shaper
+        Its impulses.
     values
         (N,) mm.
     sample_rate
         Hz; delays fall between samples, where the command runs straight.
+
+    Returns
+    -------
+    Floats
+        (N,) mm.
     """
     index = np.arange(len(values), dtype=np.float64)
     shaped = np.zeros(len(values))

@@ -46,7 +46,13 @@ PACKAGES = ("trajerr", "torch", "numpy", "matplotlib")
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What to evaluate, on what, and what to write."""
+    """What to evaluate, on what, and what to write.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
 
     checkpoint: str | Sequence[str] | None  # None: the last finished training
     split: str
@@ -82,7 +88,15 @@ class EvaluateSettings:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """Return the files to evaluate, at least one."""
+        """Return the files to evaluate, at least one.
+
+        Raises
+        ------
+        ConfigError
+            The list is empty.
+        DataError
+            None is named and no training is finished.
+        """
         if self.checkpoint is None:
             return [find_best_checkpoint(Path(self.runs))]
         named = [self.checkpoint] if isinstance(self.checkpoint, str) else list(self.checkpoint)
@@ -110,8 +124,12 @@ def evaluate(
 
     Parameters
     ----------
+    settings
+        What to evaluate, on what, and what to write.
     config
         The resolved configuration, kept in the results.
+    console
+        Where the reports are printed.
 
     Returns
     -------

@@ -29,8 +29,14 @@ def write_comparison(
 
     Parameters
     ----------
+    folder
+        Where the files go.
     predictions, scores
         Name → what the checkpoint predicts, and its figures; the first is the reference.
+    layers
+        The split that all were judged on.
+    console
+        Where the table goes.
     """
     compared = compare(predictions, scores, layers)
     text = json.dumps(compared, indent=2, ensure_ascii=False)

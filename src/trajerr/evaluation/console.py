@@ -26,6 +26,8 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
+    console
+        Where to.
     scores
         What ``metrics.json`` holds.
     """

@@ -32,6 +32,14 @@ def draw_all(
     ----------
     name
         The model's.
+    prediction
+        The model's, mm.
+    baselines
+        Method → what it predicts, mm.
+    layers
+        The split.
+    bins
+        Groups by commanded motion.
     limits_mm
         Percentile → target.
     noise_floor_mm

@@ -242,8 +242,12 @@ def predict_streams(network: Network, features: Tensor, chunk: int = CHUNK) -> T
 
     Parameters
     ----------
+    network
+        In eval mode.
     features
         (B, N, 15), raw.
+    chunk
+        Samples.
 
     Returns
     -------

@@ -68,8 +68,19 @@ def score(
 
     Parameters
     ----------
+    prediction
+        Of a network, mm.
+    layers, windows
+        The split, and where its windows begin.
     burn_in
         Samples at the head of a window that ``settled`` leaves out.
+    bins
+        Groups by commanded motion.
+
+    Raises
+    ------
+    ConfigError
+        ``burn_in`` leaves nothing of a window.
     """
     target, axes = windows.cut(layers.target), layers.axes
     scores: Scores = {"n_windows": len(target), "n_points": len(layers), "burn_in": burn_in}

@@ -53,6 +53,8 @@ def by_bins(values: Floats, edges: Sequence[float], unit: str) -> Groups:
         (N,) in ``unit``.
     edges
         Lower edges, rising. Values below the first edge belong to no group.
+    unit
+        For the groups' names.
     """
     uppers = [*edges[1:], np.inf]
     return {

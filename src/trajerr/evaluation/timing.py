@@ -46,6 +46,8 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
 
     Parameters
     ----------
+    network
+        In eval mode.
     window
         (T, 15) raw features.
 
@@ -99,6 +101,8 @@ def measure_calls(call: Callable[[], object], threads: int, batch: int) -> Timin
 
     Parameters
     ----------
+    call
+        What is timed.
     threads, batch
         What the call uses, for the record.
     """
