@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from trajerr.data.numbers import is_number
 from trajerr.errors import ConfigError
 
 FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
@@ -68,25 +69,21 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
         expected, kinds = TAKES[name]
         return "" if isinstance(after, kinds) else expected
     if before is None and name.endswith(UNITS):
-        return "" if after is None or _is_number(after) else "a number"
+        return "" if after is None or is_number(after) else "a number"
     if isinstance(before, bool):
         return "" if isinstance(after, bool) else "true or false"
     if isinstance(before, int | float):
         wanted = "a whole number" if isinstance(before, int) else "a number"
-        fits = _is_number(after) and not (isinstance(before, int) and isinstance(after, float))
+        fits = is_number(after) and not (isinstance(before, int) and isinstance(after, float))
         return "" if after is None or fits else wanted
-    if isinstance(before, ListConfig) and len(before) and all(map(_is_number, before)):
-        fits = isinstance(after, ListConfig) and all(map(_is_number, after))
+    if isinstance(before, ListConfig) and len(before) and all(map(is_number, before)):
+        fits = isinstance(after, ListConfig) and all(map(is_number, after))
         return "" if fits else "a list of numbers"
     if isinstance(before, ListConfig):
         return "" if isinstance(after, ListConfig | str) else "a list"
     if isinstance(before, DictConfig):
         return "" if isinstance(after, DictConfig | str) or after is None else "key: value pairs"
     return ""
-
-
-def _is_number(value: Any) -> bool:  # noqa: ANN401 - any value
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _key(override: str) -> str:

@@ -25,7 +25,7 @@ def require_positive(key: str, value: object) -> None:
     ConfigError
         The message names ``key``.
     """
-    if not _is_number(value) or not 0.0 < float(str(value)) < float("inf"):
+    if not is_number(value) or not 0.0 < float(str(value)) < float("inf"):
         raise ConfigError(f"{key} is {value!r}, expected a number above 0")
 
 
@@ -37,7 +37,7 @@ def require_from_zero(key: str, value: object) -> None:
     ConfigError
         The message names ``key``.
     """
-    if not _is_number(value) or not 0.0 <= float(str(value)) < float("inf"):
+    if not is_number(value) or not 0.0 <= float(str(value)) < float("inf"):
         raise ConfigError(f"{key} is {value!r}, expected a number from 0 on")
 
 
@@ -46,5 +46,6 @@ def as_names(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)

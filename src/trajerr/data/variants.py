@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
+from trajerr.data.numbers import is_number
 from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
 from trajerr.dynamics.printer import Printer
@@ -52,7 +53,7 @@ class Variant:
     def __post_init__(self) -> None:
         for key in ("acceleration_scale", "speed_scale"):
             value = getattr(self, key)
-            _check(key, value, _is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
+            _check(key, value, is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
         _check("kind", self.kind, self.kind in KINDS, " or ".join(KINDS))
         _check("every", self.every, isinstance(self.every, int) and self.every >= 1, "1 or more")
         _check("placed", self.placed, isinstance(self.placed, bool), "true or false")
@@ -98,10 +99,6 @@ def parse_variants(values: Sequence[Mapping[str, Any]]) -> tuple[Variant, ...]:
 
 def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check(key: str, value: object, holds: bool, wanted: str) -> None:
