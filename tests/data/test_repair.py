@@ -11,6 +11,7 @@ from small_print import small_gcode
 
 from trajerr.data.collection import Collection, collect
 from trajerr.data.matlab import read_layer
+from trajerr.data.record import stated_printer
 from trajerr.data.repair import FaultSettings, plausible_speed, repair
 from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
@@ -74,6 +75,12 @@ def test_jumps_beyond_the_files_own_speed_are_counted_and_cut_on_request(make_re
 
 
 FAST = {"max_velocity_mm_s": [600.0, 800.0, 15.0, 100.0], "path_velocity_mm_s": None}
+
+
+@pytest.mark.parametrize("text", ["Ender-3 V2", "{", "7", "[1]", "[" * 100_000, 2.0, None])
+def test_what_others_call_a_printer_is_none_of_ours(text):
+    params = {} if text is None else {"printer": text}
+    assert stated_printer(params) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One layer's motion in memory: what the `.mat` files, logs and splits hold."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -39,3 +40,15 @@ class LayerRecord:
             name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)
         }
         return replace(self, **chosen)
+
+
+def stated_printer(params: Mapping[str, str | float]) -> dict[str, Any] | None:
+    """Return the simulated printer that ``params`` name, as plain containers.
+
+    ``None`` for measured motion, and for files of others, whose ``printer`` may be any text.
+    """
+    try:
+        plain = json.loads(str(params.get("printer")))
+    except (ValueError, RecursionError):  # no JSON, or brackets without end
+        return None
+    return plain if isinstance(plain, dict) else None

@@ -4,8 +4,8 @@ Knows one record at a time. A cut splits a record into pieces that are each samp
 uniformly and without a jump, so that no window and no derivative reaches across it.
 """
 
-import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trajerr.data.features import HISTORY
 from trajerr.data.numbers import require_positive
-from trajerr.data.record import LayerRecord
+from trajerr.data.record import LayerRecord, stated_printer
 from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError
 from trajerr.motion.limits import highest_speed
@@ -163,7 +163,7 @@ def plausible_speed(record: LayerRecord) -> float:
     states as its highest speed, though no more than :data:`FASTEST`: a file that took its
     speeds from its own jumps states anything.
     """
-    own = _machine_speed(record.params.get("printer"))
+    own = _machine_speed(record.params)
     if own is not None:
         planned = record.params.get(PLANNED_SPEED)
         return SPEED_MARGIN * max(own, planned if isinstance(planned, float) else 0.0)
@@ -172,10 +172,11 @@ def plausible_speed(record: LayerRecord) -> float:
     return min(FASTEST, SPEED_MARGIN * float(highest)) or FASTEST
 
 
-def _machine_speed(printer: str | float | None) -> float | None:
+def _machine_speed(params: Mapping[str, str | float]) -> float | None:
     """Return how fast the printer that is noted in a file may move, mm/s; None if unknown."""
+    printer = stated_printer(params) or {}
     try:
-        limits = json.loads(str(printer))["limits"]
+        limits = printer["limits"]
         along = limits.get("path_velocity_mm_s")
         axes = [float(v) for v in limits["max_velocity_mm_s"]]
         return highest_speed(axes, None if along is None else float(along))

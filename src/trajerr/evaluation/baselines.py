@@ -1,12 +1,11 @@
 """What a network has to beat, and what it cannot: least squares, the bare equation, noise."""
 
-import json
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.data.record import stated_printer
 from trajerr.data.stats import Stats
 from trajerr.data.store import Split
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, noise_floor
@@ -72,11 +71,8 @@ def predict_physics(printer: Printer, split: Split, windows: Windows) -> Predict
 
 def read_printer(stats: Stats) -> Printer | None:
     """Return the printer that the data was simulated with, if all of it names one."""
-    text = stats.params.get("printer")
-    if not isinstance(text, str) or not text.startswith("{"):
-        return None
-    plain: Mapping[str, Any] = json.loads(text)
-    return Printer.from_dict(plain)
+    stated = stated_printer(stats.params)
+    return None if stated is None else Printer.from_dict(stated)
 
 
 def measure_noise_floor(printer: Printer | None, layers: Layers) -> float | None:

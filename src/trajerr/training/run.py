@@ -18,6 +18,7 @@ from rich.console import Console
 
 from trajerr.data.atomic import write_atomically
 from trajerr.data.datamodule import PrinterDataModule
+from trajerr.data.record import stated_printer
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
 from trajerr.models.registry import count_parameters
@@ -77,8 +78,7 @@ def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
     """
     model = config["model"]
     network = {key: value for key, value in model.items() if key not in NETWORK_KEYS_APART}
-    stated = stats["params"].get("printer")
-    printer = config["loss"]["printer"] or (json.loads(stated) if stated else None)
+    printer = config["loss"]["printer"] or stated_printer(stats["params"])
     of_the_data = {
         "sample_rate_hz": stats["sample_rate_hz"],
         "kinematics": printer["kinematics"] if printer else "cartesian",
