@@ -1,9 +1,10 @@
 """How fast reading, planning and sampling are, against pyGCodeDecode in the same run.
 
-    python benchmarks/planning.py FILE.gcode --reference /path/to/other/env/bin/python
+    python benchmarks/planning.py [FILE.gcode] [--reference /path/to/other/env/bin/python]
 
-The reference interpreter is one of its own environment with pyGCodeDecode 1.5.1 installed
-(`python -m venv …; … -m pip install pyGCodeDecode==1.5.1`). Without it the ratio is left out.
+Without a file it takes an embedded part, unpacking included. The reference interpreter is one
+of its own environment with pyGCodeDecode 1.5.1 installed (`python -m venv …; … -m pip install
+pyGCodeDecode==1.5.1`). Without it, or without a file, the ratio is left out.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from trajerr.data.sources import Source
+from trajerr.gcode.parts import PARTS
 from trajerr.gcode.program import Program
-from trajerr.gcode.reader import parse_program, read_program
+from trajerr.gcode.reader import parse_program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample, sample_layers
@@ -94,32 +97,34 @@ def report_memory(program_text: bytes, copies: int) -> None:
 def main() -> None:
     """Measure what the command line asks for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gcode", type=Path)
+    parser.add_argument("gcode", type=Path, nargs="?", help="an embedded part by default")
     parser.add_argument("--reference", type=Path, help="interpreter that has pyGCodeDecode 1.5.1")
     parser.add_argument("--copies", type=int, default=0, help="also repeat the file N times")
     chosen = parser.parse_args()
 
-    reading, program = timed(lambda: read_program(chosen.gcode))
+    gcode = chosen.gcode
+    source = Source(PARTS[0]) if gcode is None else Source(gcode.stem, gcode)
+    reading, program = timed(source.read)
     planning, planned = timed(lambda: plan(program, LIMITS))
     sampling, trajectory = timed(lambda: sample(planned, RATE), repeats=1)
     whole = reading + planning
-    print(f"{chosen.gcode.name}: {program.n_lines:,} lines, {len(program.moves):,} moves")
+    print(f"{program.name}: {program.n_lines:,} lines, {len(program.moves):,} moves")
     print(f"print time {planned.print_time:.1f} s, by its slicer {stated_time(program)}")
     print(f"read {reading:.3f} s + plan {planning:.3f} s = {whole:.3f} s")
     print(
         f"sample at {RATE:g} Hz: {len(trajectory):,} samples in {sampling:.2f} s, "
         f"1/{planned.print_time / sampling:.0f} of the print time"
     )
-    if chosen.reference is None:
-        print("pyGCodeDecode: not measured, give its interpreter by --reference")
+    if chosen.reference is None or gcode is None:
+        print("pyGCodeDecode: not measured, give a file, and its interpreter by --reference")
     else:
-        version, took, print_time = reference_time(chosen.reference, chosen.gcode)
+        version, took, print_time = reference_time(chosen.reference, gcode)
         print(
             f"pyGCodeDecode {version}: {took:.2f} s, print time {print_time:.1f} s; "
             f"ours is 1/{took / whole:.0f} of it"
         )
     if chosen.copies:
-        report_memory(chosen.gcode.read_bytes(), chosen.copies)
+        report_memory(program.text, chosen.copies)
 
 
 if __name__ == "__main__":

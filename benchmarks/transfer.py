@@ -1,7 +1,9 @@
 """What a trained network is worth on another printer: error against layers of that printer.
 
-    python benchmarks/transfer.py --checkpoint BEST.ckpt [--printer ender3_stock]
+    python benchmarks/transfer.py [--checkpoint BEST.ckpt] [--printer ender3_stock]
                                   [--layers 1,2,4,8] [--out results/transfer] [override …]
+
+Without a checkpoint it takes the best of the newest finished training.
 
 Collects layers of one part on the other printer, and of two other parts to judge on; none of
 them is among those that the default collection trains on. For each number of layers it trains
@@ -26,7 +28,7 @@ from trajerr.evaluation.baselines import fit_fir
 from trajerr.evaluation.metrics import axis_summary
 from trajerr.evaluation.predict import Network, lay_out, predict_sequences
 from trajerr.evaluation.style import new_figure, save_figure, styled
-from trajerr.training.checkpoint import load_checkpoint
+from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
 # The default collection takes layers 1, 6, 11, …: these lie between. In the order of use.
 TRAIN_PART, TRAIN_LAYERS = "tugboat", (24, 45, 10, 38, 4, 32, 18, 52)
@@ -169,12 +171,13 @@ def draw(found: dict[int, dict[str, dict[str, float]]], title: str) -> Figure:
 def main() -> None:
     """Measure the learning curve."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="of a training on another printer")
+    parser.add_argument("--checkpoint", help="of a training on another printer")
     parser.add_argument("--printer", default="ender3_stock", help="the new one, of conf/printer")
     parser.add_argument("--layers", default="1,2,4,8", help=f"at most {len(TRAIN_LAYERS)}")
     parser.add_argument("--out", default="results/transfer")
     parser.add_argument("extra", nargs="*", help="overrides for both trainings")
     arguments = parser.parse_args()
+    arguments.checkpoint = arguments.checkpoint or str(find_best_checkpoint())
     out, origin = Path(arguments.out), load_checkpoint(arguments.checkpoint)
     raw = out / "raw"
     collect(arguments.printer, origin.sample_rate_hz, raw)
