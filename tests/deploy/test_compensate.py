@@ -271,10 +271,17 @@ def test_files_without_walls_and_absent_layers_are_named(tmp_path, printer):
     w = Writer(Dialect())
     w.say(";LAYER_CHANGE")
     w.path([(10, 10), (20, 20)], 50.0, "Internal infill")
-    with pytest.raises(GcodeError, match="nothing to correct"):
+    with pytest.raises(GcodeError, match=r"nothing to correct, expected .*outer_wall.* layers$"):
         correct_program(w.program(), Perfect(), printer, QUICK)
     with pytest.raises(GcodeError, match="layer 99"):
         correct_program(small_print(), Perfect(), printer, replace(QUICK, layers=(99,)))
+
+
+def test_a_file_without_comments_says_what_to_do(printer):
+    plain = "\n".join(line for line in small_print().text.decode().splitlines() if line[:1] != ";")
+    program = parse_program(plain.encode(), "plain.gcode")
+    with pytest.raises(GcodeError, match=r"does not say what is a wall.*feature_types=\[unknown\]"):
+        correct_program(program, Perfect(), printer, QUICK)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from trajerr.deploy.polish import Polisher, bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
-from trajerr.gcode.program import WALLS, Program
+from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.lead_in import lead_in
@@ -209,7 +209,7 @@ class _Job:
         corrected = role == Role.CORRECTED
         layers = tuple(x for x in layers if np.any(corrected & (program.moves.layer == x)))
         if not layers:
-            raise GcodeError(f"{program.name}: nothing to correct, expected walls in its layers")
+            raise GcodeError(_nothing_to_correct(program, settings.feature_types))
         walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
         belief = Belief(model, printer, _variants(settings), settings.learning.threads)
         return cls(belief, printer, settings, nominal, layers, role, start, end, joins, walls)
@@ -335,6 +335,17 @@ class WallContour:
 def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
     """Return the printers beside the modelled one; subtracting knows none."""
     return () if settings.method == "subtract" else settings.learning.variants
+
+
+def _nothing_to_correct(program: Program, wanted: Collection[int]) -> str:
+    names = ", ".join(FeatureType(kind).name.lower() for kind in sorted(wanted))
+    message = f"{program.name}: nothing to correct, expected {names} in its layers"
+    if np.any(program.moves.feature[program.moves.is_extruding] != FeatureType.UNKNOWN):
+        return message
+    return (
+        f"{message}; the file does not say what is a wall: slice it with comments on feature "
+        "types (Slic3r's verbose G-code), or take all for walls by feature_types=[unknown]"
+    )
 
 
 def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, ...]:
