@@ -15,7 +15,6 @@ nothing. So a part of the answer is the one without friction.
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -99,7 +98,7 @@ def _kept(speed: Floats) -> Floats:
     return keep
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@compiled
 def _flushed(a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
     """Return states with nothing in place of what has faded away.
 
