@@ -58,6 +58,10 @@ def budget_of(out: Path, seconds: float, *overrides: str) -> list[str]:
     if few < SLOW * seconds:
         epochs = seconds / seconds_an_epoch(out / "whole", *overrides)
         return [f"trainer.max_epochs={max(1, int(epochs))}"]
+    if more <= few:
+        sys.exit(
+            f"{PROBE_WINDOWS[1]} windows took no longer than {PROBE_WINDOWS[0]}: too busy here"
+        )
     a_window = (more - few) / (PROBE_WINDOWS[1] - PROBE_WINDOWS[0])
     windows = PROBE_WINDOWS[0] + max(0, int((seconds - few) / a_window))
     return ["trainer.max_epochs=1", f"data.samples_per_epoch={windows}"]
