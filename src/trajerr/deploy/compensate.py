@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
+from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import Freedom
@@ -25,7 +26,6 @@ from trajerr.deploy.knots import (
     EmissionSettings,
     Offset,
     cut_to_size,
-    move_times,
     rounded,
     vertices,
 )

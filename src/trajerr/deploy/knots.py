@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.deploy.blocks import Block, Divider, move_times
 from trajerr.deploy.joins import Joins, Role
 from trajerr.dynamics.compiled import compiled
 from trajerr.errors import ConfigError
@@ -23,8 +24,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Offset = Callable[[Floats], Floats]
 
-SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is sampled, too
-SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
 COARSER = 1.25  # what tolerance is multiplied by while a file would grow too much
@@ -102,21 +101,6 @@ class Cut:
     lifts: bool = True  # whether pieces run under raised limits and on the nominal clock
 
 
-def move_times(plan: Plan) -> tuple[Floats, Floats]:
-    """Return when each move begins and ends, (M,) s each; a move without motion takes no time."""
-    count = len(plan.program.moves)
-    duration = np.bincount(plan.move, weights=plan.duration, minlength=count)
-    end = np.cumsum(duration.astype(np.float64))
-    # Sums differ from the plan's clock by rounding; moves that move take the clock's word.
-    first = np.searchsorted(plan.move, np.arange(count), side="left")
-    last = np.searchsorted(plan.move, np.arange(count), side="right") - 1
-    has = first <= last
-    end[has] = (plan.start_time + plan.duration)[last[has]]
-    end = np.maximum.accumulate(end)
-    start = np.concatenate([[0.0], end[:-1]])
-    return start, end
-
-
 def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: EmissionSettings) -> Cut:
     """Cut the stretches in which a correction acts into straight pieces.
 
@@ -135,16 +119,16 @@ def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: Emission
     """
     moves = plan.program.moves
     start, end = move_times(plan)
-    planner = _Planner(moves, role, start, end)
-    spans = planner.snapped(joins.stretches())
-    blocks = planner.blocks(spans)
+    divider = Divider(moves, role, start, end)
+    spans = divider.snapped(joins.stretches())
+    blocks = divider.blocks(spans)
     times, owner, stretch = _knots(blocks, settings.rate_hz)
     point = plan.position(times)
     point[:, :2] += offset(times)
     free = role[np.array([block.move for block in blocks], dtype=np.int64)] != Role.CORRECTED
     keep = _thinned(times, point, owner, np.where(free, TRAVEL, 1.0)[owner], settings)
     pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
-    replaced, member = planner.membership(spans)
+    replaced, member = divider.membership(spans)
     return Cut(pieces, replaced, member)
 
 
@@ -181,12 +165,12 @@ def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
         As for :func:`cut`.
     """
     start, end = move_times(plan)
-    planner = _Planner(plan.program.moves, role, start, end)
+    divider = Divider(plan.program.moves, role, start, end)
     spans = [
-        (float(start[planner.first_move(a)]), float(end[planner.last_move(b)]))
+        (float(start[divider.first_move(a)]), float(end[divider.last_move(b)]))
         for a, b in joins.stretches().tolist()
     ]
-    replaced, member = planner.membership(spans)
+    replaced, member = divider.membership(spans)
     segment = np.flatnonzero(replaced[plan.move])
     finish = plan.start_time[segment] + plan.duration[segment]
     point = plan.position_in(segment, finish)
@@ -194,108 +178,6 @@ def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
     move = plan.move[segment]
     pieces = Pieces(plan.start_time[segment], finish, point, move, member[move])
     return Cut(pieces, replaced, member, lifts=False)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A stretch of motion written on one line of the file."""
-
-    start: float  # s
-    end: float  # s
-    move: int
-    stretch: int  # -1: plain, one piece
-
-
-@dataclass(frozen=True)
-class _Planner:
-    """Divides time at moves."""
-
-    moves: Moves
-    role: Ints
-    start: Floats
-    end: Floats
-
-    def snapped(self, stretches: Floats) -> list[tuple[float, float]]:
-        """Return the stretches, those close together joined, short parts of moves taken in."""
-        spans: list[tuple[float, float]] = []
-        for begin, finish in stretches.tolist():
-            if spans and begin - spans[-1][1] < SHORTEST_REST:
-                spans[-1] = (spans[-1][0], finish)
-            else:
-                spans.append((begin, finish))
-        return [(self._snap_start(a), self._snap_end(b)) for a, b in spans]
-
-    def first_move(self, time: float) -> int:
-        """Return the move under way right after a time."""
-        return int(np.searchsorted(self.end, time, side="right"))
-
-    def last_move(self, time: float) -> int:
-        """Return the move under way right before a time."""
-        return int(np.searchsorted(self.start, time, side="left")) - 1
-
-    def _snap_start(self, time: float) -> float:
-        move = min(self.first_move(time), len(self.end) - 1)
-        splits = self._may_split(move) and time - self.start[move] >= SHORTEST_PART
-        return time if splits else float(self.start[move])
-
-    def _snap_end(self, time: float) -> float:
-        move = max(self.last_move(time), 0)
-        splits = self._may_split(move) and self.end[move] - time >= SHORTEST_PART
-        return time if splits else float(self.end[move])
-
-    def _may_split(self, move: int) -> bool:
-        return bool(self.role[move] == Role.FREE and self.moves.sweep[move] == 0.0)
-
-    def blocks(self, spans: list[tuple[float, float]]) -> list[_Block]:
-        """Return the blocks of all stretches, with the plain parts of split moves."""
-        blocks: list[_Block] = []
-        open_end = -1.0  # where a stretch ended inside a move whose rest is still to write
-        for number, (begin, finish) in enumerate(spans):
-            first, last = self.first_move(begin), self.last_move(finish)
-            if open_end >= 0.0:
-                rest = self.last_move(open_end)
-                done = begin if rest == first else float(self.end[rest])
-                blocks.append(_Block(open_end, done, rest, -1))
-            if begin > self.start[first] and not (open_end >= 0.0 and rest == first):
-                blocks.append(_Block(float(self.start[first]), begin, first, -1))
-            blocks += self._within(begin, finish, first, last, number)
-            open_end = finish if finish < self.end[last] else -1.0
-        if open_end >= 0.0:
-            rest = self.last_move(open_end)
-            blocks.append(_Block(open_end, float(self.end[rest]), rest, -1))
-        return blocks
-
-    def _within(
-        self, begin: float, finish: float, first: int, last: int, number: int
-    ) -> list[_Block]:
-        span = slice(first, last + 1)
-        index = np.arange(first, last + 1)
-        planar = (self.role[span] >= Role.FREE) & (self.end[span] > self.start[span])
-        index = index[planar]
-        # A line in between, another kind or feature, or a hold begins a new block.
-        follows = (
-            (np.diff(index) == 1)
-            & (np.diff(self.moves.line[index]) <= 1)
-            & (np.diff(self.moves.kind[index]) == 0)
-            & (np.diff(self.moves.feature[index]) == 0)
-            & (np.diff(self.moves.settings[index]) == 0)
-        )
-        heads = np.concatenate([[True], ~follows])
-        tails = np.concatenate([~follows, [True]])
-        return [
-            _Block(
-                max(begin, float(self.start[a])), min(finish, float(self.end[b])), int(a), number
-            )
-            for a, b in zip(index[heads], index[tails], strict=True)
-        ]
-
-    def membership(self, spans: list[tuple[float, float]]) -> tuple[Bools, Ints]:
-        """Return (M,) which moves pieces stand for, and (M,) the stretch each lies in."""
-        stretch = np.full(len(self.end), -1, dtype=np.int64)
-        for number, (begin, finish) in enumerate(spans):
-            stretch[self.first_move(begin) : self.last_move(finish) + 1] = number
-        planar = (self.role >= Role.FREE) & (self.end > self.start)
-        return (stretch >= 0) & planar, stretch
 
 
 def decimals(axis: int, unit: float) -> int:
@@ -319,7 +201,7 @@ def rounded(division: Cut, moves: Moves) -> Cut:
     return replace(division, pieces=replace(pieces, target=target))
 
 
-def _knots(blocks: list[_Block], rate: float) -> tuple[Floats, Ints, Ints]:
+def _knots(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
     """Return the knots' times and blocks, and each block's stretch.
 
     A block's ends are knots. Those of the grid k/rate that are at least 1/rate away from
@@ -375,7 +257,7 @@ def _thin(
 
 
 def _pieces(
-    blocks: list[_Block], times: Floats, point: Floats, owner: Ints, stretch: Ints
+    blocks: list[Block], times: Floats, point: Floats, owner: Ints, stretch: Ints
 ) -> Pieces:
     follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
     move = np.array([block.move for block in blocks], dtype=np.int64)
