@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import check_writable, limit_lines, write_lines
 from trajerr.deploy.feedrates import assemble, keep_time, raised
-from trajerr.deploy.joins import join, roles
-from trajerr.deploy.knots import EmissionSettings, cut, cut_to_size, rounded
+from trajerr.deploy.joins import Role, join, roles
+from trajerr.deploy.knots import EmissionSettings, cut, rounded
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import WALLS, LimitSettings
 from trajerr.gcode.reader import parse_program
@@ -33,7 +33,9 @@ def wobble(joins, phase=0.0):
     return joins.offset(correction, time)
 
 
-def corrected(program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0):
+def corrected(
+    program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0, change=lambda cut: cut
+):
     settings = settings or EmissionSettings(rate_hz=100.0)
     machine = limits(firmware)
     nominal = plan(program, machine)
@@ -41,7 +43,7 @@ def corrected(program, firmware="marlin", settings=None, layers=(1, 2), phase=0.
     start, end = move_times(nominal)
     joins = join(start, end, role)
     division = cut(nominal, joins, role, wobble(joins, phase), settings)
-    division = rounded(division, program.moves)
+    division = rounded(change(division), program.moves)
     slow = assemble(nominal, division, machine, settings)
     driven, _ = keep_time(slow, machine, np.ones(len(division.pieces)))
     lines = write_lines(program, driven, division, machine)
@@ -126,7 +128,7 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much():
 
     def size(growth):
         emission = EmissionSettings(most_growth=growth)
-        division = cut_to_size(nominal, joins, role, wobble(joins), emission)
+        division = cut(nominal, joins, role, wobble(joins), emission)
         division = rounded(division, program.moves)
         slow = assemble(nominal, division, limits(), emission)
         driven, _ = keep_time(slow, limits(), np.ones(len(division.pieces)))
@@ -136,6 +138,39 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much():
     most = size(100.0)
     for share in (0.9, 0.8):
         assert size(share * most) < 1.05 * share * most
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 6), st.floats(0.02, 1.0), st.sampled_from([50.0, 100.0, 200.0]))
+def test_what_thinning_leaves_out_stays_close_to_the_pieces(phase, share, rate):
+    """Each instant of a wall is as near to its piece as asked, if the piece could be shorter."""
+    program = small_print()
+    nominal = plan(program, limits())
+    role = roles(program.moves, WALLS, (1, 2))
+    joins = join(*move_times(nominal), role)
+    shares = {"across_share": share, "along_share": 10 * share}
+    emission = EmissionSettings(rate_hz=rate, most_growth=1e3, **shares)
+    error = np.where(program.moves.layer == 1, 0.05, 0.02)
+    offset = wobble(joins, phase)
+    pieces = cut(nominal, joins, role, offset, emission, error).pieces
+    across = np.minimum(emission.across_mm, share * error)[pieces.move]
+    along = np.minimum(emission.along_mm, 10 * share * error)[pieces.move]
+    divisible = pieces.end - pieces.start >= 2.0 / rate - 1e-9
+    wall = (role[pieces.move] == Role.CORRECTED) & divisible
+    begin = np.vstack([pieces.target[:1], pieces.target[:-1]])
+    for i in np.flatnonzero(wall[1:] & (pieces.start[1:] == pieces.end[:-1])) + 1:
+        grid = np.arange(np.ceil(pieces.start[i] * 4 * rate + 1e-6), pieces.end[i] * 4 * rate)
+        time = grid / (4 * rate)
+        done = (time - pieces.start[i]) / (pieces.end[i] - pieces.start[i])
+        chord = (pieces.target[i] - begin[i])[:3]
+        asked = nominal.position(time)[:, :3]
+        asked[:, :2] += offset(time)
+        off = asked - begin[i, :3] - done[:, None] * chord
+        length = np.linalg.norm(chord)
+        ahead = off @ chord / length
+        aside = np.linalg.norm(off - ahead[:, None] * chord / length, axis=1)
+        assert np.all(np.abs(ahead) <= along[i] + 1e-9)
+        assert np.all(aside <= across[i] + 1e-9)
 
 
 def test_a_line_without_feedrate_gets_the_one_it_had():
@@ -204,13 +239,20 @@ G1 X5.00000 Y5.00000 F6000.000
 """
 
 
-def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament():
+@pytest.mark.parametrize("number", [7, 8, 9])
+def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament(number):
+    def stand_still(division):
+        target = division.pieces.target.copy()
+        target[number, :3] = target[number - 1, :3]
+        return replace(division, pieces=replace(division.pieces, target=target))
+
     program = parse_program(STANDING.encode(), "small.gcode")
     emission = EmissionSettings(rate_hz=100.0)
-    _, _, driven, _, again = corrected(program, settings=emission, layers=(1,), phase=4.38335947)
+    _, _, driven, _, again = corrected(program, "marlin", emission, (1,), change=stand_still)
     moves = driven.program.moves
     still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & ~np.isnan(driven.asked)
-    assert np.any(still)
+    assert np.count_nonzero(still) == 1
+    assert np.all(moves.end[still, 3] > moves.start[still, 3])
     _, taken = driven.planned(limits())
     np.testing.assert_allclose(taken[still], driven.asked[still], rtol=0.02)
     assert plan(again, limits()).print_time == pytest.approx(np.sum(taken), abs=1e-4)

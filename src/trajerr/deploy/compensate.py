@@ -25,7 +25,7 @@ from trajerr.deploy.knots import (
     Cut,
     EmissionSettings,
     Offset,
-    cut_to_size,
+    cut,
     rounded,
     vertices,
 )
@@ -159,8 +159,9 @@ def correct_program(
         _, scores = job.polisher(0).polish(division, job.spans)
     else:
         offset, before = job.learned()
-        emission = settings.emission.for_error(float(np.sqrt(np.mean(np.square(before)))))
-        first = cut_to_size(job.nominal, job.joins, job.role, offset, emission)
+        first = cut(
+            job.nominal, job.joins, job.role, offset, settings.emission, job.by_move(before)
+        )
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)
@@ -258,6 +259,14 @@ class _Job:
             self.settings.learning,
         )
         return self.joins.offset(found.correction, time), [s.first for s in found.scores]
+
+    def by_move(self, error: Sequence[float]) -> Floats:
+        """Return (M,) the error of each move's layer; between the layers, that of all."""
+        layer = self.nominal.program.moves.layer
+        result = np.full(len(layer), np.sqrt(np.mean(np.square(error))))
+        for number, value in zip(self.layers, error, strict=True):
+            result[layer == number] = value
+        return result
 
     def subtract(self) -> tuple[Cut, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""

@@ -26,8 +26,11 @@ Offset = Callable[[Floats], Floats]
 
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
-COARSER = 1.25  # what tolerance is multiplied by while a file would grow too much
-COARSEST = 8  # times at most
+SOON = 1e-9  # s, or of a step of a grid, of rounding
+FINE = 4  # candidates for a knot per shortest piece
+COARSEST = 6.0  # what tolerance is multiplied by at most where a file would grow too much
+ALONG = 0.25  # power of that factor, along the path: there a file grows fastest
+HALVINGS = 6  # of the range in which that factor is searched
 PIECE_BYTES, ABSOLUTE_BYTES = 33.0, 3.0  # of a piece's line, and more where E is absolute
 LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
@@ -45,10 +48,10 @@ class EmissionSettings:
 
     rate_hz: float = 200.0  # most moves per second
     across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
-    across_share: float = 0.08  # at most this share of the uncorrected contour error;
+    across_share: float = 0.06  # at most this share of the uncorrected contour error around it;
     along_mm: float = 0.08  # and along it, at its time,
-    along_share: float = 1.0  # at most this share
-    most_growth: float = 4.9  # times the file's size; beyond it, thinning allows more
+    along_share: float = 0.7  # at most this share
+    most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
@@ -64,17 +67,30 @@ class EmissionSettings:
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
 
-    def for_error(self, error: float) -> Self:
-        """Return the settings for walls whose uncorrected contour error is ``error``, RMS mm."""
-        return replace(
-            self,
-            across_mm=min(self.across_mm, self.across_share * error),
-            along_mm=min(self.along_mm, self.along_share * error),
+    def tolerance(self, error: Floats | float) -> "Tolerance":
+        """Return how far thinning may move points where walls have an uncorrected contour error.
+
+        Parameters
+        ----------
+        error : (M,) or a number
+            RMS mm, around each nominal move.
+        """
+        return Tolerance(
+            np.minimum(self.across_mm, np.multiply(self.across_share, error)),
+            np.minimum(self.along_mm, np.multiply(self.along_share, error)),
         )
 
-    def coarser(self) -> Self:
-        """Return the settings with which thinning may move points farther across their path."""
-        return replace(self, across_mm=COARSER * self.across_mm)
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far thinning may move a point of the command, by nominal move; (M,) mm or one for all."""
+
+    across: Floats  # off its line
+    along: Floats  # along it, at its time
+
+    def coarser(self, factor: float) -> "Tolerance":
+        """Return a tolerance that is as many times as large across the path."""
+        return Tolerance(factor * self.across, factor**ALONG * self.along)
 
 
 @dataclass(frozen=True)
@@ -101,8 +117,17 @@ class Cut:
     lifts: bool = True  # whether pieces run under raised limits and on the nominal clock
 
 
-def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: EmissionSettings) -> Cut:
+def cut(
+    plan: Plan,
+    joins: Joins,
+    role: Ints,
+    offset: Offset,
+    settings: EmissionSettings,
+    error: Floats | float = np.inf,
+) -> Cut:
     """Cut the stretches in which a correction acts into straight pieces.
+
+    Where the file would grow too much, thinning moves points farther across their path.
 
     Parameters
     ----------
@@ -115,34 +140,79 @@ def cut(plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: Emission
     offset
         Returns the (N, 2) correction in mm at (N,) times in s.
     settings
-        Rate and tolerance.
+        Rate, tolerance and growth.
+    error : (M,) or a number
+        Uncorrected contour error around each move, RMS mm; thinning moves points by a share.
     """
-    moves = plan.program.moves
-    start, end = move_times(plan)
-    divider = Divider(moves, role, start, end)
-    spans = divider.snapped(joins.stretches())
-    blocks = divider.blocks(spans)
-    times, owner, stretch = _knots(blocks, settings.rate_hz)
-    point = plan.position(times)
-    point[:, :2] += offset(times)
-    free = role[np.array([block.move for block in blocks], dtype=np.int64)] != Role.CORRECTED
-    keep = _thinned(times, point, owner, np.where(free, TRAVEL, 1.0)[owner], settings)
-    pieces = _pieces(blocks, times[keep], point[keep], owner[keep], stretch)
-    replaced, member = divider.membership(spans)
-    return Cut(pieces, replaced, member)
-
-
-def cut_to_size(
-    plan: Plan, joins: Joins, role: Ints, offset: Offset, settings: EmissionSettings
-) -> Cut:
-    """Cut as :func:`cut` does, and thin more as long as the file would grow too much."""
-    division = cut(plan, joins, role, offset, settings)
-    for _ in range(COARSEST):
-        if _written_bytes(plan, division) <= settings.most_growth * len(plan.program.text):
-            break
-        settings = settings.coarser()
-        division = cut(plan, joins, role, offset, settings)
+    candidates = _Candidates.of(plan, joins, role, offset, settings.rate_hz)
+    tolerance = settings.tolerance(error)
+    most = settings.most_growth * len(plan.program.text)
+    division = candidates.thinned(tolerance)
+    if _written_bytes(plan, division) <= most:
+        return division
+    low, high = 0.0, np.log(COARSEST)
+    division = candidates.thinned(tolerance.coarser(COARSEST))
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        trial = candidates.thinned(tolerance.coarser(np.exp(middle)))
+        if _written_bytes(plan, trial) <= most:
+            division, high = trial, middle
+        else:
+            low = middle
     return division
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Points of the corrected command among which knots are chosen."""
+
+    blocks: list[Block]
+    time: Floats  # (N,) s
+    point: Floats  # (N, 4) mm
+    owner: Ints  # (N,) the block of each
+    ease: Floats  # (N,) multiple of the tolerance
+    stretch: Ints  # (blocks,)
+    shortest: float  # s, of a piece
+    replaced: Bools  # (M,)
+    member: Ints  # (M,)
+
+    @classmethod
+    def of(cls, plan: Plan, joins: Joins, role: Ints, offset: Offset, rate: float) -> Self:
+        start, end = move_times(plan)
+        divider = Divider(plan.program.moves, role, start, end)
+        spans = divider.snapped(joins.stretches())
+        blocks = divider.blocks(spans)
+        times, owner, stretch = _grid(blocks, rate)
+        point = plan.position(times)
+        point[:, :2] += offset(times)
+        free = role[np.array([block.move for block in blocks], dtype=np.int64)] != Role.CORRECTED
+        ease = np.where(free, TRAVEL, 1.0)[owner]
+        return cls(
+            blocks, times, point, owner, ease, stretch, 1.0 / rate, *divider.membership(spans)
+        )
+
+    def thinned(self, tolerance: Tolerance) -> Cut:
+        """Keep the knots without which a point would move by more than allowed."""
+        keep = np.zeros(len(self.time), dtype=np.bool_)
+        if len(keep):
+            move = np.array([block.move for block in self.blocks], dtype=np.int64)[self.owner]
+            across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[move]
+            along = np.broadcast_to(tolerance.along, self.replaced.shape)[move]
+            xyz = np.ascontiguousarray(self.point[:, :3])
+            _thin(self.time, xyz, self.owner, across, along, self.shortest - SOON, keep)
+        return Cut(self._pieces(keep), self.replaced, self.member)
+
+    def _pieces(self, keep: Bools) -> Pieces:
+        times, owner = self.time[keep], self.owner[keep]
+        follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
+        move = np.array([block.move for block in self.blocks], dtype=np.int64)
+        return Pieces(
+            start=times[follows - 1],
+            end=times[follows],
+            target=self.point[keep][follows],
+            move=move[owner[follows]],
+            stretch=self.stretch[owner[follows]],
+        )
 
 
 def _written_bytes(plan: Plan, division: Cut) -> float:
@@ -201,19 +271,15 @@ def rounded(division: Cut, moves: Moves) -> Cut:
     return replace(division, pieces=replace(pieces, target=target))
 
 
-def _knots(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
-    """Return the knots' times and blocks, and each block's stretch.
-
-    A block's ends are knots. Those of the grid k/rate that are at least 1/rate away from
-    both lie in between, so that no piece is shorter than that unless its block is.
-    """
+def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
+    """Return times finer than the rate with the blocks' ends, their blocks, and their stretches."""
     times, owner = [], []
+    fine = FINE * rate
     for number, block in enumerate(blocks):
         inside = np.zeros(0)
         if block.stretch >= 0:
-            first = np.ceil(block.start * rate + 1.0 - 1e-9)
-            last = np.floor(block.end * rate - 1.0 + 1e-9)
-            inside = np.arange(first, last + 1.0) / rate
+            first = np.floor(block.start * fine + SOON) + 1.0
+            inside = np.arange(first, np.ceil(block.end * fine - SOON)) / fine
         times.append(np.concatenate([[block.start], inside, [block.end]]))
         owner.append(np.full(len(inside) + 2, number))
     stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
@@ -222,49 +288,67 @@ def _knots(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
     return np.concatenate(times), np.concatenate(owner), stretch
 
 
-def _thinned(
-    times: Floats, point: Floats, owner: Ints, ease: Floats, settings: EmissionSettings
-) -> Bools:
-    """Return (N,) which knots stay when no dropped one moves by more than allowed."""
-    keep = np.ones(len(times), dtype=np.bool_)
-    if len(times):
-        xyz = np.ascontiguousarray(point[:, :3])
-        _thin(times, xyz, owner, ease * settings.across_mm, settings.along_mm, keep)
-    return keep
+@compiled
+def _thin(
+    time: Floats,
+    point: Floats,
+    owner: Ints,
+    across: Floats,
+    along: Floats,
+    shortest: float,
+    keep: Bools,
+) -> None:
+    """Mark the knots: each piece reaches as far as all points it skips stay close, in place."""
+    anchor, last = 0, -1
+    while anchor + 1 < len(time):
+        if anchor > last:
+            keep[anchor] = True
+            last = anchor
+            while last + 1 < len(time) and owner[last + 1] == owner[anchor]:
+                last += 1
+        if anchor == last:
+            anchor += 1
+            continue
+        anchor = _farthest(time, point, across, along, shortest, anchor, last)
+        keep[anchor] = True
 
 
 @compiled
-def _thin(
-    times: Floats, point: Floats, owner: Ints, across: Floats, along: float, keep: Bools
-) -> None:
-    """Extend each piece as long as all points it skips stay close, at their times."""
-    anchor = 0
-    for i in range(1, len(times) - 1):
-        if owner[i] != owner[anchor] or owner[i + 1] != owner[anchor]:
-            anchor = i
+def _farthest(
+    time: Floats,
+    point: Floats,
+    across: Floats,
+    along: Floats,
+    shortest: float,
+    anchor: int,
+    last: int,
+) -> int:
+    """Return where a piece ends that begins at a point: as far away as it follows the command."""
+    found = last
+    for end in range(anchor + 1, last + 1):
+        is_short = min(time[end] - time[anchor], time[last] - time[end]) < shortest
+        if is_short and end < last:
             continue
-        span = times[i + 1] - times[anchor]
-        chord = point[i + 1] - point[anchor]
-        length = np.sqrt(np.sum(chord * chord))
-        for j in range(anchor + 1, i + 1):
-            off = point[j] - point[anchor] - chord * ((times[j] - times[anchor]) / span)
-            ahead = np.sum(off * chord) / length if length > 0.0 else 0.0
-            aside = np.sqrt(max(np.sum(off * off) - ahead * ahead, 0.0))
-            if aside > across[i] or abs(ahead) > along:
-                anchor = i
-                break
-        keep[i] = anchor == i
+        follows = _follows(time, point, across, along, anchor, end)
+        if follows or found == last:
+            found = end
+        if not follows:
+            break
+    return found
 
 
-def _pieces(
-    blocks: list[Block], times: Floats, point: Floats, owner: Ints, stretch: Ints
-) -> Pieces:
-    follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
-    move = np.array([block.move for block in blocks], dtype=np.int64)
-    return Pieces(
-        start=times[follows - 1],
-        end=times[follows],
-        target=point[follows],
-        move=move[owner[follows]],
-        stretch=stretch[owner[follows]],
-    )
+@compiled
+def _follows(
+    time: Floats, point: Floats, across: Floats, along: Floats, first: int, last: int
+) -> bool:
+    """Whether a straight piece at constant speed keeps close to all points between its ends."""
+    span = time[last] - time[first]
+    chord = point[last] - point[first]
+    length = np.sqrt(np.sum(chord * chord))
+    for i in range(first + 1, last):
+        off = point[i] - point[first] - chord * ((time[i] - time[first]) / span)
+        ahead = np.sum(off * chord) / length if length > 0.0 else 0.0
+        aside = np.sqrt(max(np.sum(off * off) - ahead * ahead, 0.0))
+        if aside > across[i] or abs(ahead) > along[i]:
+            return False
+    return True
