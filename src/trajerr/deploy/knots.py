@@ -31,7 +31,8 @@ FINE = 4  # candidates for a knot per shortest piece
 COARSEST = 6.0  # what tolerance is multiplied by at most where a file would grow too much
 ALONG = 0.25  # power of that factor, along the path: there a file grows fastest
 HALVINGS = 6  # of the range in which that factor is searched
-PIECE_BYTES, ABSOLUTE_BYTES = 33.0, 3.0  # of a piece's line, and more where E is absolute
+WORD_BYTES, E_BYTES = 5.9, 7.6  # of " X.123" and " E.01234", whose last digits may be zero
+REST_BYTES = 5.0  # of "G1 F" and the line's end
 LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
@@ -220,10 +221,31 @@ def _written_bytes(plan: Plan, division: Cut) -> float:
     program = plan.program
     lines = np.unique(program.moves.line[division.replaced])
     kept = len(program.text) - sum(len(program.line(i)) for i in lines.tolist())
-    absolute = np.mean(program.moves.absolute[division.pieces.move, 1])
     stretches = len(np.unique(division.pieces.stretch))
-    each = PIECE_BYTES + ABSOLUTE_BYTES * absolute
-    return float(kept + each * len(division.pieces) + LIMIT_BYTES * stretches)
+    return float(kept + _line_bytes(division.pieces, program.moves) + LIMIT_BYTES * stretches)
+
+
+def _line_bytes(pieces: Pieces, moves: Moves) -> float:
+    """Return about how many bytes the lines of pieces take, as G1 X1.234 Y1.234 E.0123 F123."""
+    unit = moves.unit[pieces.move]
+    absolute = moves.absolute[pieces.move]
+    begin = np.vstack([pieces.target[:1], pieces.target[:-1]])
+    step = pieces.target - begin
+    value = np.where(
+        np.repeat(absolute, (3, 1), axis=1), pieces.target - moves.origin[pieces.move], step
+    )
+    speed = np.linalg.norm(step[:, :2], axis=1) / (pieces.end - pieces.start)
+    places = _places(value[:, [0, 1, 3]] / unit[:, None])
+    extrudes = step[:, 3] != 0.0
+    words = (places[:, :2] + WORD_BYTES).sum(axis=1) + _places(60.0 * speed / unit)
+    words += extrudes * (places[:, 2] + E_BYTES)
+    return float(np.sum(words + REST_BYTES))
+
+
+def _places(value: Floats) -> Floats:
+    """Return how many characters stand before the decimal point of each; a zero is not written."""
+    size = np.floor(np.log10(np.maximum(np.abs(value), 0.1))) + 1.0
+    return np.asarray(size + (value < 0.0))
 
 
 def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:

@@ -40,7 +40,7 @@ class LearningSettings:
     planned_iterations: int = 4  # on the moves that will be written, planner in the loop
     patience: int = 6  # iterations without improvement after which a layer is done
     soft_weight: float = 0.2  # of a printer whose natural frequency is lower by `spread`
-    stiff_weight: float = 0.5  # of one whose natural frequency is higher; the modelled has 1
+    stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
     spread: float = 0.1  # relative change of natural frequency
     lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
     batch: int = 8  # layers predicted at a time
