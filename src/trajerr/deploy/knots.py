@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trajerr.deploy.blocks import Block, Divider, move_times
 from trajerr.deploy.joins import Joins, Role
-from trajerr.dynamics.compiled import compiled
+from trajerr.deploy.thinning import thinned
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves
 from trajerr.motion.planner import Plan
@@ -194,13 +194,11 @@ class _Candidates:
 
     def thinned(self, tolerance: Tolerance) -> Cut:
         """Keep the knots without which a point would move by more than allowed."""
-        keep = np.zeros(len(self.time), dtype=np.bool_)
-        if len(keep):
-            move = np.array([block.move for block in self.blocks], dtype=np.int64)[self.owner]
-            across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[move]
-            along = np.broadcast_to(tolerance.along, self.replaced.shape)[move]
-            xyz = np.ascontiguousarray(self.point[:, :3])
-            _thin(self.time, xyz, self.owner, across, along, self.shortest - SOON, keep)
+        move = np.array([block.move for block in self.blocks], dtype=np.int64)[self.owner]
+        across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[move]
+        along = np.broadcast_to(tolerance.along, self.replaced.shape)[move]
+        shortest = self.shortest - SOON
+        keep = thinned(self.time, self.point[:, :3], self.owner, across, along, shortest)
         return Cut(self._pieces(keep), self.replaced, self.member)
 
     def _pieces(self, keep: Bools) -> Pieces:
@@ -308,69 +306,3 @@ def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
     if not blocks:
         return np.zeros(0), np.zeros(0, dtype=np.int64), stretch
     return np.concatenate(times), np.concatenate(owner), stretch
-
-
-@compiled
-def _thin(
-    time: Floats,
-    point: Floats,
-    owner: Ints,
-    across: Floats,
-    along: Floats,
-    shortest: float,
-    keep: Bools,
-) -> None:
-    """Mark the knots: each piece reaches as far as all points it skips stay close, in place."""
-    anchor, last = 0, -1
-    while anchor + 1 < len(time):
-        if anchor > last:
-            keep[anchor] = True
-            last = anchor
-            while last + 1 < len(time) and owner[last + 1] == owner[anchor]:
-                last += 1
-        if anchor == last:
-            anchor += 1
-            continue
-        anchor = _farthest(time, point, across, along, shortest, anchor, last)
-        keep[anchor] = True
-
-
-@compiled
-def _farthest(
-    time: Floats,
-    point: Floats,
-    across: Floats,
-    along: Floats,
-    shortest: float,
-    anchor: int,
-    last: int,
-) -> int:
-    """Return where a piece ends that begins at a point: as far away as it follows the command."""
-    found = last
-    for end in range(anchor + 1, last + 1):
-        is_short = min(time[end] - time[anchor], time[last] - time[end]) < shortest
-        if is_short and end < last:
-            continue
-        follows = _follows(time, point, across, along, anchor, end)
-        if follows or found == last:
-            found = end
-        if not follows:
-            break
-    return found
-
-
-@compiled
-def _follows(
-    time: Floats, point: Floats, across: Floats, along: Floats, first: int, last: int
-) -> bool:
-    """Whether a straight piece at constant speed keeps close to all points between its ends."""
-    span = time[last] - time[first]
-    chord = point[last] - point[first]
-    length = np.sqrt(np.sum(chord * chord))
-    for i in range(first + 1, last):
-        off = point[i] - point[first] - chord * ((time[i] - time[first]) / span)
-        ahead = np.sum(off * chord) / length if length > 0.0 else 0.0
-        aside = np.sqrt(max(np.sum(off * off) - ahead * ahead, 0.0))
-        if aside > across[i] or abs(ahead) > along[i]:
-            return False
-    return True
