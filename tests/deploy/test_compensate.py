@@ -116,14 +116,15 @@ def test_only_chosen_layers_and_features_change(printer):
     assert np.sum(inner & again.moves.is_extruding) == np.sum(same & program.moves.is_extruding)
 
 
-def test_the_largest_correction_and_the_bed_bound_what_is_written(printer):
+@pytest.mark.parametrize("method", ["inverse", "subtract"])
+def test_the_largest_correction_and_the_bed_bound_what_is_written(printer, method):
     w = Writer(Dialect())
     w.say(";LAYER_CHANGE")
     w.move(z=0.2, feed=10)
     w.path([(0.05, 0.05), (219.9, 0.05), (219.9, 219.95), (0.05, 219.95)], 100.0, "Perimeter")
     w.move(100, 100, feed=100.0)
     program = w.program()
-    settings = replace(QUICK, max_correction_mm=0.3, least_improvement=-10.0)
+    settings = replace(QUICK, method=method, max_correction_mm=0.3, least_improvement=-10.0)
     done = correct_program(program, Stretched(), printer, settings)
     assert done.largest_mm <= 0.3 + 1e-3
     again = parse_program(done.text, "c")
@@ -297,6 +298,7 @@ def test_a_file_without_comments_says_what_to_do(printer):
         (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
         (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
         (lambda: EmissionSettings(most_growth=0.0), "most_growth"),
+        (lambda: EmissionSettings(small_kb=-1.0), "small_kb"),
     ],
 )
 def test_values_out_of_range_name_their_key(build, key):

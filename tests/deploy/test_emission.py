@@ -128,7 +128,7 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much(absolute_e):
     joins = join(*move_times(nominal), role)
 
     def size(growth):
-        emission = EmissionSettings(most_growth=growth)
+        emission = EmissionSettings(most_growth=growth, small_kb=0.0)
         division = cut(nominal, joins, role, wobble(joins), emission)
         division = rounded(division, program.moves)
         slow = assemble(nominal, division, limits(), emission)
@@ -139,6 +139,19 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much(absolute_e):
     most = size(100.0)
     for share in (0.9, 0.8):
         assert 0.9 * share * most < size(share * most) < 1.03 * share * most
+
+
+def test_a_small_file_may_grow_to_a_size_that_troubles_nobody():
+    program = small_print()
+    nominal = plan(program, limits())
+    role = roles(program.moves, WALLS, (1, 2))
+    joins = join(*move_times(nominal), role)
+
+    def pieces(**keys):
+        return len(cut(nominal, joins, role, wobble(joins), EmissionSettings(**keys)).pieces)
+
+    assert pieces(most_growth=2.0) == pieces(most_growth=1e3)
+    assert pieces(most_growth=2.0, small_kb=5.0) < pieces(most_growth=2.0)
 
 
 @settings(max_examples=20, deadline=None)

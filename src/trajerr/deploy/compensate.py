@@ -156,7 +156,7 @@ def correct_program(
     job = _Job.prepare(program, model, printer, settings)
     if settings.method == "subtract":
         division, before = job.subtract()
-        _, scores = job.polisher(0).polish(division, job.spans)
+        division, scores = job.polisher(0).polish(division, job.spans)
     else:
         offset, before = job.learned()
         first = cut(

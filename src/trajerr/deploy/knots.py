@@ -53,6 +53,7 @@ class EmissionSettings:
     along_mm: float = 0.08  # and along it, at its time,
     along_share: float = 0.7  # at most this share
     most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
+    small_kb: float = 64.0  # kB, a size to which any file may grow all the same
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
@@ -63,7 +64,7 @@ class EmissionSettings:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
         if self.rate_hz > FASTEST_HZ:
             raise ConfigError(f"rate_hz: got {self.rate_hz}, expected at most {FASTEST_HZ:g}")
-        for key in ("across_mm", "across_share", "along_mm", "along_share"):
+        for key in ("across_mm", "across_share", "along_mm", "along_share", "small_kb"):
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
@@ -147,7 +148,7 @@ def cut(
     """
     candidates = _Candidates.of(plan, joins, role, offset, settings.rate_hz)
     tolerance = settings.tolerance(error)
-    most = settings.most_growth * len(plan.program.text)
+    most = max(settings.most_growth * len(plan.program.text), 1000.0 * settings.small_kb)
     division = candidates.thinned(tolerance)
     if _written_bytes(plan, division) <= most:
         return division

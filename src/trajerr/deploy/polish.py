@@ -129,7 +129,8 @@ class Polisher:
     def _knots(self, division: Cut) -> _Knots:
         time = division.pieces.end
         base = self.nominal.position(time)[:, :2]
-        offset = division.pieces.target[:, :2] - base
+        # Between the samples at which it was bounded, a correction may leave its bounds.
+        offset = bounded(division.pieces.target[:, :2] - base, base, self.bound, self.bed)
         asked = time.copy()
         for hold in self.joins.holds:
             if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
