@@ -1,6 +1,7 @@
 import signal
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def _hears_ctrl_c() -> None:
 def _own_temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Leave nothing behind where the machine's other programs keep their temporary files."""
     tmp_path_factory.getbasetemp()  # pytest's own, which stays where it is to be looked at
+    get_temp_dir()  # multiprocessing's own, which it removes itself at the end of the process
     with (
         tempfile.TemporaryDirectory(prefix="trajerr-") as folder,
         pytest.MonkeyPatch.context() as patch,
