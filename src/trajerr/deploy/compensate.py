@@ -262,11 +262,10 @@ class _Job:
 
     def by_move(self, error: Sequence[float]) -> Floats:
         """Return (M,) the error of each move's layer; between the layers, that of all."""
-        layer = self.nominal.program.moves.layer
-        result = np.full(len(layer), np.sqrt(np.mean(np.square(error))))
-        for number, value in zip(self.layers, error, strict=True):
-            result[layer == number] = value
-        return result
+        layer, known = self.nominal.program.moves.layer, np.array(self.layers)
+        row = np.minimum(np.searchsorted(known, layer), len(known) - 1)
+        pooled = np.sqrt(np.mean(np.square(error)))
+        return np.where(known[row] == layer, np.array(error)[row], pooled)
 
     def subtract(self) -> tuple[Cut, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""

@@ -1,8 +1,8 @@
 """Cut corrected motion into straight pieces: which, when, and from which move.
 
 Knows a plan, where a correction acts, and how finely to follow it. Does not know G-code
-text. Between two lines of the file that stay, the motion is one *block*; each block is cut
-on a uniform grid of time and thinned where a straight piece at constant speed says the same.
+text. Each block (:mod:`trajerr.deploy.blocks`) is cut on a uniform grid of time and thinned where
+a straight piece at constant speed says the same, as far as the file's size asks for it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from trajerr.deploy.blocks import Block, Divider, move_times
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.thinning import thinned
 from trajerr.errors import ConfigError
-from trajerr.gcode.program import Moves
+from trajerr.gcode.program import Moves, Program
 from trajerr.motion.planner import Plan
 
 Floats = NDArray[np.float64]
@@ -150,14 +150,15 @@ def cut(
     tolerance = settings.tolerance(error)
     most = max(settings.most_growth * len(plan.program.text), 1000.0 * settings.small_kb)
     division = candidates.thinned(tolerance)
-    if _written_bytes(plan, division) <= most:
+    most -= _other_bytes(plan.program, division)
+    if _piece_bytes(division.pieces, plan.program.moves) <= most:
         return division
     low, high = 0.0, np.log(COARSEST)
     division = candidates.thinned(tolerance.coarser(COARSEST))
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         trial = candidates.thinned(tolerance.coarser(np.exp(middle)))
-        if _written_bytes(plan, trial) <= most:
+        if _piece_bytes(trial.pieces, plan.program.moves) <= most:
             division, high = trial, middle
         else:
             low = middle
@@ -168,12 +169,12 @@ def cut(
 class _Candidates:
     """Points of the corrected command among which knots are chosen."""
 
-    blocks: list[Block]
     time: Floats  # (N,) s
     point: Floats  # (N, 4) mm
     owner: Ints  # (N,) the block of each
-    ease: Floats  # (N,) multiple of the tolerance
-    stretch: Ints  # (blocks,)
+    move: Ints  # (blocks,) the nominal move whose line each is written on
+    stretch: Ints  # (blocks,) -1: plain, one piece
+    ease: Floats  # (blocks,) multiple of the tolerance
     shortest: float  # s, of a piece
     replaced: Bools  # (M,)
     member: Ints  # (M,)
@@ -184,47 +185,45 @@ class _Candidates:
         divider = Divider(plan.program.moves, role, start, end)
         spans = divider.snapped(joins.stretches())
         blocks = divider.blocks(spans)
-        times, owner, stretch = _grid(blocks, rate)
-        point = plan.position(times)
-        point[:, :2] += offset(times)
-        free = role[np.array([block.move for block in blocks], dtype=np.int64)] != Role.CORRECTED
-        ease = np.where(free, TRAVEL, 1.0)[owner]
-        return cls(
-            blocks, times, point, owner, ease, stretch, 1.0 / rate, *divider.membership(spans)
-        )
+        time, owner = _grid(blocks, rate)
+        point = plan.position(time)
+        point[:, :2] += offset(time)
+        move = np.array([block.move for block in blocks], dtype=np.int64)
+        stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
+        ease = np.where(role[move] == Role.CORRECTED, 1.0, TRAVEL)
+        replaced, member = divider.membership(spans)
+        return cls(time, point, owner, move, stretch, ease, 1.0 / rate, replaced, member)
 
     def thinned(self, tolerance: Tolerance) -> Cut:
         """Keep the knots without which a point would move by more than allowed."""
-        move = np.array([block.move for block in self.blocks], dtype=np.int64)[self.owner]
-        across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[move]
-        along = np.broadcast_to(tolerance.along, self.replaced.shape)[move]
+        across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[self.move]
+        along = np.broadcast_to(tolerance.along, self.replaced.shape)[self.move]
         shortest = self.shortest - SOON
-        keep = thinned(self.time, self.point[:, :3], self.owner, across, along, shortest)
+        owner = self.owner
+        keep = thinned(self.time, self.point[:, :3], owner, across[owner], along[owner], shortest)
         return Cut(self._pieces(keep), self.replaced, self.member)
 
     def _pieces(self, keep: Bools) -> Pieces:
         times, owner = self.time[keep], self.owner[keep]
         follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
-        move = np.array([block.move for block in self.blocks], dtype=np.int64)
         return Pieces(
             start=times[follows - 1],
             end=times[follows],
             target=self.point[keep][follows],
-            move=move[owner[follows]],
+            move=self.move[owner[follows]],
             stretch=self.stretch[owner[follows]],
         )
 
 
-def _written_bytes(plan: Plan, division: Cut) -> float:
-    """Return about how many bytes a corrected file will have."""
-    program = plan.program
+def _other_bytes(program: Program, division: Cut) -> float:
+    """Return about how many bytes of a corrected file are no pieces' lines."""
     lines = np.unique(program.moves.line[division.replaced])
     kept = len(program.text) - sum(len(program.line(i)) for i in lines.tolist())
     stretches = len(np.unique(division.pieces.stretch))
-    return float(kept + _line_bytes(division.pieces, program.moves) + LIMIT_BYTES * stretches)
+    return kept + LIMIT_BYTES * stretches
 
 
-def _line_bytes(pieces: Pieces, moves: Moves) -> float:
+def _piece_bytes(pieces: Pieces, moves: Moves) -> float:
     """Return about how many bytes the lines of pieces take, as G1 X1.234 Y1.234 E.0123 F123."""
     unit = moves.unit[pieces.move]
     absolute = moves.absolute[pieces.move]
@@ -292,8 +291,8 @@ def rounded(division: Cut, moves: Moves) -> Cut:
     return replace(division, pieces=replace(pieces, target=target))
 
 
-def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
-    """Return times finer than the rate with the blocks' ends, their blocks, and their stretches."""
+def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints]:
+    """Return times on a grid finer than the rate and at the blocks' ends, and their blocks."""
     times, owner = [], []
     fine = FINE * rate
     for number, block in enumerate(blocks):
@@ -303,7 +302,6 @@ def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints, Ints]:
             inside = np.arange(first, np.ceil(block.end * fine - SOON)) / fine
         times.append(np.concatenate([[block.start], inside, [block.end]]))
         owner.append(np.full(len(inside) + 2, number))
-    stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
     if not blocks:
-        return np.zeros(0), np.zeros(0, dtype=np.int64), stretch
-    return np.concatenate(times), np.concatenate(owner), stretch
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
+    return np.concatenate(times), np.concatenate(owner)

@@ -87,20 +87,21 @@ def _farthest(
         high -= 1
     if high < low:
         return last
+    found = low
+    if not _follows(time, point, across, along, anchor, low):
+        return found
     # Ends are counted from the first to the last that may be one, then the block's.
     good, bad, step, failed = 0, high - low + 2, 1, False
-    if not _follows(time, point, across, along, anchor, low):
-        return low
     while bad - good > 1:
         trial = (good + bad) // 2 if failed else min(good + step, bad - 1)
         end = low + trial if low + trial <= high else last
         if _follows(time, point, across, along, anchor, end):
-            good = trial
+            good, found = trial, end
             step *= 2
         else:
             bad = trial
             failed = True
-    return low + good if low + good <= high else last
+    return found
 
 
 @compiled
