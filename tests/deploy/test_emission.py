@@ -12,7 +12,7 @@ from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import check_writable, limit_lines, write_lines
 from trajerr.deploy.feedrates import assemble, keep_time, raised
 from trajerr.deploy.joins import Role, join, roles
-from trajerr.deploy.knots import EmissionSettings, cut, rounded
+from trajerr.deploy.knots import FINE, EmissionSettings, cut, rounded
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import WALLS, LimitSettings
 from trajerr.gcode.reader import parse_program
@@ -150,8 +150,8 @@ def test_a_small_file_may_grow_to_a_size_that_troubles_nobody():
     def pieces(**keys):
         return len(cut(nominal, joins, role, wobble(joins), EmissionSettings(**keys)).pieces)
 
-    assert pieces(most_growth=2.0) == pieces(most_growth=1e3)
-    assert pieces(most_growth=2.0, small_kb=5.0) < pieces(most_growth=2.0)
+    assert pieces(most_growth=2.0, small_kb=64.0) == pieces(most_growth=1e3)
+    assert pieces(most_growth=2.0, small_kb=5.0) < pieces(most_growth=1e3)
 
 
 @settings(max_examples=20, deadline=None)
@@ -173,8 +173,8 @@ def test_what_thinning_leaves_out_stays_close_to_the_pieces(phase, share, rate):
     wall = (role[pieces.move] == Role.CORRECTED) & divisible
     begin = np.vstack([pieces.target[:1], pieces.target[:-1]])
     for i in np.flatnonzero(wall[1:] & (pieces.start[1:] == pieces.end[:-1])) + 1:
-        grid = np.arange(np.ceil(pieces.start[i] * 4 * rate + 1e-6), pieces.end[i] * 4 * rate)
-        time = grid / (4 * rate)
+        first, last = FINE * rate * pieces.start[i], FINE * rate * pieces.end[i]
+        time = np.arange(np.ceil(first + 1e-6), last) / (FINE * rate)
         done = (time - pieces.start[i]) / (pieces.end[i] - pieces.start[i])
         chord = (pieces.target[i] - begin[i])[:3]
         asked = nominal.position(time)[:, :3]

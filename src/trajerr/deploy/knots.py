@@ -53,7 +53,7 @@ class EmissionSettings:
     along_mm: float = 0.08  # and along it, at its time,
     along_share: float = 0.7  # at most this share
     most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
-    small_kb: float = 64.0  # kB, a size to which any file may grow all the same
+    small_kb: float = 16.0  # kB, a size to which any file may grow all the same
     acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
     jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
 
