@@ -32,6 +32,8 @@ def make_moves(points, centers=None, sweeps=None) -> Moves:
         origin=np.zeros((n, 4)),
         absolute=np.ones((n, 2), bool),
         unit=np.ones(n),
+        flow=np.ones(n),
+        whole=np.zeros(n, bool),
         nozzle=np.full(n, 210.0),
         bed=np.full(n, 60.0),
         fan=np.ones(n),

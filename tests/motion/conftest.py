@@ -35,6 +35,8 @@ def build_program(
         "origin": np.zeros((n, 4)),
         "absolute": np.ones((n, 2), dtype=bool),
         "unit": np.ones(n),
+        "flow": np.ones(n),
+        "whole": np.zeros(n, dtype=bool),
         "nozzle": np.full(n, 210.0),
         "bed": np.full(n, 60.0),
         "fan": np.zeros(n),

@@ -161,7 +161,7 @@ def survey(collection: Collection, source: Source) -> Task:
     TrajerrError
         If the G-code, its layers or its place on the bed are not usable.
     """
-    program = _program(source)
+    program = _program(collection, source)
     check_inside(program, collection.printer.bed_mm)
     clear_leftovers(collection.folder(source.name))
     moves = program.moves
@@ -202,7 +202,7 @@ def run(collection: Collection, task: Task) -> list[LayerFigures]:
 def _collect_layer(
     collection: Collection, source: Source, layer: int, variant: Variant
 ) -> LayerFigures:
-    program = _program(source)
+    program = _program(collection, source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
     placement = _placement(collection, source, variant)
     params = _params(collection, program, variant) | placement.params()
@@ -214,27 +214,33 @@ def _collect_layer(
     return measure(record)
 
 
-def _program(source: Source) -> Program:
-    return _read(source, source.stamp())
+def _program(collection: Collection, source: Source) -> Program:
+    return _read(source, source.stamp(), collection.printer.limits.firmware)
 
 
 @functools.lru_cache(maxsize=1)
-def _read(source: Source, stamp: tuple[int, int]) -> Program:
-    return source.read()
+def _read(source: Source, stamp: tuple[int, int], firmware: str) -> Program:
+    return source.read(firmware)
 
 
 def _placement(collection: Collection, source: Source, variant: Variant) -> Placement:
     """Return where a source's part stands in a variant."""
     if not variant.placed:
         return IN_PLACE
-    return _drawn(source, source.stamp(), collection.printer.bed_mm, collection.seed, variant.name)
+    firmware, seed = collection.printer.limits.firmware, collection.seed
+    return _drawn(source, source.stamp(), firmware, collection.printer.bed_mm, seed, variant.name)
 
 
 @functools.lru_cache(maxsize=64)
 def _drawn(
-    source: Source, stamp: tuple[int, int], bed: tuple[float, ...], seed: int, name: str
+    source: Source,
+    stamp: tuple[int, int],
+    firmware: str,
+    bed: tuple[float, ...],
+    seed: int,
+    name: str,
 ) -> Placement:
-    program = _read(source, stamp)
+    program = _read(source, stamp, firmware)
     return draw(program, bed, seed_of(seed, program.sha256, name))
 
 
@@ -254,7 +260,7 @@ def _planned(
     placement: Placement,
 ) -> Plan:
     acceleration, speed = scales
-    program = _read(source, stamp)
+    program = _read(source, stamp, limits.firmware)
     if placement != IN_PLACE:
         program = place(program, placement)
     return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)

@@ -14,7 +14,9 @@ TOTALS = ("print_time_s", "layers", "moves")  # of several sources, what adds up
 def plan_source(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> Plan:
     """Read a source and plan it with an acceleration and a speed scale."""
     acceleration, speed = scales
-    return plan(source.read(), limits, acceleration_scale=acceleration, speed_scale=speed)
+    return plan(
+        source.read(limits.firmware), limits, acceleration_scale=acceleration, speed_scale=speed
+    )
 
 
 def summarise_sources(

@@ -23,9 +23,11 @@ class Source:
     name: str
     path: Path | None = None
 
-    def read(self) -> Program:
-        """Read its G-code."""
-        return load_part(self.name) if self.path is None else read_program(self.path)
+    def read(self, firmware: str | None = None) -> Program:
+        """Read its G-code, by the rules of a printer's firmware where one is named."""
+        if self.path is None:
+            return load_part(self.name)
+        return read_program(self.path, firmware)
 
     def stamp(self) -> tuple[int, int]:
         """Return what changes when the file does: time of change in ns, size in bytes."""

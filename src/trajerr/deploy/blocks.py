@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.deploy.joins import Role
+from trajerr.deploy.joins import ROUNDING, Role
 from trajerr.gcode.program import Moves
 from trajerr.motion.planner import Plan
 
@@ -56,14 +56,23 @@ class Divider:
     end: Floats
 
     def snapped(self, stretches: Floats) -> list[tuple[float, float]]:
-        """Return the stretches, those close together joined, short parts of moves taken in."""
+        """Return the stretches, short parts of moves taken in.
+
+        Those close together are joined, unless a line between them stays as it is.
+        """
         spans: list[tuple[float, float]] = []
         for begin, finish in stretches.tolist():
-            if spans and begin - spans[-1][1] < SHORTEST_REST:
+            if spans and begin - spans[-1][1] < SHORTEST_REST and self._free(spans[-1][1], begin):
                 spans[-1] = (spans[-1][0], finish)
             else:
                 spans.append((begin, finish))
         return [(self._snap_start(a), self._snap_end(b)) for a, b in spans]
+
+    def _free(self, begin: float, finish: float) -> bool:
+        """Whether no move between two times stays as it is."""
+        first = np.searchsorted(self.start, begin - ROUNDING)
+        last = np.searchsorted(self.end, finish + ROUNDING, side="right")
+        return not np.any(self.role[first:last] == Role.FIXED)
 
     def first_move(self, time: float) -> int:
         """Return the move under way right after a time."""

@@ -134,7 +134,7 @@ def apply_correction(
     """
     if out.exists() and gcode.exists() and out.samefile(gcode):
         raise ConfigError(f"out: got {out}, the file to correct itself; expected another")
-    program = read_program(gcode)
+    program = read_program(gcode, printer.limits.firmware)
     if is_marked(program) and not force:
         raise GcodeError(
             f"{program.name}: it is corrected already (see its header); "

@@ -105,8 +105,10 @@ class CorrectionRun:
         console
             Where the table goes.
         """
-        program = read_program(Path(self.gcode))
         models, printer = self._models(printer)
+        program = read_program(Path(self.gcode), printer.limits.firmware)
+        for remark in program.remarks:
+            console.print(f"note: {program.name}: {remark}", soft_wrap=True)
         settings = self._settings(program, printer)
         rounds: list[Round] = []
         if self.refinement.rounds > 0:
@@ -213,8 +215,10 @@ class CorrectionRun:
             if method != self.method and method in models:
                 chosen = replace(settings, method=method, layers=layers, least_improvement=-np.inf)
                 other = correct_program(program, models[method], printer, chosen)
-                candidates[method] = parse_program(other.text or b"", method)
-        candidates[self.method] = parse_program(done.text or b"", self.target.name)
+                candidates[method] = parse_program(other.text or b"", method, program.firmware)
+        candidates[self.method] = parse_program(
+            done.text or b"", self.target.name, program.firmware
+        )
         return Replay(program, candidates, printer, layers, settings.feature_types)
 
 

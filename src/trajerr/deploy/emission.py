@@ -34,6 +34,8 @@ _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
 _PLANAR_WORDS = re.compile(rb"[XY]\s*[-+.\d]+\s*", re.I)
 _MOVES = re.compile(rb"\s*G0*[01](?!\d)\s*", re.I)
 _SETS_LIMITS = re.compile(rb"^\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)\b", re.M | re.I)
+_KEEPS_FEED = re.compile(rb"^\s*(?:SAVE_GCODE_STATE|M120|G60)\b", re.M | re.I)
+_RETRACTS = re.compile(rb"\s*G1[01](?!\d)", re.I)
 _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
 _REFUSED = (
     (re.compile(rb"^\s*M220\s*S\s*(?!100(?:\.0*)?\b)[\d.]", re.M), "a speed factor (M220)"),
@@ -114,7 +116,9 @@ def write_lines(
         If a line holds several moves of which one is corrected.
     """
     timed = ~np.isnan(driven.asked)
-    writer = _Writer(nominal, rounded_feedrates(driven, limits).program, timed, limits)
+    keeps_feed = _KEEPS_FEED.search(nominal.text) is not None
+    written = rounded_feedrates(driven, limits).program
+    writer = _Writer(nominal, written, timed, limits, keeps_feed)
     rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
     replaced = np.flatnonzero(division.replaced)
     _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
@@ -161,6 +165,7 @@ class _Writer:
     program: Program
     pieces: Bools  # (N,) which rows are timed pieces
     limits: MachineLimits
+    keeps_feed: bool  # whether the file keeps the feedrate in force, to fetch it later
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
     _feed: float = np.nan  # units/min as written; NaN where unknown
@@ -234,7 +239,7 @@ class _Writer:
             if words or (feed and has_feed):
                 self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
             return
-        if not has_feed:
+        if not has_feed and not _RETRACTS.match(code):
             feed = self._own_feed(move, row)
             if feed:
                 self._add(b"G1 " + feed[0])
@@ -249,16 +254,24 @@ class _Writer:
         """Give the next line of the file the feedrate that it expects."""
         following = move + 1
         moves = self.nominal.moves
+        while following < len(moves) and _RETRACTS.match(self._code(following)):
+            following += 1  # its speed is the firmware's own
         if following >= len(moves):
             return
-        code = self.nominal.line(int(moves.line[following])).split(b";")[0]
-        if _FEED_WORD.search(code) or not moves.feedrate[following] > 0.0:
+        if _FEED_WORD.search(self._code(following)):
+            if not self.keeps_feed:
+                return
+            following = move
+        if not moves.feedrate[following] > 0.0:
             return
         wanted = round(
             float(moves.feedrate[following] * 60.0 / moves.unit[following]), OWN_F_DIGITS
         )
         if wanted != self._feed:
             self._add(b"G1 F" + number(wanted, OWN_F_DIGITS))
+
+    def _code(self, move: int) -> bytes:
+        return self.nominal.line(int(self.nominal.moves.line[move])).split(b";")[0]
 
     def _note(self, move: int) -> bytes:
         """Return the note of a move's line at the first move in its place, if it is needed."""
@@ -316,15 +329,16 @@ class _Writer:
             wanted, at = float(target[axis]), self._at[axis]
             absolute = moves.absolute[move, 1 if axis == 3 else 0]
             zero = float(origin[axis]) if absolute else at
-            digits = _digits((wanted - zero) / unit, decimals(axis, unit))
+            scale = unit * float(moves.flow[move]) if axis == 3 else unit
+            digits = _digits((wanted - zero) / scale, decimals(axis, unit))
             if axis == 3 and self._passes_on(row):
                 digits = decimals(axis, unit) - 1
-            value = round((wanted - zero) / unit, digits)
+            value = round((wanted - zero) / scale, digits)
             # What rounding left of the filament waits for the next move that extrudes.
-            still = round((wanted - at) / unit, digits) == 0.0
+            still = round((wanted - at) / scale, digits) == 0.0
             if still or (axis == 3 and abs(wanted - start[3]) < NOTHING):
                 continue
-            self._at[axis] = value * unit + zero
+            self._at[axis] = value * scale + zero
             self._drift[axis] = self._at[axis] - wanted
             words.append(b"XYZE"[axis : axis + 1] + number(value, digits))
         return words

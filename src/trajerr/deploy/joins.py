@@ -56,7 +56,7 @@ def roles(moves: Moves, features: Collection[int], layers: Collection[int]) -> I
     shifted = np.zeros(len(moves), dtype=bool)
     shifted[1:] = np.any(moves.origin[1:, :2] != moves.origin[:-1, :2], axis=1)
     homing = (moves.kind == MoveKind.PAUSE) & ~still
-    fixed = ~np.isin(moves.layer, list(layers)) | shifted | homing
+    fixed = ~np.isin(moves.layer, list(layers)) | shifted | homing | moves.whole
     return np.where(fixed, Role.FIXED, role).astype(np.int64)
 
 

@@ -139,7 +139,7 @@ def refine(
     loss: float | None = None
     for number in range(settings.rounds + 1):
         done = correct_program(program, TorchModel(network, rate), printer, chosen)
-        again = parse_program(done.text or b"", program.name)
+        again = parse_program(done.text or b"", program.name, program.firmware)
         replay = Replay(program, {"inverse": again}, printer, layers, chosen.feature_types)
         believed = UM * float(np.sqrt(np.mean(np.square(done.belief_after_mm))))
         simulated = replay.errors("inverse").wall_contour_rms_um

@@ -221,7 +221,8 @@ class Predictor:
         BundleError
             No limits are given and the bundle names no printer.
         """
-        planned = plan(read_program(Path(path)), limits or self.limits)
+        limits = limits or self.limits
+        planned = plan(read_program(Path(path), limits.firmware), limits)
         chosen = [int(layer) for layer in (planned.layers if layers is None else layers)]
         for layer in chosen:
             planned.layer_span(layer)  # all are there before the first is predicted
@@ -251,12 +252,15 @@ class Predictor:
 
     def read_features(self, path: str | Path, limits: MachineLimits | None = None) -> Floats:
         """Return the (N, 15) features of a G-code file, planned as by :meth:`predict_gcode`."""
-        return gcode_features(read_program(Path(path)), limits or self.limits, self.sample_rate_hz)
+        limits = limits or self.limits
+        program = read_program(Path(path), limits.firmware)
+        return gcode_features(program, limits, self.sample_rate_hz)
 
     def parse_features(self, gcode: str, limits: MachineLimits | None = None) -> Floats:
         """Return the (N, 15) features of one or more lines of G-code; the first begins at rest."""
-        program = parse_program(gcode.encode(), "G-code")
-        return gcode_features(program, limits or self.limits, self.sample_rate_hz)
+        limits = limits or self.limits
+        program = parse_program(gcode.encode(), "G-code", limits.firmware)
+        return gcode_features(program, limits, self.sample_rate_hz)
 
     def stream(self) -> StreamingPredictor:
         """Return a predictor that takes one sample at a time; one for each machine.

@@ -4,7 +4,6 @@ Knows the meaning of commands, and keeps what is modal. Where the motion leads i
 business: it only notes rows, which :mod:`trajerr.gcode.modal` resolves all at once.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,111 +11,117 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trajerr.errors import GcodeError
+from trajerr.gcode import effects
 from trajerr.gcode import words as text
+from trajerr.gcode.heat import Heat
 from trajerr.gcode.limits import LimitLog
+from trajerr.gcode.modes import ModeChange
 from trajerr.gcode.plain import COLUMNS
+from trajerr.gcode.retraction import Retraction
+from trajerr.gcode.rows import Code, Row, Words
 from trajerr.gcode.timeline import Timeline
 
-Words = dict[str, float | None]
-
-# Codes of rows beside 0..3 for G0..G3.
-INHERIT, SET, HOME, PAUSE = -1, 10, 11, 12
 MM_PER_INCH = 25.4
-COLDEST = 20.0  # °C; a lower number in a start macro names a tool or a choice
-HOTTEST = 1000.0  # °C; no hot end nor bed survives it, so more is a slip of the keyboard
-_UNSUPPORTED = {
-    "G5": "a spline",
-    "G6": "a direct stepper move",
-    "G16": "polar coordinates",
-    "G18": "the ZX plane",
-    "G19": "the YZ plane",
-    "G41": "cutter compensation",
-    "G42": "cutter compensation",
-    "G51": "scaled coordinates",
-    "G68": "rotated coordinates",
-    "G70": "units of older controls (G20 is inch)",
-    "G71": "units of older controls (G21 is mm)",
-    "G93": "inverse-time feed",
-    "G95": "feed per revolution",
-}
-# The firmware lets motion come to rest: it probes, parks, waits for a person or a tool.
-_STOPPING = frozenset(
-    {"G12", "G27", "G29", "G30", "G31", "G32", "G33", "G34", "G76", "G80", "G81"}
-    | {"M0", "M1", "M25", "M226", "M600", "M601", "M701", "M702"}
-    | {"PAUSE", "TEMPERATURE_WAIT", "START_PRINT", "PRINT_START"}
-)
+_MARKERS = set("%O")  # of a machine tool's program: its ends, its number
+AXES = "XYZE"
 
 
-@dataclass
-class Row:
-    """One entry for the resolution of positions."""
+@dataclass(frozen=True)
+class _Saved:
+    """What a slot keeps beside position, feedrate and modes."""
 
-    line: int
-    code: int
-    words: tuple[float, ...]  # in the order of COLUMNS, NaN where absent
-    seconds: float = 0.0
+    slot: int
+    speed_factor: float = 1.0
+    flow: float = 1.0
+    offset: tuple[float, ...] = (0.0,) * 4
 
 
 @dataclass
 class Interpreter:
     """Reads lines in order; what it learns stays in its public fields."""
 
-    e_rule: str  # what G90 and G91 do to E: "together" | "either" | "apart"
+    flavor: str  # firmware that the file is for, "" where it does not say
+    firmware: str | None  # the printer's, where it is known
     limits: LimitLog
+    retraction: Retraction = field(default_factory=Retraction)
+    heat: Heat = field(default_factory=Heat)
     rows: list[Row] = field(default_factory=list)
-    relative: Timeline[tuple[bool, bool]] = field(default_factory=lambda: Timeline((False, False)))
+    modes: list[ModeChange] = field(default_factory=list)
     unit: Timeline[float] = field(default_factory=lambda: Timeline(1.0))
     filament_area: Timeline[float] = field(default_factory=lambda: Timeline(1.0))
     speed_factor: Timeline[float] = field(default_factory=lambda: Timeline(1.0))
+    flow: Timeline[float] = field(default_factory=lambda: Timeline(1.0))
+    home_offset: Timeline[tuple[float, ...]] = field(
+        default_factory=lambda: Timeline((0.0, 0.0, 0.0, 0.0))
+    )
     centre_absolute: Timeline[bool] = field(default_factory=lambda: Timeline(False))
-    nozzle: Timeline[float] = field(default_factory=lambda: Timeline(0.0))
-    bed: Timeline[float] = field(default_factory=lambda: Timeline(0.0))
-    fan: Timeline[float] = field(default_factory=lambda: Timeline(0.0))
     stops: list[int] = field(default_factory=list)  # lines at which motion comes to rest
-    unknown: Counter[str] = field(default_factory=Counter)
+    whole: list[int] = field(default_factory=list)  # lines that must stay as they are
+    unknown: Counter[str] = field(default_factory=Counter)  # commands that are barriers
+    untimed: int = 0  # G10 and G11 of which the file does not say how far they go
     _line: int = 0
-    _e_own: bool = False  # M83 is the last word on E
-    _tool: int = 0
-    _tool_targets: dict[int, float] = field(default_factory=dict)
+    _slots: dict[str, _Saved] = field(default_factory=dict)
+    _stack: list[_Saved] = field(default_factory=list)
+    _kept: int = 0  # how many states were
+    _percent_kept: float = 1.0  # of M220 B
 
     def read(self, line: int, raw: bytes) -> None:
         """Read one line of code, given without its comment."""
         self._line = line
         code = text.verify_checksum(raw).decode("latin-1")
+        count = 0
         for command in text.commands(code):
             self._run(command.name, command.body)
+            count += 1
+        if count > 1:
+            self.whole.append(line)
 
     def _run(self, name: str, body: str) -> None:
         if name in ("G0", "G1", "G2", "G3", ""):
-            self._motion(int(name[1]) if name else INHERIT, body)
-        elif name in _UNSUPPORTED and (name != "G5" or body.strip()):
-            # A bare G5 resets counters on early CR-10s, whose start code many files still carry.
-            raise GcodeError(f"{name} asks for {_UNSUPPORTED[name]}, expected plain XY motion")
+            self._motion(int(name[1]) if name else Code.INHERIT, body)
+        elif name == "G5" and not body.strip():
+            return  # resets counters on early CR-10s, whose start code many files still carry
+        elif name in effects.REFUSED:
+            raise GcodeError(f"{name} asks for {effects.REFUSED[name]}, expected plain XY motion")
         elif name in _HANDLERS:
             _HANDLERS[name](self, body)
-        elif name in _STOPPING:
+        elif name in effects.WAITING:
             self._pause()
+        elif name in effects.STOPPING_BARRIERS:
+            self._pause()
+            self._barrier(name)
         elif name[0] == "T" and name[1:].isdigit():
-            self._select_tool(int(name[1:]))
-        else:
-            self.unknown[name] += 1
+            self._select_tool(name, int(name[1:]))
+        elif name not in effects.PASSED:
+            self._barrier(name)
 
-    def _add(self, code: int, words: Words, seconds: float = 0.0) -> None:
+    def _barrier(self, name: str, axes: str = AXES) -> None:
+        """Note that a command may have moved some axes, or changed what their numbers mean."""
+        self.unknown[name] += 1
+        self._add(Code.BARRIER, dict.fromkeys(axes, 0.0))
+
+    def _add(self, code: int, words: Words, seconds: float = 0.0, slot: int = -1) -> None:
         values = tuple(np.nan if words.get(c) is None else words[c] for c in COLUMNS)
-        self.rows.append(Row(self._line, code, values, seconds))  # type: ignore[arg-type]
+        self.rows.append(Row(self._line, code, values, seconds, slot))  # type: ignore[arg-type]
 
     def _motion(self, code: int, body: str) -> None:
-        if code == INHERIT and body.strip()[:1].upper() not in set("XYZEFIJRS"):
-            self.unknown[body.split()[0][:20] if body.split() else ""] += 1
+        if code == Code.INHERIT and body.strip()[:1].upper() not in set("XYZEFIJRS"):
+            if body.strip()[:1] not in _MARKERS:
+                self._barrier(body.split()[0][:20] if body.split() else "")
             return
         words = text.words(body)
+        foreign = set(words) - set(COLUMNS) - {"S"}  # S is a laser's power
         for letter in COLUMNS:
             if letter in words and words[letter] is None:
                 raise GcodeError(f"the word {letter} has no number, expected e.g. '{letter}12.5'")
         self._add(code, words)
+        if foreign or "S" in words:
+            self.whole.append(self._line)
+        if foreign:
+            self._barrier(f"the word {min(foreign)}")
 
     def _pause(self, seconds: float = 0.0) -> None:
-        self._add(PAUSE, {}, seconds)
+        self._add(Code.PAUSE, {}, seconds)
 
     def _dwell(self, body: str) -> None:
         words = text.loose_words(body)
@@ -125,29 +130,18 @@ class Interpreter:
 
     def _home(self, body: str) -> None:
         named = [axis for axis in "XYZ" if axis in text.loose_words(body)]
-        self._add(HOME, dict.fromkeys(named or "XYZ", 0.0))
+        self._add(Code.HOME, dict.fromkeys(named or "XYZ", 0.0))
 
     def _set_position(self, body: str) -> None:
         words = text.words(body)
         named = {axis: words[axis] or 0.0 for axis in "XYZE" if axis in words}
-        self._add(SET, dict(named) if words else dict.fromkeys("XYZE", 0.0))
+        self._add(Code.SET, dict(named) if words else dict.fromkeys("XYZE", 0.0))
 
     def _set_unit(self, millimetres: float) -> None:
         self.unit.change(self._line, millimetres)
 
-    def _position_mode(self, relative: bool) -> None:
-        e = self.relative.current[1]
-        if self.e_rule == "together":
-            e = relative
-        elif self.e_rule == "either":
-            e = relative or self._e_own
-        self.relative.change(self._line, (relative, e))
-
-    def _extruder_mode(self, relative: bool) -> None:
-        self._e_own = relative
-        xyz = self.relative.current[0]
-        e = relative or (xyz and self.e_rule == "either")
-        self.relative.change(self._line, (xyz, e))
+    def _mode(self, what: str, relative: bool) -> None:
+        self.modes.append(ModeChange(self._line, what, relative))
 
     def _volumetric(self, body: str) -> None:
         words = text.loose_words(body)
@@ -156,61 +150,41 @@ class Interpreter:
         self.filament_area.change(self._line, np.pi * diameter**2 / 4 if on else 1.0)
 
     def _speed_percentage(self, body: str) -> None:
-        percent = text.loose_words(body).get("S")
-        if percent and percent > 0:
+        words = text.loose_words(body)
+        if "B" in words:
+            self._percent_kept = self.speed_factor.current
+        percent = words.get("S")
+        if "R" in words:
+            self.speed_factor.change(self._line, self._percent_kept)
+        elif percent and percent > 0:
             self.speed_factor.change(self._line, percent / 100.0)
 
-    def _heat_nozzle(self, body: str, wait: bool) -> None:
+    def _flow_percentage(self, body: str) -> None:
         words = text.loose_words(body)
-        target = _set_point(words.get("S", words.get("R")))
-        tool = words.get("T")
-        number = self._tool if tool is None else int(tool)
-        if target is not None:
-            self._tool_targets[number] = target
-            if number == self._tool:
-                self.nozzle.change(self._line, target)
+        percent, tool = words.get("S"), words.get("T")
+        if percent is not None and percent > 0 and (tool is None or int(tool) == self.heat.tool):
+            self.flow.change(self._line, percent / 100.0)
+
+    def _heat_nozzle(self, body: str, wait: bool) -> None:
+        self.heat.heat_nozzle(self._line, body)
         if wait:
             self._pause()
 
     def _heat_bed(self, body: str, wait: bool) -> None:
-        words = text.loose_words(body)
-        target = _set_point(words.get("S", words.get("R")))
-        if target is not None:
-            self.bed.change(self._line, target)
+        self.heat.heat_bed(self._line, body)
         if wait:
             self._pause()
 
-    def _heat_named(self, body: str) -> None:
-        named = text.parameters(body)
-        target = _set_point(text.number(named.get("TARGET", "0")))
-        heater = named.get("HEATER", "").lower()
-        if target is not None and heater == "extruder":
-            self.nozzle.change(self._line, target)
-        elif target is not None and heater == "heater_bed":
-            self.bed.change(self._line, target)
-
-    def _start_print(self, body: str) -> None:
-        """Take the temperatures that slicers hand to a printer's start macro."""
-        for name, value in text.parameters(body).items():
-            heater = _heater_of(name)
-            target = _set_point(text.number(value)) if heater else None
-            if target and target > COLDEST:
-                (self.bed if heater == "bed" else self.nozzle).change(self._line, target)
+    def _start_print(self, name: str, body: str) -> None:
+        self.heat.take_from_macro(self._line, body)
         self._pause()
+        self._barrier(name)
 
-    def _set_fan(self, body: str, on: bool) -> None:
-        words = text.loose_words(body)
-        if (words.get("P") or 0.0) != 0.0:
-            return  # auxiliary fans do not blow at the part
-        speed = words.get("S")
-        share = 1.0 if speed is None else min(max(speed / 255.0, 0.0), 1.0)
-        self.fan.change(self._line, share if on else 0.0)
-
-    def _select_tool(self, tool: int) -> None:
-        if tool != self._tool:
-            self._tool = tool
-            self.nozzle.change(self._line, self._tool_targets.get(tool, self.nozzle.current))
+    def _select_tool(self, name: str, tool: int) -> None:
+        if tool != self.heat.tool:
+            self.heat.select(self._line, tool)
             self.stops.append(self._line)
+            self._barrier(name)
 
     def _wait(self, body: str) -> None:
         """Apply M400; Bambu's takes a time to wait as well."""
@@ -222,28 +196,149 @@ class Interpreter:
     def _arc_centre(self, absolute: bool) -> None:
         self.centre_absolute.change(self._line, absolute)
 
-    def _firmware_retract(self, body: str) -> None:
-        if not text.loose_words(body):  # with words G10 sets tool offsets
+    def _retract(self, name: str, body: str) -> None:
+        words = text.loose_words(body)
+        if words and not set(words) <= {"S"}:  # sets a tool's offsets or temperatures
+            if set(words) & set("XYZUVWL"):
+                self._barrier(name)
+            return
+        step = self.retraction.step(back=name == "G10")
+        if step is None:
+            self.untimed += 1
             self._pause()
+        elif step[0]:
+            unit = self.unit.current
+            self._add(Code.FILAMENT, {"E": step[0] / unit, "F": step[1] * 60.0 / unit})
+
+    def _set_retraction(self, name: str, body: str) -> None:
+        self.retraction.read(name, body, self.unit.current)
+
+    def _keep(self) -> _Saved:
+        """Keep the state; return what holds it."""
+        slot = self._kept
+        self._kept += 1
+        self._add(Code.SAVE, {}, slot=slot)
+        self.modes.append(ModeChange(self._line, "save", slot=slot))
+        return _Saved(slot, self.speed_factor.current, self.flow.current, self.home_offset.current)
+
+    def _fetch(self, saved: _Saved) -> None:
+        self.modes.append(ModeChange(self._line, "restore", slot=saved.slot))
+        self.speed_factor.change(self._line, saved.speed_factor)
+        self.flow.change(self._line, saved.flow)
+        self.home_offset.change(self._line, saved.offset)
+
+    def _save_state(self, body: str) -> None:
+        """Apply Klipper's SAVE_GCODE_STATE."""
+        self._slots[_state_name(body)] = self._keep()
+        self._distrust("SAVE_GCODE_STATE", "klipper")
+
+    def _restore_state(self, body: str) -> None:
+        """Apply Klipper's RESTORE_GCODE_STATE (gcode_move.py, cmd_RESTORE_GCODE_STATE)."""
+        name, named = _state_name(body), text.parameters(body)
+        if name not in self._slots:
+            raise GcodeError(
+                f"RESTORE_GCODE_STATE fetches {name[6:]!r}, which no SAVE_GCODE_STATE of the file "
+                "has kept; what is relative after it is not known"
+            )
+        saved = self._slots[name]
+        moves = (text.number(named.get("MOVE")) or 0.0) != 0.0
+        speed = text.number(named.get("MOVE_SPEED")) if moves else None
+        self._fetch(saved)
+        words = {} if speed is None else {"F": speed * 60.0 / self.unit.current}
+        self._add(Code.RETURN if moves else Code.RESTORE, dict(words), slot=saved.slot)
+        self._distrust("RESTORE_GCODE_STATE", "klipper")
+
+    def _save_position(self, body: str) -> None:
+        """Apply Marlin's G60."""
+        words = text.loose_words(body)
+        if set(words) & {"D", "Q"}:  # newer builds: forget a slot, or go there
+            self._barrier("G60")
+            return
+        self._slots[f"point {int(words.get('S') or 0)}"] = self._keep()
+        self._distrust("G60", "marlin")
+
+    def _recall_position(self, body: str) -> None:
+        """Apply Marlin's G61: named axes go to the kept position plus their value.
+
+        F is this move's own. Without axes X, Y and Z go there; E only renames.
+        """
+        words = text.loose_words(body)
+        saved = self._slots.get(f"point {int(words.get('S') or 0)}")
+        if saved is None:
+            return  # Marlin does nothing then; on a machine tool it is a mode of cornering
+        named = {axis: words[axis] or 0.0 for axis in "XYZ" if axis in words}
+        goes: Words = dict(named) or dict.fromkeys("XYZ", 0.0)
+        if words.get("F"):
+            goes["F"] = words["F"]
+        if "E" in words:
+            self._barrier("G61 E", "E")
+        self._add(Code.RECALL, goes, slot=saved.slot)
+        self._distrust("G61", "marlin")
+
+    def _push(self, name: str) -> None:
+        if self.flavor in effects.STACK_FLAVORS:
+            self._stack.append(self._keep())
+            self._distrust(name, "marlin")
+        elif self.firmware and self.firmware.startswith("klipper"):
+            self._barrier(name)
+
+    def _pop(self, name: str) -> None:
+        if self.flavor in effects.STACK_FLAVORS and self._stack:
+            saved = self._stack.pop()
+            self.modes.append(ModeChange(self._line, "restore", slot=saved.slot))
+            self._add(Code.POP, {}, slot=saved.slot)
+            self._distrust(name, "marlin")
+        elif self.firmware and self.firmware.startswith("klipper"):
+            self._barrier(name)
+
+    def _set_offset(self, body: str) -> None:
+        """Apply Klipper's SET_GCODE_OFFSET (gcode_move.py, cmd_SET_GCODE_OFFSET)."""
+        named = text.parameters(body)
+        before = self.home_offset.current
+        after = list(before)
+        for index, axis in enumerate(AXES):
+            stated = text.number(named.get(axis))
+            change = text.number(named.get(f"{axis}_ADJUST"))
+            if stated is not None:
+                after[index] = stated
+            elif change is not None:
+                after[index] += change
+        self.home_offset.change(self._line, tuple(after))
+        unit = self.unit.current
+        words: Words = {
+            axis: (new - old) / unit
+            for axis, new, old in zip(AXES, after, before, strict=True)
+            if new != old
+        }
+        moves = (text.number(named.get("MOVE")) or 0.0) != 0.0
+        speed = text.number(named.get("MOVE_SPEED")) if moves else None
+        if speed is not None:
+            words["F"] = speed * 60.0 / unit
+        self._add(Code.SHIFT if moves else Code.OFFSET, words)
+        self._distrust("SET_GCODE_OFFSET", "klipper")
+
+    def _babystep(self, name: str, body: str) -> None:
+        words = text.loose_words(body)
+        if any(words.get(axis) for axis in "XYE"):
+            self._barrier(name)
+
+    def _machine_coordinates(self, name: str) -> None:
+        """Apply G53: a firmware without workspaces knows it not, so its move may not happen."""
+        self.whole.append(self._line)
+        self._barrier(name)
+
+    def _distrust(self, name: str, maker: str) -> None:
+        """Trust a command's effect only on a printer whose firmware has it."""
+        if self.firmware is not None and not self.firmware.startswith(maker):
+            self._barrier(name)
 
     def _limit(self, name: str, body: str) -> None:
         self.limits.read(self._line, name, body, self.unit.current)
 
 
-def _heater_of(parameter: str) -> str:
-    """Return which heater a start macro's parameter is for, "" for none."""
-    name = re.sub("_|TEMPERATURE|TEMP", "", parameter)
-    if name in {"BED", "BEDINITIAL", "FIRSTLAYERBED", "HEATERBED"}:
-        return "bed"
-    nozzles = {"EXTRUDER", "HOTEND", "NOZZLE", "TOOL", "PRINT", "FIRSTLAYER", "EXTRUDERINITIAL"}
-    return "nozzle" if name in nozzles else ""
-
-
-def _set_point(target: float | None) -> float | None:
-    """Return a heater's set-point in °C; below zero means off, as firmware takes it."""
-    if target is not None and target > HOTTEST:
-        raise GcodeError(f"a heater is set to {target:g} °C, expected at most {HOTTEST:g} °C")
-    return None if target is None else max(target, 0.0)
+def _state_name(body: str) -> str:
+    """Return the key of a G-code state's slot."""
+    return f"state {text.parameters(body).get('NAME', 'default')}"
 
 
 def _limit_handler(name: str) -> Callable[[Interpreter, str], None]:
@@ -252,31 +347,44 @@ def _limit_handler(name: str) -> Callable[[Interpreter, str], None]:
 
 _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
     "G4": Interpreter._dwell,
-    "G10": Interpreter._firmware_retract,
-    "G11": Interpreter._firmware_retract,
-    "G17": lambda _, __: None,
+    "G10": lambda i, body: i._retract("G10", body),
+    "G11": lambda i, body: i._retract("G11", body),
     "G20": lambda i, _: i._set_unit(MM_PER_INCH),
     "G21": lambda i, _: i._set_unit(1.0),
     "G28": Interpreter._home,
-    "G90": lambda i, _: i._position_mode(relative=False),
-    "G91": lambda i, _: i._position_mode(relative=True),
+    "G53": lambda i, _: i._machine_coordinates("G53"),
+    "G60": Interpreter._save_position,
+    "G61": Interpreter._recall_position,
+    "G90": lambda i, _: i._mode("axes", relative=False),
+    "G91": lambda i, _: i._mode("axes", relative=True),
     "G90.1": lambda i, _: i._arc_centre(absolute=True),
     "G91.1": lambda i, _: i._arc_centre(absolute=False),
     "G92": Interpreter._set_position,
-    "M82": lambda i, _: i._extruder_mode(relative=False),
-    "M83": lambda i, _: i._extruder_mode(relative=True),
+    "M82": lambda i, _: i._mode("extruder", relative=False),
+    "M83": lambda i, _: i._mode("extruder", relative=True),
     "M104": lambda i, body: i._heat_nozzle(body, wait=False),
     "M109": lambda i, body: i._heat_nozzle(body, wait=True),
     "M140": lambda i, body: i._heat_bed(body, wait=False),
     "M190": lambda i, body: i._heat_bed(body, wait=True),
-    "M106": lambda i, body: i._set_fan(body, on=True),
-    "M107": lambda i, body: i._set_fan(body, on=False),
+    "M106": lambda i, body: i.heat.set_fan(i._line, body, on=True),
+    "M107": lambda i, body: i.heat.set_fan(i._line, body, on=False),
+    "M120": lambda i, _: i._push("M120"),
+    "M121": lambda i, _: i._pop("M121"),
     "M200": Interpreter._volumetric,
+    "M207": lambda i, body: i._set_retraction("M207", body),
+    "M208": lambda i, body: i._set_retraction("M208", body),
+    "SET_RETRACTION": lambda i, body: i._set_retraction("SET_RETRACTION", body),
     "M220": Interpreter._speed_percentage,
+    "M221": Interpreter._flow_percentage,
+    "M290": lambda i, body: i._babystep("M290", body),
     "M400": Interpreter._wait,
-    "SET_HEATER_TEMPERATURE": Interpreter._heat_named,
-    "START_PRINT": Interpreter._start_print,
-    "PRINT_START": Interpreter._start_print,
+    "SAVE_GCODE_STATE": Interpreter._save_state,
+    "RESTORE_GCODE_STATE": Interpreter._restore_state,
+    "SET_GCODE_OFFSET": Interpreter._set_offset,
+    "SET_HEATER_TEMPERATURE": lambda i, body: i.heat.heat_named(i._line, body),
+    "TURN_OFF_HEATERS": lambda i, _: i.heat.switch_off(i._line),
+    "START_PRINT": lambda i, body: i._start_print("START_PRINT", body),
+    "PRINT_START": lambda i, body: i._start_print("PRINT_START", body),
     **{
         name: _limit_handler(name)
         for name in ("M201", "M203", "M204", "M205", "M566", "SET_VELOCITY_LIMIT")

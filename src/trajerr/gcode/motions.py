@@ -6,16 +6,21 @@ import numpy as np
 
 from trajerr.errors import GcodeError
 from trajerr.gcode import arcs
-from trajerr.gcode.commands import HOME, HOTTEST, PAUSE, Interpreter
+from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.dialects import CommentReader
+from trajerr.gcode.heat import HOTTEST
 from trajerr.gcode.layers import number_layers
-from trajerr.gcode.modal import STILL, Rows
+from trajerr.gcode.modal import STILL, Rows, motion_before
 from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
+from trajerr.gcode.rows import Code
 from trajerr.gcode.words import number
 
 # mm; no printer is a kilometre long, and 100 km of filament weigh 300 kg
 _FARTHEST = np.array([1e6, 1e6, 1e6, 1e8])
 _XY_WORDS = [0, 1, 5, 6, 7]  # X Y I J R
+_MOVING = (0, 1, 2, 3, Code.RETURN, Code.RECALL, Code.SHIFT, Code.FILAMENT)
+_FETCHED = (Code.RETURN, Code.RECALL, Code.SHIFT)
+_OF_STATE = (Code.SAVE, Code.RESTORE, Code.POP, Code.OFFSET, *_FETCHED)
 
 
 def build_moves(
@@ -57,9 +62,11 @@ def build_moves(
         origin=rows.origin[kept],
         absolute=~rows.relative[kept],
         unit=rows.unit[kept],
-        nozzle=_temperature(interpreter.nozzle.at(line), slicer, _NOZZLE_KEYS),
-        bed=_temperature(interpreter.bed.at(line), slicer, _BED_KEYS),
-        fan=np.asarray(interpreter.fan.at(line), dtype=np.float64),
+        flow=rows.flow[kept],
+        whole=_whole(rows, interpreter)[kept],
+        nozzle=_temperature(interpreter.heat.nozzle.at(line), slicer, _NOZZLE_KEYS),
+        bed=_temperature(interpreter.heat.bed.at(line), slicer, _BED_KEYS),
+        fan=np.asarray(interpreter.heat.fan.at(line), dtype=np.float64),
     )
 
 
@@ -102,10 +109,38 @@ def _kinds(rows: Rows, is_arc: Bools) -> tuple[np.ndarray, Ints]:
     kind = np.full(len(rows.line), MoveKind.EXTRUDER, dtype=np.uint8)
     kind[in_plane | step[:, 2]] = MoveKind.TRAVEL
     kind[in_plane & pushes] = MoveKind.PRINT
-    pauses = (rows.code == PAUSE) | (rows.code == HOME)
+    pauses = (rows.code == Code.PAUSE) | (rows.code == Code.HOME)
     kind[pauses] = MoveKind.PAUSE
-    motion = (rows.code >= 0) & (rows.code <= 3)
+    motion = np.isin(rows.code, _MOVING)
     return kind, np.flatnonzero(pauses | (motion & (in_plane | step.any(axis=1))))
+
+
+def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
+    """Return (n,) which rows' lines a correction must leave as they are.
+
+    Those are lines that say more than one of G0 to G3 with its own words; that begin where the
+    file does not say where the nozzle (or an absolute extruder) stands; the last motion before
+    something whose effect on the position is not known, or that keeps or fetches a state; and
+    homing.
+    """
+    step = np.abs(np.diff(rows.position, axis=0)) > STILL
+    lost = ~rows.known & ~rows.relative[:, [0, 0, 0, 1]]
+    unsure = lost[:, 0] | lost[:, 1] | (lost[:, 2] & step[:, 2]) | (lost[:, 3] & step[:, 3])
+    odd = np.isin(rows.line, interpreter.whole)
+    odd |= (rows.code <= 1) & np.isfinite(rows.words[:, 5:9]).any(axis=1)
+    barrier = rows.code == Code.BARRIER
+    moves = rows.is_motion & step.any(axis=1)
+    ends = barrier | (odd & ~moves) | np.isin(rows.code, _OF_STATE)
+    beside = motion_before(ends, rows.is_motion)
+    parks = (rows.code == Code.PAUSE) & np.append(barrier[1:], False)
+    return np.asarray(
+        (rows.is_motion & unsure)
+        | odd
+        | beside
+        | parks
+        | (rows.code == Code.HOME)
+        | np.isin(rows.code, _FETCHED)
+    )
 
 
 def _settings(interpreter: Interpreter, line: Ints) -> np.ndarray:

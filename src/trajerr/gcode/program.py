@@ -92,6 +92,9 @@ class Moves:
     origin: Floats  # (M, 4) machine coordinate of the logical zero in force
     absolute: Bools  # (M, 2) absolute positioning of xyz, of e
     unit: Floats  # (M,) mm per unit of the file at this line: 1 or 25.4
+    flow: Floats  # (M,) mm of filament fed per mm that the file asks for (M221)
+    whole: Bools  # (M,) the line must stay as it is: it says more, or stands beside what may
+    #   have moved the nozzle in a way that is not known
     nozzle: Floats  # (M,) °C set-point in force
     bed: Floats  # (M,) °C
     fan: Floats  # (M,) 0..1
@@ -128,7 +131,9 @@ class Program:
     layer_z: Floats  # (layers+1,) mm, by layer number; index 0 is NaN
     sha256: str
     noted: bool = False  # features are told by notes behind the code, so these have to stay
-    unknown_commands: Mapping[str, int] = field(default_factory=dict)  # ignored, counted
+    firmware: str | None = None  # of the printer by whose rules it was read, where one was named
+    unknown_commands: Mapping[str, int] = field(default_factory=dict)  # barriers, counted
+    remarks: tuple[str, ...] = ()  # what a person should know of how it was read
 
     @property
     def n_lines(self) -> int:

@@ -20,38 +20,42 @@ from trajerr.errors import GcodeError
 from trajerr.gcode import files
 from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.dialects import CommentReader, generator
+from trajerr.gcode.extrusion import beads, check_sense, choose_mode
 from trajerr.gcode.layers import layer_heights
 from trajerr.gcode.limits import LimitLog, initial_limits
-from trajerr.gcode.modal import resolve
+from trajerr.gcode.modal import Rows, resolve
+from trajerr.gcode.modes import extruder_rule, first_statement, follow_modes
 from trajerr.gcode.motions import build_moves
 from trajerr.gcode.notes import has_notes, read_notes
-from trajerr.gcode.plain import scan
+from trajerr.gcode.plain import PlainMotion, scan
 from trajerr.gcode.program import Ints, Program
+from trajerr.gcode.retraction import Retraction
 from trajerr.gcode.slicer import read_settings
 
-# What G90 and G91 do to E, by firmware. Marlin 2: they set it, M82 and M83 override later.
-# Marlin 1 and Klipper: E is relative when either asks for it. RepRapFirmware: they do not.
-_E_RULES = {
-    "klipper": "either",
-    "marlin": "either",
-    "reprapfirmware": "apart",
-}
 ULTIMAKER_AREA = np.pi * 2.85**2 / 4  # mm²; an Ultimaker 2 reads E as mm³ of its filament
 _KLIPPER = re.compile(rb"^(?:SET_VELOCITY_LIMIT|SET_PRESSURE_ADVANCE|EXCLUDE_OBJECT_)", re.M | re.I)
 
 
-def read_program(path: Path) -> Program:
+def read_program(path: Path, firmware: str | None = None) -> Program:
     """Read a G-code file of any slicer.
+
+    Parameters
+    ----------
+    path
+        The file.
+    firmware
+        That of the printer (``printer.limits.firmware``), whose rules decide what the file
+        leaves open; ``None`` where no printer is known: then those that the file names.
 
     Raises
     ------
     GcodeError
         When the file cannot be read or used; one line with file and line number.
     """
-    return _parse(files.read_bytes(path), path.name, str(path))
+    return _parse(files.read_bytes(path), path.name, str(path), firmware)
 
 
-def parse_program(text: bytes, name: str) -> Program:
+def parse_program(text: bytes, name: str, firmware: str | None = None) -> Program:
     """Read G-code from memory; ``name`` stands for the file in messages.
 
     Raises
@@ -59,7 +63,7 @@ def parse_program(text: bytes, name: str) -> Program:
     GcodeError
         When the text cannot be used; one line with name and line number.
     """
-    return _parse(text, name, name)
+    return _parse(text, name, name, firmware)
 
 
 @dataclass
@@ -70,7 +74,7 @@ class _Lines:
     interpreter: Interpreter
 
 
-def _parse(text: bytes, name: str, where: str) -> Program:
+def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
     files.check_content(text, where)
     line_starts = files.find_lines(text)
     plain = scan(text, line_starts)
@@ -78,9 +82,13 @@ def _parse(text: bytes, name: str, where: str) -> Program:
     made_by = generator(text)
     slicer = read_settings(_comments(text, line_starts, rest))
     files.check_complete(text, made_by, where, len(line_starts) - 1)
-    lines = _read_rest(text, line_starts, rest, made_by, slicer, where)
+    lines = _Lines(
+        CommentReader(is_simplify3d=made_by.startswith("Simplify3D")),
+        _interpreter(_flavor(text, slicer), firmware, slicer),
+    )
+    _read_rest(text, line_starts, rest, lines, where)
     noted = has_notes(made_by, lines.comments) and read_notes(text, line_starts, lines.comments)
-    rows = resolve(plain, lines.interpreter)
+    rows, remarks = _follow(plain, lines.interpreter, slicer, where, len(line_starts) - 1)
     moves = build_moves(rows, lines.interpreter, lines.comments, slicer, where)
     if not len(moves):
         raise GcodeError(f"{where}:{len(line_starts) - 1}: no move up to here, expected G0 to G3")
@@ -95,7 +103,9 @@ def _parse(text: bytes, name: str, where: str) -> Program:
         layer_z=layer_heights(moves.layer, moves.is_extruding, moves.end[:, 2]),
         sha256=hashlib.sha256(text).hexdigest(),
         noted=noted,
+        firmware=firmware,
         unknown_commands=dict(lines.interpreter.unknown),
+        remarks=(*remarks, *_untimed(lines.interpreter)),
     )
 
 
@@ -106,26 +116,56 @@ def _comments(text: bytes, line_starts: Ints, rest: Ints) -> list[str]:
     return [text[a + 1 : b].decode("utf-8", "replace").rstrip() for a, b in bounds]
 
 
-def _read_rest(
-    text: bytes, line_starts: Ints, rest: Ints, made_by: str, slicer: dict[str, str], where: str
-) -> _Lines:
-    flavor = _flavor(text, slicer)
+def _interpreter(flavor: str, firmware: str | None, slicer: dict[str, str]) -> Interpreter:
     limits = LimitLog(flavor, [initial_limits(slicer)])
-    interpreter = Interpreter(_E_RULES.get(flavor, "together"), limits)
+    interpreter = Interpreter(flavor, firmware, limits, Retraction.of_slicer(slicer))
     if slicer.get("FLAVOR", "").lower() == "ultigcode":
         interpreter.filament_area.initial = ULTIMAKER_AREA
-    comments = CommentReader(is_simplify3d=made_by.startswith("Simplify3D"))
+    return interpreter
+
+
+def _read_rest(text: bytes, line_starts: Ints, rest: Ints, lines: _Lines, where: str) -> None:
     begins, ends = line_starts[rest].tolist(), line_starts[rest + 1].tolist()
     for line, begin, end in zip(rest.tolist(), begins, ends, strict=True):
         raw = text[begin:end].strip(b" \t\r\n\xef\xbb\xbf")
         if raw[:1] == b";":
-            comments.read(line, raw[1:].decode("utf-8", "replace"))
+            lines.comments.read(line, raw[1:].decode("utf-8", "replace"))
         elif raw:
             try:
-                interpreter.read(line, raw.partition(b";")[0])
+                lines.interpreter.read(line, raw.partition(b";")[0])
             except GcodeError as error:
                 raise GcodeError(f"{where}:{line + 1}: {error}") from None
-    return _Lines(comments, interpreter)
+
+
+def _follow(
+    plain: PlainMotion, interpreter: Interpreter, slicer: dict[str, str], where: str, n_lines: int
+) -> tuple[Rows, tuple[str, ...]]:
+    """Resolve all rows, E read as the file says, as its slicer says, or as it makes sense."""
+    rule = extruder_rule(interpreter.flavor, interpreter.firmware)
+    rows = resolve(plain, interpreter, follow_modes(interpreter.modes, rule))
+    stated = first_statement(interpreter.modes, n_lines)
+    remarks: tuple[str, ...] = ()
+    unstated = beads(rows, slicer, stated)
+    if len(unstated.length):
+        other = resolve(plain, interpreter, follow_modes(interpreter.modes, rule, True))
+        chosen = choose_mode(unstated, beads(other, slicer, stated), slicer)
+        if chosen:
+            is_relative, why = chosen
+            rows = other if is_relative else rows
+            read = "relative" if is_relative else "absolute"
+            remarks = (f"E is read as {read}: neither M82 nor M83 precedes it, and {why}",)
+    check_sense(beads(rows, slicer), rows, where)
+    return rows, remarks
+
+
+def _untimed(interpreter: Interpreter) -> tuple[str, ...]:
+    count = interpreter.untimed
+    if not count:
+        return ()
+    return (
+        f"{count} firmware retractions (G10, G11) take no time in the plan: the file does not say "
+        "how far they go (M207, M208)",
+    )
 
 
 def _flavor(text: bytes, slicer: dict[str, str]) -> str:

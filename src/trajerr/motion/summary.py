@@ -20,13 +20,15 @@ def summarise(plan: Plan) -> Summary:
     -------
     dict
         ``print_time_s``, ``layers`` (that print), ``moves`` (of the file), ``segments``,
-        ``print_distance_mm``, ``travel_distance_mm``, ``extruded_mm`` (filament laid down),
+        ``print_distance_mm``, ``travel_distance_mm``, ``extruded_mm`` (filament that printing
+        moves ask for, as slicers count it), ``fed_mm`` (what flow rates, M221, make of it),
         ``time_by_kind_s`` and ``time_by_feature_s`` (of the moves that print).
     """
     moves = plan.program.moves
     kind, feature = moves.kind[plan.move], moves.feature[plan.move]
     distance, duration = plan.segments.distance, plan.duration
     filament = plan.segments.direction[:, 3] * distance
+    asked = filament / moves.flow[plan.move]
     prints = kind == MoveKind.PRINT
     return {
         "print_time_s": plan.print_time,
@@ -35,7 +37,8 @@ def summarise(plan: Plan) -> Summary:
         "segments": len(plan),
         "print_distance_mm": float(distance[prints].sum()),
         "travel_distance_mm": float(distance[kind == MoveKind.TRAVEL].sum()),
-        "extruded_mm": float(filament[prints].sum()),
+        "extruded_mm": float(asked[prints].sum()),
+        "fed_mm": float(filament[prints].sum()),
         "time_by_kind_s": {
             MoveKind(k).name.lower(): float(duration[kind == k].sum()) for k in np.unique(kind)
         },

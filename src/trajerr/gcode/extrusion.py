@@ -1,0 +1,113 @@
+"""Whether E makes sense: how it is read where a file does not say it, and what is misread.
+
+A printing move lays down a bead. Read as relative where it is absolute, E grows to metres of
+filament a move; read as absolute where it is relative, every other move pulls filament back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajerr.errors import GcodeError
+from trajerr.gcode.modal import Rows
+from trajerr.gcode.modes import stated_by_slicer
+from trajerr.gcode.program import Bools, Floats
+from trajerr.gcode.words import number
+
+FILAMENT_MM = 1.75  # diameter where the file does not name one
+WIDEST = 8.0  # mm², cross-section of a bead: the widest nozzles lay down about 2
+SHORTEST = 0.1  # mm; a bead shorter than that says nothing
+FEW = 20  # moves; what prints less is no print, and says nothing
+MISREAD = 0.4  # of the length printed; of a file misread by relative E half is pulled back
+_DIAMETERS = ("filament_diameter", "material_diameter", "filamentDiameters")
+
+
+@dataclass(frozen=True)
+class Beads:
+    """What printing moves lay down, read in one way."""
+
+    length: Floats  # (b,) mm in the plane
+    section: Floats  # (b,) mm², negative where filament is pulled back
+    row: Floats  # (b,) index of the row
+
+    @property
+    def nonsense(self) -> Bools:
+        """(b,) which of them no print asks for."""
+        return np.asarray((self.section < 0.0) | (self.section > WIDEST))
+
+    @property
+    def misread(self) -> float:
+        """Share of the length that no print asks for, 0..1."""
+        total = float(self.length.sum())
+        return float(self.length[self.nonsense].sum()) / total if total else 0.0
+
+    @property
+    def spread(self) -> float:
+        """How uneven the beads are: spread of the logarithm of their sections."""
+        good = self.section[~self.nonsense]
+        return float(np.std(np.log(np.maximum(good, 1e-9)))) if len(good) else np.inf
+
+
+def beads(rows: Rows, slicer: Mapping[str, str], until: int | None = None) -> Beads:
+    """Return the beads of a file's rows, or of those before a line."""
+    step = np.diff(rows.position, axis=0)
+    length = np.hypot(step[:, 0], step[:, 1])
+    chosen = rows.is_motion & np.isfinite(rows.words[:, 3]) & (length > SHORTEST)
+    chosen &= step[:, 3] != 0.0
+    if until is not None:
+        chosen &= rows.line < until
+    row = np.flatnonzero(chosen)
+    area = 0.25 * np.pi * _diameter(slicer) ** 2
+    return Beads(length[row], step[row, 3] * area / length[row], row.astype(np.float64))
+
+
+def _diameter(slicer: Mapping[str, str]) -> float:
+    for key in _DIAMETERS:
+        first = number(slicer.get(key, "").split(",")[0].split(";")[0].split("|")[0].strip())
+        if first is not None and 0.5 < first < 10.0:
+            return first
+    return FILAMENT_MM
+
+
+def choose_mode(
+    absolute: Beads, relative: Beads, slicer: Mapping[str, str]
+) -> tuple[bool, str] | None:
+    """Return whether unstated E is relative, and why; ``None`` where nothing tells.
+
+    Parameters
+    ----------
+    absolute, relative
+        What is laid down before the first M82 or M83, read in both ways.
+    slicer
+        The slicer's own settings.
+    """
+    stated = stated_by_slicer(slicer)
+    if stated:
+        key, is_relative = stated
+        return is_relative, f"its slicer's {key} says so"
+    if max(len(absolute.length), len(relative.length)) < FEW:
+        return None
+    senses = [(beads.misread > MISREAD / 4, beads.spread) for beads in (absolute, relative)]
+    return senses[1] < senses[0], "that is how it makes sense"
+
+
+def check_sense(found: Beads, rows: Rows, where: str) -> None:
+    """Refuse a reading under which no printer would print.
+
+    Raises
+    ------
+    GcodeError
+        With the line of the first move that makes no sense.
+    """
+    if found.misread <= MISREAD or len(found.length) < FEW:
+        return
+    first = int(np.argmax(found.nonsense))
+    line = int(rows.line[int(found.row[first])]) + 1
+    section = float(found.section[first])
+    does = "pulls filament back" if section < 0 else f"lays down a bead of {section:.3g} mm²"
+    raise GcodeError(
+        f"{where}:{line}: the file is misread: this move {does}, and so do moves like it over "
+        f"{100 * found.misread:.0f} % of what is printed; expected M82 or M83 to say whether E is "
+        "absolute or relative, as the printer's firmware takes it (printer.limits.firmware)"
+    )
