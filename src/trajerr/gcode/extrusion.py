@@ -12,24 +12,26 @@ import numpy as np
 from trajerr.errors import GcodeError
 from trajerr.gcode.modal import Rows
 from trajerr.gcode.modes import stated_by_slicer
-from trajerr.gcode.program import Bools, Floats
+from trajerr.gcode.program import Bools, Floats, Ints
 from trajerr.gcode.words import number
 
 FILAMENT_MM = 1.75  # diameter where the file does not name one
 WIDEST = 8.0  # mm², cross-section of a bead: the widest nozzles lay down about 2
 SHORTEST = 0.1  # mm; a bead shorter than that says nothing
 FEW = 20  # moves; what prints less is no print, and says nothing
-MISREAD = 0.4  # of the length printed; of a file misread by relative E half is pulled back
+MISREAD = 0.4  # of the length printed; of relative E read as absolute, half is pulled back
+SANE = 0.95  # of the length printed
 _DIAMETERS = ("filament_diameter", "material_diameter", "filamentDiameters")
 
 
 @dataclass(frozen=True)
 class Beads:
-    """What printing moves lay down, read in one way."""
+    """What moves with an E lay down, read in one way."""
 
     length: Floats  # (b,) mm in the plane
     section: Floats  # (b,) mm², negative where filament is pulled back
-    row: Floats  # (b,) index of the row
+    by_word: Floats  # (b,) mm², if each E were what the move itself lays down
+    line: Ints  # (b,)
 
     @property
     def nonsense(self) -> Bools:
@@ -37,29 +39,40 @@ class Beads:
         return np.asarray((self.section < 0.0) | (self.section > WIDEST))
 
     @property
-    def misread(self) -> float:
-        """Share of the length that no print asks for, 0..1."""
+    def misread(self) -> Bools:
+        """(b,) which of them say that the file is read wrongly.
+
+        Repeated values of E, read as absolute, lay down nothing. That is a travel, unless
+        each value for itself would make a bead: then they are relative.
+        """
+        empty = (self.section <= 0.0) | (self.section > WIDEST)
+        sane = self.share((self.by_word > 0.0) & (self.by_word < WIDEST)) > SANE
+        return empty if sane else self.nonsense
+
+    def share(self, chosen: Bools) -> float:
+        """Share of the length that some of them make up, 0..1."""
         total = float(self.length.sum())
-        return float(self.length[self.nonsense].sum()) / total if total else 0.0
+        return float(self.length[chosen].sum()) / total if total else 0.0
 
     @property
     def spread(self) -> float:
         """How uneven the beads are: spread of the logarithm of their sections."""
-        good = self.section[~self.nonsense]
-        return float(np.std(np.log(np.maximum(good, 1e-9)))) if len(good) else np.inf
+        good = self.section[(self.section > 0.0) & (self.section <= WIDEST)]
+        return float(np.std(np.log(good))) if len(good) else np.inf
 
 
 def beads(rows: Rows, slicer: Mapping[str, str], until: int | None = None) -> Beads:
     """Return the beads of a file's rows, or of those before a line."""
     step = np.diff(rows.position, axis=0)
     length = np.hypot(step[:, 0], step[:, 1])
-    chosen = rows.is_motion & np.isfinite(rows.words[:, 3]) & (length > SHORTEST)
-    chosen &= step[:, 3] != 0.0
+    chosen = rows.is_motion & (rows.words[:, 3] != 0.0) & np.isfinite(rows.words[:, 3])
+    chosen &= length > SHORTEST
     if until is not None:
         chosen &= rows.line < until
     row = np.flatnonzero(chosen)
-    area = 0.25 * np.pi * _diameter(slicer) ** 2
-    return Beads(length[row], step[row, 3] * area / length[row], row.astype(np.float64))
+    scale = 0.25 * np.pi * _diameter(slicer) ** 2 / length[row]
+    by_word = rows.words[row, 3] * rows.flow[row] * scale
+    return Beads(length[row], step[row, 3] * scale, by_word, rows.line[row])
 
 
 def _diameter(slicer: Mapping[str, str]) -> float:
@@ -88,11 +101,11 @@ def choose_mode(
         return is_relative, f"its slicer's {key} says so"
     if max(len(absolute.length), len(relative.length)) < FEW:
         return None
-    senses = [(beads.misread > MISREAD / 4, beads.spread) for beads in (absolute, relative)]
+    senses = [(b.share(b.misread) > MISREAD / 4, b.spread) for b in (absolute, relative)]
     return senses[1] < senses[0], "that is how it makes sense"
 
 
-def check_sense(found: Beads, rows: Rows, where: str) -> None:
+def check_sense(found: Beads, where: str) -> None:
     """Refuse a reading under which no printer would print.
 
     Raises
@@ -100,14 +113,17 @@ def check_sense(found: Beads, rows: Rows, where: str) -> None:
     GcodeError
         With the line of the first move that makes no sense.
     """
-    if found.misread <= MISREAD or len(found.length) < FEW:
+    misread = found.misread
+    share = found.share(misread)
+    if share <= MISREAD or len(found.length) < FEW:
         return
-    first = int(np.argmax(found.nonsense))
-    line = int(rows.line[int(found.row[first])]) + 1
+    first = int(np.argmax(misread))
     section = float(found.section[first])
-    does = "pulls filament back" if section < 0 else f"lays down a bead of {section:.3g} mm²"
+    does = f"lays down a bead of {section:.3g} mm²" if section > 0 else "lays down nothing"
+    does = "pulls filament back" if section < 0 else does
     raise GcodeError(
-        f"{where}:{line}: the file is misread: this move {does}, and so do moves like it over "
-        f"{100 * found.misread:.0f} % of what is printed; expected M82 or M83 to say whether E is "
-        "absolute or relative, as the printer's firmware takes it (printer.limits.firmware)"
+        f"{where}:{int(found.line[first]) + 1}: E is misread: this move {does}, and so do others "
+        f"over {100 * share:.0f} % of what is printed; expected an M82 or M83 before it that says "
+        "whether E is absolute or relative, and a printer of the firmware that the file is for "
+        "(printer.limits.firmware: G90 and G91 speak for E on Marlin, on Klipper they do not)"
     )

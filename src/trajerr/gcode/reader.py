@@ -154,7 +154,7 @@ def _follow(
             rows = other if is_relative else rows
             read = "relative" if is_relative else "absolute"
             remarks = (f"E is read as {read}: neither M82 nor M83 precedes it, and {why}",)
-    check_sense(beads(rows, slicer), rows, where)
+    check_sense(beads(rows, slicer), where)
     return rows, remarks
 
 
