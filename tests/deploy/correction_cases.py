@@ -35,6 +35,7 @@ class Writer:
         self.lines += ["; a small print", "G20" if dialect.inches else "G21"]
         self.lines += ["G91" if dialect.relative_xyz else "G90"]
         self.lines += ["M82" if dialect.absolute_e else "M83", *self._limits()]
+        self.lines += ["G92 E0", "G1 X0 Y0 Z0"]  # so that the file says where all begins
 
     def _limits(self) -> list[str]:
         if self.dialect.klipper:

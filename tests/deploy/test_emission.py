@@ -237,6 +237,8 @@ G90
 M82
 M204 P1000 T1500
 M205 X8 Y8
+G92 E0
+G1 X0 Y0 Z0
 ;LAYER_CHANGE
 G1 Z0.20000 F600.000
 G1 E-0.800000 F2100.000
@@ -358,15 +360,19 @@ def test_harmless_forms_of_the_same_commands_pass():
     check_writable(w.program())
 
 
-def test_several_moves_on_one_line_are_refused():
+@pytest.mark.parametrize("line", ["G1 X60 Y50 E1 G1 X30 Y50 E1", "M106 S9 G1 X30 Y50 E1"])
+def test_lines_that_say_more_than_one_move_stay_whole(line):
     w = Writer(Dialect())
     w.say(";LAYER_CHANGE")
     w.move(z=0.2, feed=10)
     w.path([(30, 30), (60, 30)], 40.0, "Perimeter")
-    w.say("G1 X60 Y50 E1 G1 X30 Y50 E1")
+    w.say(line)
     w.at[:2] = 30, 50
-    with pytest.raises(GcodeError, match="one line"):
-        corrected(w.program(), layers=(1,))
+    w.move(30, 60, e=0.3)
+    program = w.program()
+    _, _, _, _, again = corrected(program, layers=(1,))
+    assert again.text.count(line.encode()) == 1
+    assert len(again.moves) > len(program.moves)
 
 
 def test_limits_that_the_file_sets_within_a_stretch_are_raised_again_and_restored():

@@ -268,10 +268,9 @@ def _held(values: Floats, valid: Bools) -> Floats:
 
 
 def motion_before(barrier: Bools, motion: Bools) -> Bools:
-    """Return (n,) which rows are the last motion before a barrier."""
+    """Return (n,) which rows are the last motion before a barrier that more motion follows."""
     passed = np.cumsum(barrier)
     rows = np.flatnonzero(motion)
-    following = np.append(passed[rows[1:]], passed[-1:])
     result = np.zeros(len(motion), dtype=bool)
-    result[rows] = following[: len(rows)] > passed[rows]
+    result[rows[:-1]] = passed[rows[1:]] > passed[rows[:-1]]
     return result
