@@ -69,6 +69,8 @@ def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_
     report = settings(tmp_path, accelerometer=sensor).run(Console(file=said, width=120))
     assert "mzv" in said.getvalue()
     assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
+    assert report["axes"]["x"]["recording"]["clock"] is None
+    assert "times are uneven" not in said.getvalue()
     first = out.read_bytes()
     kept = (tmp_path / "results" / "calibration.json").read_bytes()
     with pytest.raises(DataError, match="exists; overwrite=true replaces it"):
@@ -78,6 +80,27 @@ def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_
     assert out.read_bytes() == first
     assert (tmp_path / "results" / "calibration.json").read_bytes() == kept
     assert json.loads(kept)["base"] == "ender3_v2"
+
+
+def test_uneven_times_are_resampled_and_told(tmp_path, recorded):
+    """Klipper's own tools take such a file: a lost message, and steps of 0.6 and 1.8."""
+    rows = recorded.copy()
+    step = (rows[-1, 0] - rows[0, 0]) / (len(rows) - 1)
+    rows[:, 0] += step * np.array([0.0, 0.8, 0.4])[np.arange(len(rows)) % 3]
+    write_raw(tmp_path / "raw.csv", np.delete(rows, slice(30_000, 30_008), axis=0))
+    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
+    said = io.StringIO()
+    report = settings(tmp_path, accelerometer=sensor, plot=False).run(Console(file=said, width=120))
+    assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
+    told = report["axes"]["x"]["recording"]
+    assert told["missing"] == 8
+    assert told["gaps"] == 1
+    assert told["uneven_steps"] > len(rows) // 4
+    assert told["clock"] == "sensor"
+    assert told["rate_hz"] == pytest.approx(1.0 / step, rel=1e-4)
+    assert "x: times are uneven, up to" in said.getvalue()
+    assert f"{told['uneven_steps']} of {len(rows) - 9} steps are off" in said.getvalue()
+    assert f"x: 8 of {len(rows)} samples are missing" in said.getvalue()
 
 
 def test_the_wrong_column_is_refused_and_nothing_is_written(tmp_path, recorded):

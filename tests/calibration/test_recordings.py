@@ -1,5 +1,7 @@
 """Klipper's files, and spectra taken as Klipper takes them."""
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ KLIPPER = {
     700: (1094.3159130859376, 0.11982790511995374),
 }
 RAW = "#time,accel_x,accel_y,accel_z"
+SPECTRUM = "freq,psd_x,psd_y,psd_z,psd_xyz"
 
 
 def signal():
@@ -51,6 +54,81 @@ def test_a_raw_file_is_read(tmp_path):
     np.testing.assert_allclose(found.density[26], direct.density[26], rtol=1e-3)
 
 
+def packed(content):
+    return gzip.compress(content)
+
+
+def commented(content):
+    """Comments as people and forks add them, before and among the rows."""
+    head, *rows = content.splitlines()
+    lines = [
+        b"# machine: mine",
+        b"#time of day,12:00",
+        b"",
+        head,
+        b"# begin",
+        *rows[:50],
+        b"# mark",
+    ]
+    return b"\n".join([*lines, b"", *rows[50:], b"", b"   ", b"# end", b""])
+
+
+DIALECTS = {
+    "comments": commented,
+    "CRLF": lambda content: content.replace(b"\n", b"\r\n"),
+    "gzip": packed,
+    "BOM": lambda content: b"\xef\xbb\xbf" + content,
+    "spaces": lambda content: content.replace(b"#", b"# ").replace(b",", b", "),
+    "header uncommented": lambda content: content.replace(b"#", b""),
+    "no header": lambda content: content.partition(b"\n")[2],
+    "no header, comments": lambda content: b"# a,b\n" + content.partition(b"\n")[2],
+    "further columns": lambda content: content.replace(b"\n", b",7\n").replace(b"z,7", b"z,t", 1),
+    "lines after the end": lambda content: content + b"\r\n\n\n",
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_raw_data_in_other_dialects_reads_the_same(tmp_path, name):
+    time, acceleration = signal()
+    columns = np.column_stack([acceleration, 0.0 * time, 2.0 * acceleration])
+    plain = write(tmp_path / "plain.csv", time, columns)
+    (tmp_path / "other.csv").write_bytes(DIALECTS[name](plain.read_bytes()))
+    np.testing.assert_array_equal(
+        read_spectrum(tmp_path / "other.csv").density, read_spectrum(plain).density
+    )
+
+
+def spectrum_rows(more=""):
+    frequency = np.arange(0.0, 200.0, 1.6)
+    return "".join(
+        f"{f:.1f},{3e4 + f:.3e},2.000e+02,1.000e+02,3.030e+04{more}\n" for f in frequency
+    )
+
+
+HEADERS = {  # columns after psd_xyz: what writes them, its cells, and whether it has normalised
+    "Klipper 0.9": ("", "", False),
+    "Klipper 0.9, shapers": (",zv(46.0),mzv(47.6)", ",0.100,0.200", True),
+    "Klipper, shapers": (",shapers:,zv(46.0),mzv(47.6)", ",,0.100,0.200", True),
+    "Klipper, one shaper": (",shapers:,ei(52.4)", ",,0.100", True),
+    "Kalico": (",accel_per_hz", ",60.0", False),
+    "Kalico, shapers": (",accel_per_hz,zv(46.0),ei(52.4)", ",60.0,0.100,0.200", True),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("before", ["", "# made by hand\n#\n\n"])
+def test_spectra_of_every_version_are_read(tmp_path, name, before):
+    names, cells, normalised = HEADERS[name]
+    path = tmp_path / "a.csv"
+    path.write_text(f"{before}{SPECTRUM}{names}\n{spectrum_rows(cells)}\n\n")
+    found = read_spectrum(path)
+    assert len(found.frequency) == 125
+    assert found.timing is None
+    row = 50  # 80 Hz, above what Klipper suppresses
+    expected = np.array([30080.0, 200.0, 100.0]) * (80.1 if normalised else 1.0)
+    np.testing.assert_allclose(found.density[row], expected, rtol=1e-3)
+
+
 @pytest.mark.parametrize("shapers", ["", ",shapers:,zv(46.0),mzv(47.6)"])
 def test_a_processed_file_means_the_same_as_its_raw_data(tmp_path, shapers):
     """Files that name shapers hold densities that Klipper has divided by frequency already."""
@@ -75,10 +153,34 @@ def ticks(count=8000, rate=3200.0):
     return np.arange(count) / rate
 
 
+def random_rows():
+    rows = np.random.default_rng(0).normal(size=(1000, 4))
+    return b"\n" + "\n".join(",".join(f"{cell:.6f}" for cell in row) for row in rows).encode()
+
+
 BAD = {
     "empty": (lambda path: path.write_text(""), "is empty"),
     "binary": (lambda path: path.write_bytes(bytes(range(256)) * 9), "not a text file"),
     "columns": (lambda path: path.write_text("a,b\n1,2\n"), r"starts with 'a,b', expected"),
+    "comments only": (lambda path: path.write_text("# a\n#\n"), "is empty"),
+    "three numbers a row": (lambda path: path.write_text("1,2,3\n" * 9), "starts with '1,2,3'"),
+    "a gyroscope": (
+        lambda path: path.write_text("#time,gyro_x,gyro_y,gyro_z\n" + "1,2,3,4\n" * 9),
+        "starts with 'time,gyro_x,gyro_y,gyro_z', expected",
+    ),
+    "several recordings": (
+        lambda path: path.write_text("freq,/tmp/raw_x.csv,/tmp/raw_y.csv\n1,2,3\n"),
+        "holds sums over the axes, of several recordings .* give its own file",
+    ),
+    "cut archive": (
+        lambda path: path.write_bytes(gzip.compress(RAW.encode() + random_rows())[:-4000]),
+        "the gzip archive is damaged",
+    ),
+    "damaged archive": (
+        lambda path: path.write_bytes(gzip.compress(b"0,1,2,3\n" * 999)[:-8] + b"damaged!"),
+        "the gzip archive is damaged",
+    ),
+    "no archive": (lambda path: path.write_bytes(b"\x1f\x8bnothing"), "archive is damaged"),
     "header only": (lambda path: path.write_text(RAW + "\n"), "has no rows of data"),
     "text": (lambda path: path.write_text(f"{RAW}\n0,1,2,3\n1,x,2,3\n"), "could not convert .*'x'"),
     "short row": (lambda path: path.write_text(f"{RAW}\n0,1,2,3\n1,2\n"), "column"),
@@ -89,7 +191,7 @@ BAD = {
     ),
     "gap": (
         lambda path: write(path, ticks() + (ticks() > 1.0), np.ones((8000, 3))),
-        "times are not uniform: 1.0003.* between rows 3201 and 3202",
+        "times are not uniform: .* missing for 1000 ms between rows 3201 and 3202",
     ),
     "backwards": (lambda path: write(path, -ticks(), np.ones((8000, 3))), "does not increase"),
     "slow": (lambda path: write(path, ticks(900, 100.0), np.ones((900, 3))), "100 samples a s"),

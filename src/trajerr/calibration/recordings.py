@@ -1,29 +1,37 @@
 """Accelerometer files as Klipper writes them, and their power spectra as Klipper takes them.
 
 Two kinds: raw data (``TEST_RESONANCES … OUTPUT=raw_data``: ``#time,accel_x,accel_y,accel_z``
-in s and mm/s²) and spectra (``SHAPER_CALIBRATE``: ``freq,psd_x,psd_y,psd_z,psd_xyz``).
+in s and mm/s²) and spectra (``SHAPER_CALIBRATE``: ``freq,psd_x,psd_y,psd_z,psd_xyz``, then what
+Klipper, its forks and their versions add). What Klipper's ``calibrate_shaper.py`` takes is taken:
+comments and blank lines anywhere, raw data without a header, uneven times (:mod:`.clocks`).
 """
 
+import gzip
 import warnings
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import welch
 
+from trajerr.calibration.clocks import UNEVEN, Timing, measure_timing
 from trajerr.errors import DataError
 
 Floats = NDArray[np.float64]
 
-RAW = ("#time", "accel_x", "accel_y", "accel_z")
+RAW = ("time", "accel_x", "accel_y", "accel_z")
 PROCESSED = ("freq", "psd_x", "psd_y", "psd_z")
 WINDOW_S = 0.5  # Klipper's WINDOW_T_SEC, then up to the next power of two samples
 KAISER_BETA = 6.0  # of Klipper's window
 LOW_HZ = 10.0  # below it Klipper suppresses noise: twice its MIN_FREQ
+HIGH_HZ = 200.0  # Klipper's MAX_FREQ, that its spectra end at
+GZIP = b"\x1f\x8b"
 SLOWEST_HZ = 400.0  # sample rate; below it 135 Hz and its surroundings are not resolved
-UNEVEN = 0.5  # of the median step, how far a step may be off
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class PowerSpectrum:
     frequency: Floats  # (F,) Hz, from 0 in equal steps
     density: Floats  # (F, 3) (mm/s²)²/Hz
     segments: int | None = None  # averaged; None where a file does not say
+    timing: Timing | None = None  # of the samples; None where a file does not say
+    clock: str | None = None  # that uneven samples were resampled by: sensor or file
 
     @property
     def step(self) -> float:
@@ -55,14 +65,19 @@ def read_spectrum(path: Path) -> PowerSpectrum:
         The file is missing, not of either kind, holds no finite numbers, has uneven times, a
         low sample rate, or too few samples.
     """
-    names = _header(path)
+    names, rows_from = _header(path)
     if names[: len(RAW)] == RAW:
-        return klipper_spectrum(*_raw(path))
+        return _raw(path, rows_from)
     if names[: len(PROCESSED)] == PROCESSED:
-        return _processed(path, names)
+        return _processed(path, names, rows_from)
+    if names[0] == PROCESSED[0]:
+        raise DataError(
+            f"{path}: holds sums over the axes, of several recordings ({','.join(names)[:60]!r}), "
+            f"expected one recording's {','.join(PROCESSED)!r}; give its own file"
+        )
     raise DataError(
         f"{path}: starts with {','.join(names)[:60]!r}, expected Klipper's "
-        f"{','.join(RAW)!r} or {','.join(PROCESSED)!r}"
+        f"'#{','.join(RAW)}' or {','.join(PROCESSED)!r}"
     )
 
 
@@ -95,27 +110,61 @@ def klipper_spectrum(time: Floats, acceleration: Floats) -> PowerSpectrum:
     return PowerSpectrum(frequency, np.asarray(density, np.float64), segments)
 
 
-def _header(path: Path) -> tuple[str, ...]:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open a text file, packed by gzip or not; say in one line what cannot be read."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            line = next((line for line in file if line.strip()), "")
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as text:
+            yield text
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file, expected Klipper's CSV") from None
-    if not line:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip archive is damaged: {error}; copy it again") from None
+
+
+def _header(path: Path) -> tuple[tuple[str, ...], int]:
+    """Return the columns' names, and how many lines stand before the rows of data.
+
+    The last comment that begins with a time column names raw data's columns; where none does,
+    four numbers a row are raw data, as they are to Klipper.
+    """
+    commented: tuple[str, ...] = ()
+    with _opened(path) as file:
+        for number, line in enumerate(file):
+            cells = tuple(cell.strip() for cell in line.strip().lstrip("#").split(","))
+            if line.lstrip().startswith("#"):
+                commented = cells if cells[0] == RAW[0] else commented
+            elif line.strip():
+                if not _all_numbers(cells):
+                    return cells, number + 1
+                headless = RAW if len(cells) == len(RAW) else cells
+                return commented or headless, number
+    if not commented:
         raise DataError(f"{path}: is empty, expected Klipper's accelerometer CSV")
-    return tuple(cell.strip() for cell in line.split(","))
+    return commented, 0
 
 
-def _table(path: Path, columns: int) -> Floats:
+def _all_numbers(cells: tuple[str, ...]) -> bool:
+    try:
+        return bool([float(cell) for cell in cells])
+    except ValueError:
+        return False
+
+
+def _table(path: Path, columns: int, rows_from: int) -> Floats:
     """Return the first columns of the rows below the header, all finite."""
     try:
-        with path.open(encoding="utf-8-sig") as file, warnings.catch_warnings():
+        with _opened(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "contained no data": worded below
-            next(line for line in file if line.strip())
-            table = np.loadtxt(file, delimiter=",", usecols=range(columns), ndmin=2)
-    except (ValueError, UnicodeDecodeError) as error:
+            for _ in range(rows_from):
+                next(file)
+            rows = (line for line in file if line.strip())
+            table = np.loadtxt(rows, delimiter=",", usecols=range(columns), ndmin=2)
+    except ValueError as error:
         raise DataError(f"{path}: {_plain(error)}") from error
     if not len(table):
         raise DataError(f"{path}: has no rows of data")
@@ -130,18 +179,45 @@ def _plain(error: Exception) -> str:
     return str(error).split("; use")[0].rstrip(".")
 
 
-def _raw(path: Path) -> tuple[Floats, Floats]:
-    table = _table(path, len(RAW))
-    time = table[:, 0]
-    rate = require_even(time, path)
+def _raw(path: Path, rows_from: int) -> PowerSpectrum:
+    table = _table(path, len(RAW), rows_from)
+    timing = measure_timing(table[:, 0], path)
+    rate = timing.rate_hz
     if rate < SLOWEST_HZ:
         raise DataError(
             f"{path}: {rate:.0f} samples a second, expected {SLOWEST_HZ:.0f} or more "
             "(an ADXL345 gives 3200)"
         )
-    if len(time) / rate < 4.0 * WINDOW_S:
-        raise DataError(f"{path}: {len(time) / rate:.2f} s, expected a whole resonance test")
-    return time, table[:, 1:]
+    if len(table) / rate < 4.0 * WINDOW_S:
+        raise DataError(f"{path}: {len(table) / rate:.2f} s, expected a whole resonance test")
+    return recorded_spectrum(timing, table[:, 1:])
+
+
+def recorded_spectrum(timing: Timing, acceleration: Floats) -> PowerSpectrum:
+    """Return the spectrum of samples at even times, or of what they become there.
+
+    Parameters
+    ----------
+    timing
+        Of N samples.
+    acceleration
+        (N, 3) mm/s².
+    """
+    if timing.even:
+        return replace(klipper_spectrum(timing.time, acceleration), timing=timing)
+    spectra = {
+        name: klipper_spectrum(*timing.resampled(acceleration, clock))
+        for name, clock in timing.clocks().items()
+    }
+    quieter = min(spectra, key=lambda name: _loudness(spectra[name]))
+    return replace(spectra[quieter], timing=timing, clock=quieter)
+
+
+def _loudness(spectrum: PowerSpectrum) -> float:
+    """Return the mean logarithm of the density over the frequencies that are analysed."""
+    analysed = (spectrum.frequency >= LOW_HZ) & (spectrum.frequency <= HIGH_HZ)
+    total = spectrum.density[analysed].sum(axis=1)
+    return float(np.log(np.maximum(total, 1e-300)).mean())
 
 
 def require_even(time: Floats, path: Path) -> float:
@@ -165,13 +241,13 @@ def require_even(time: Floats, path: Path) -> float:
     return len(steps) / float(time[-1] - time[0])
 
 
-def _processed(path: Path, names: tuple[str, ...]) -> PowerSpectrum:
-    table = _table(path, len(PROCESSED))
+def _processed(path: Path, names: tuple[str, ...], rows_from: int) -> PowerSpectrum:
+    table = _table(path, len(PROCESSED), rows_from)
     frequency, density = table[:, 0], table[:, 1:]
     require_even(frequency, path)
     if len(frequency) < 16 or frequency[0] < 0.0:
         raise DataError(f"{path}: {len(frequency)} frequencies, expected 16 or more from 0 Hz")
-    if any(name.startswith("mzv(") for name in names):  # Klipper's own sign of a normalised file
+    if any("(" in name or name == "shapers:" for name in names):  # normalised where shapers follow
         density = density / _to_klipper(frequency)[:, None]
     return PowerSpectrum(frequency, density)
 

@@ -203,6 +203,8 @@ def _axis_report(found: AxisFindings) -> dict[str, Any]:
     if found.resonance is not None:
         report["misfit_ln"] = found.resonance.misfit
         report["friction_equals_command_hz"] = found.resonance.friction_hz
+    if found.spectrum is not None and found.spectrum.timing is not None:
+        report["recording"] = found.spectrum.timing.to_dict() | {"clock": found.spectrum.clock}
     if found.identified is not None:
         log = found.identified
         report |= {name: estimate.to_dict() for name, estimate in log.estimates.items()}
@@ -260,6 +262,8 @@ def _rows(found: AxisFindings) -> dict[str, Estimate]:
 
 def _sentences(axis: str, found: AxisFindings) -> list[str]:
     lines = []
+    if found.spectrum is not None and found.spectrum.timing is not None:
+        lines += [f"{axis}: {sentence}" for sentence in found.spectrum.timing.sentences()]
     if found.resonance is not None and found.resonance.friction_hz > 0.0:
         lines.append(
             f"{axis}: friction is as great as what this test commands at "
