@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
+from trajerr.building import build
 from trajerr.data.collection import Collection, collect, split_errors
 from trajerr.data.planning import summarise_sources
 from trajerr.data.quality import QualityLimits, collected_figures, require_passed
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     """Compose what to collect, collect it, judge it."""
     began = time.monotonic()
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    printer = instantiate(cfg.printer, _convert_="all")
+    printer = build(plain["printer"], "printer")
     sources = find_sources(plain["parts"], plain["gcode"])
     variants = parse_variants(plain["variants"])
     out, layers = Path(cfg.out), plain["layers"]

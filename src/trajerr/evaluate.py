@@ -1,11 +1,11 @@
 """``python -m trajerr.evaluate``: judge checkpoints on a split of prepared data."""
 
-from typing import Any, cast
+from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from trajerr.building import build
 from trajerr.entry import command
 from trajerr.evaluation.assess import evaluate
 
@@ -13,9 +13,8 @@ from trajerr.evaluation.assess import evaluate
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Evaluate the configured checkpoints and write their figures."""
-    settings = instantiate(cfg.settings, _convert_="all")
-    config = OmegaConf.to_container(cfg, resolve=True)
-    evaluate(settings, cast(dict[str, Any], config), Console())
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    evaluate(build(config["settings"], "settings"), config, Console())
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from trajerr.building import build
 from trajerr.data.preparation import PrepareSettings, prepare
 from trajerr.data.stats import Stats
 from trajerr.entry import command
@@ -16,7 +16,8 @@ from trajerr.entry import command
 @command("prepare")
 def main(cfg: DictConfig) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
-    settings: PrepareSettings = instantiate(cfg.settings, _convert_="all")
+    config = OmegaConf.to_container(cfg.settings, resolve=True)
+    settings: PrepareSettings = build(config, "settings")
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True) as bars:

@@ -7,6 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from trajerr.building import build
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.entry import command
 from trajerr.errors import ConfigError
@@ -21,7 +22,7 @@ LATENCIES = {"window_ms": window_latency_ms, "step_us": step_latency_us}
 def main(cfg: DictConfig) -> float | list[float]:
     """Train a model; return what a search minimises."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    data = instantiate(cfg.data)
+    data = build(config["data"], "data")
     hydra = HydraConfig.get()
     outcome = train(config, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
     names = [config["objective"]] if isinstance(config["objective"], str) else config["objective"]
