@@ -78,8 +78,8 @@ def test_a_mistake_in_an_override_ends_in_one_line(toy, mistake):
 
 def test_how_to_quote_is_said(toy):
     assert toy("number=größe").stderr == (
-        "toy: number=größe: cannot be read; a value with blanks, commas or letters beyond a-z "
-        "goes into quotes within quotes: 'number=\"größe\"'\n"
+        "toy: number=größe: cannot be read; a value with blanks, commas, quotes or letters "
+        "beyond a-z goes into quotes within quotes: 'number=\"größe\"'\n"
     )
     assert toy('+text="größe 5, ü"').returncode == 0
 

@@ -5,8 +5,8 @@ from typing import Any
 import hydra
 from omegaconf import OmegaConf
 
+from trajerr.composition import checked_composition, conf_dir
 from trajerr.dynamics.printer import Printer
-from trajerr.entry import conf_dir
 
 
 def compose(command: str, *overrides: str) -> dict[str, Any]:
@@ -18,8 +18,16 @@ def compose(command: str, *overrides: str) -> dict[str, Any]:
         ``collect``, ``prepare``, ``train``, ``evaluate``, ``export``, ``correct``, …
     overrides
         As on its command line: ``"model=small"``, ``"trainer.max_epochs=2"``.
+
+    Raises
+    ------
+    ConfigError
+        A config names other code than trajerr's own; the message names the key.
     """
-    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with (
+        checked_composition(),
+        hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"),
+    ):
         plain: Any = OmegaConf.to_container(hydra.compose(command, list(overrides)), resolve=True)
     config: dict[str, Any] = plain
     return config

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -18,11 +18,13 @@ from hydra.errors import (
 )
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from trajerr.errors import TrajerrError
+from trajerr.composition import checked_composition, conf_dir
+from trajerr.errors import ConfigError, TrajerrError
 from trajerr.interrupt import let_commands_end
 from trajerr.overrides import check_kinds
+from trajerr.quoting import unfilled, unreadable
 from trajerr.sweeping.orphans import end_with_the_sweep
 from trajerr.sweeping.report import FailedRun, PastHydra
 
@@ -30,13 +32,6 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 OWN_CONF = Path("conf")  # a user's own configs, where the command is run
 
 log = logging.getLogger("trajerr")
-
-
-def conf_dir() -> Path:
-    """Return the folder of the shipped configs, in a checkout or in an installed wheel."""
-    package = Path(__file__).resolve().parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
@@ -69,7 +64,9 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
             sys.argv += _own_configs(sys.argv)
             try:
                 let_commands_end()
-                run()
+                _refuse_pickles(sys.argv[1:])
+                with checked_composition():
+                    run()
             except KeyboardInterrupt:
                 sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
                 sys.exit(130)
@@ -92,6 +89,15 @@ def _own_configs(arguments: list[str]) -> list[str]:
     if stated or not OWN_CONF.is_dir() or OWN_CONF.resolve() == conf_dir().resolve():
         return []
     return ["--config-dir", str(OWN_CONF)]
+
+
+def _refuse_pickles(arguments: Sequence[str]) -> None:
+    """Refuse Hydra's option that unpickles a file, which can run any code."""
+    if any(argument.startswith("--e") for argument in arguments):  # argparse takes beginnings
+        raise ConfigError(
+            "--experimental-rerun: a pickle can run code; give the run's overrides again, they "
+            "are in its .hydra/overrides.yaml"
+        )
 
 
 def _failed_run(error: Exception) -> FailedRun:
@@ -125,12 +131,11 @@ def _composing_error(error: BaseException) -> BaseException | None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
-        key, _, value = error.override.partition("=")
-        return (
-            f"{error.override}: cannot be read; a value with blanks, commas or letters beyond "
-            f"a-z goes into quotes within quotes: '{key}=\"{value}\"'"
-        )
+        return unreadable(error.override)
     if isinstance(error, OSError) and error.strerror:
         where = error.filename or "a run's folder (hydra.run.dir, hydra.sweep.dir)"
         return f"{where}: {error.strerror}"
-    return " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+    line = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+    return line + (
+        unfilled(sys.argv[1:]) if isinstance(error, InterpolationResolutionError) else ""
+    )

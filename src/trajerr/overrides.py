@@ -41,7 +41,7 @@ def check_kinds(root: str, cfg: DictConfig) -> None:
         Naming the key, what it got and what it takes.
     """
     hydra = HydraConfig.get()
-    given = list(hydra.overrides.task)
+    given: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     choices = [item for item in given if _key(item) in hydra.runtime.choices]
     keys = [_key(item) for item in given if item not in choices]
     if not keys or not GlobalHydra.instance().is_initialized():  # a launcher's own process
