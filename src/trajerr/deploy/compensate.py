@@ -19,6 +19,7 @@ from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
+from trajerr.deploy.final_check import check_corrected
 from trajerr.deploy.inverse import Freedom
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
 from trajerr.deploy.knots import (
@@ -90,6 +91,7 @@ class Correction:
     belief_after_mm: tuple[float, ...]
     largest_mm: float  # the largest correction
     seconds: float
+    replaced: Mapping[int, Sequence[bytes]]  # by line index: what stands in its place
 
     @property
     def improvement(self) -> float:
@@ -128,7 +130,7 @@ def apply_correction(
     Raises
     ------
     GcodeError
-        If the file cannot be corrected.
+        If the file cannot be corrected, or the corrected text does not print the same part.
     ConfigError
         If ``out`` is the file itself, or a layer does not exist.
     """
@@ -141,8 +143,10 @@ def apply_correction(
             "correct the original, or set force=true"
         )
     check_inside(program, printer.bed_mm)
-    result = correct_program(program, model, printer, settings or CorrectionSettings())
+    settings = settings or CorrectionSettings()
+    result = correct_program(program, model, printer, settings)
     if result.text is not None:
+        check_corrected(program, result.text, result.replaced, printer, settings.max_correction_mm)
         write_atomically(out, result.text)
     return result
 
@@ -167,16 +171,17 @@ def correct_program(
     division = rounded(division, program.moves)
     driven = job.driven(division)
     after = [values.reached for values in scores]
-    text = _marked(program, write_lines(program, driven, division, printer.limits), settings)
+    replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)
     largest = job.largest(division)
     result = Correction(
-        text,
+        replace_lines(program, replaced),
         job.nominal,
         tuple(job.layers),
         tuple(before),
         tuple(after),
         largest,
         time.perf_counter() - began,
+        replaced,
     )
     if settings.method != "subtract" and result.improvement < settings.least_improvement:
         return Correction(**{**vars(result), "text": None})
@@ -366,10 +371,10 @@ def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, 
 
 def _marked(
     program: Program, lines: Mapping[int, Sequence[bytes]], settings: CorrectionSettings
-) -> bytes:
-    """Return the corrected text with a mark after the first line."""
+) -> dict[int, Sequence[bytes]]:
+    """Return the lines with a mark after the first."""
     mark = (
         f"{MARK.decode()} by {__version__}, method {settings.method}, of sha256 {program.sha256}"
     ).encode()
     first = list(lines.get(0, [program.line(0)]))
-    return replace_lines(program, {**lines, 0: [*first, mark]})
+    return {**lines, 0: [*first, mark]}

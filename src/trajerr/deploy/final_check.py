@@ -1,0 +1,54 @@
+"""The last step before a corrected file is written: a second reading, by other code."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from trajerr.deploy.emission import limit_lines
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import GcodeError
+from trajerr.gcode.program import Program
+from trajerr.verification.stretch import VerifySettings
+from trajerr.verification.verify import Verified, verify
+
+
+def check_corrected(
+    program: Program,
+    text: bytes,
+    replaced: Mapping[int, Sequence[bytes]],
+    printer: Printer,
+    max_correction_mm: float,
+) -> Verified:
+    """Read a corrected text by a second, independent interpreter and compare it.
+
+    Parameters
+    ----------
+    program
+        The original.
+    text
+        The corrected file.
+    replaced
+        By line index of the original: the lines that stand in its place.
+    printer
+        The rules of its firmware hold, and its bed and limits.
+    max_correction_mm
+        How far off its path a correction may lead.
+
+    Raises
+    ------
+    GcodeError
+        If the corrected text would do something else than the original but for the correction.
+    """
+    moves = program.moves
+    settings = VerifySettings(
+        firmware="klipper" if printer.limits.firmware == "klipper" else "marlin",
+        # The mode of E counts where the file itself does not set it.
+        begin=(*limit_lines(printer.limits), b"M82" if moves.absolute[0, 1] else b"M83"),
+        max_correction_mm=max_correction_mm,
+        bed_mm=(np.zeros(2), np.array(printer.bed_mm[:2])),
+    )
+    layers = moves.line[1:][np.diff(moves.layer) != 0].tolist()
+    try:
+        return verify(program.text, text, replaced, settings, layers=layers, name=program.name)
+    except GcodeError as error:
+        raise GcodeError(f"{error}; nothing was written; please report this file") from error
