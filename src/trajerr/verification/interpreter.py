@@ -116,9 +116,11 @@ class Machine:
         return x == x and y == y and z == z
 
     def lose(self, what: str) -> None:
-        """Forget the position: something moved the nozzle that only the printer knows."""
+        """Forget the position: something moved the nozzle that only the printer knows.
+
+        How the file counts E stays: a file after whose macro E were another would not print.
+        """
         self.position = [UNKNOWN] * 3
-        self.e = UNKNOWN
         self.lost_by, self.lost_line = what, self.line
 
     def _straight(self, item: Straight) -> Move:
@@ -226,8 +228,11 @@ class Machine:
             found = dict.fromkeys("XYZE", 0.0)
         for i, letter in enumerate("XYZ"):
             value = found.get(letter)
-            if value is not None:
+            if value is not None and self.position[i] == self.position[i]:
                 self.base[i] = self.position[i] - value * self.unit
+            elif value is not None:
+                # Wherever the nozzle is, the file counts from there.
+                self.position[i], self.base[i] = value * self.unit, 0.0
         value = found.get("E")
         if value is not None:
             self.e = value * self.unit
@@ -292,7 +297,7 @@ class Machine:
         if saved is None:
             # Saved by a macro, if at all: even the zero of the file is unknown from here.
             self.lose(f"{name} NAME={key}")
-            self.base = [UNKNOWN] * 3
+            self.base, self.e = [UNKNOWN] * 3, UNKNOWN
             return None
         self._restore(saved)
         if not is_moving:

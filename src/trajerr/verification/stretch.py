@@ -12,8 +12,8 @@ from trajerr.verification.interpreter import FIRMWARES, Move
 Floats = NDArray[np.float64]
 
 POSITION_MM = 1e-3  # to which written coordinates are rounded
-FILAMENT_SHARE = 1e-3
-FILAMENT_MM = 2e-3
+FILAMENT_SHARE = 1e-4  # a tenth of what is promised; what is written differs by 1e-5 mm
+FILAMENT_MM = 5e-4
 ROUNDED_MM = 2e-3  # of filament; the cross section of less is only its rounding
 AREA_SHARE = 0.05  # by which a piece may be thicker than the thickest of the original
 
@@ -63,14 +63,13 @@ class Extent:
         self.gross = 0.0  # mm, without what is pulled back
         self.largest = 0.0  # mm, of one move
         self.ratio, self.ratio_line = 0.0, 0  # mm of filament per mm of path
-        self.pulled, self.pulled_line = 0.0, 0  # mm, by one move
+        self.peak = 0.0  # mm, the most that was fed so far
+        self.pulled, self.pulled_line = 0.0, 0  # mm, at most back from there
         self.pushed, self.pushed_line = 0.0, 0  # mm, by one move of the extruder only
 
-    def add(self, move: Move, line: int) -> None:
-        """Take one more move."""
-        self._reach(move.start, line)
-        self._reach(move.end, line)
-        for point in move.between:
+    def add(self, move: Move, line: int, is_free: bool = False) -> None:
+        """Take one more move; one that is free may lead anywhere."""
+        for point in () if is_free else (move.start, move.end, *move.between):
             self._reach(point, line)
         if move.filament == move.filament and move.filament != 0.0:
             self._lay(move, line)
@@ -90,10 +89,11 @@ class Extent:
     def _lay(self, move: Move, line: int) -> None:
         filament, length = move.filament, move.length
         self.fed += filament
-        if filament < self.pulled:
-            self.pulled, self.pulled_line = filament, line
+        if self.peak - self.fed > self.pulled:
+            self.pulled, self.pulled_line = self.peak - self.fed, line
         if filament < 0.0:
             return
+        self.peak = max(self.peak, self.fed)
         self.gross += filament
         self.largest = max(self.largest, filament)
         if length == 0.0:
@@ -143,9 +143,9 @@ def _thickens(before: Extent, after: Extent, settings: VerifySettings) -> tuple[
 
 
 def _pulls(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
-    if after.pulled < before.pulled - FILAMENT_MM:
-        pulled = f"pull {-after.pulled:.4g} mm of filament back"
-        return f"{pulled}, the original at most {-before.pulled:.4g}", after.pulled_line
+    if after.pulled > before.pulled + FILAMENT_MM:
+        pulled = f"pull {after.pulled:.4g} mm of filament back"
+        return f"{pulled}, the original at most {before.pulled:.4g}", after.pulled_line
     if after.pushed > before.pushed + FILAMENT_MM:
         pushed = f"push {after.pushed:.4g} mm of filament in one place"
         return f"{pushed}, the original at most {before.pushed:.4g}", after.pushed_line

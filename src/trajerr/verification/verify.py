@@ -96,6 +96,7 @@ class _Check:
         self._layers = [*reversed(layers)]
         self._layer_fed = (0.0, 0.0)
         self._open: tuple[Extent, Extent] | None = None
+        self._from_nowhere = -1  # line of the original that begins at an unknown place
 
     def begin(self, index: int) -> None:
         """Turn to a line of the original."""
@@ -131,7 +132,7 @@ class _Check:
         before, after = self.before, self.after
         straight = item.straight if isinstance(item, Arc) else item
         was, now = before.execute(item), after.execute(item)
-        if was is None or now is None or _is_still(item):
+        if was is None or now is None or (_stays(was) and _stays(now)):
             return
         self._close()
         if was.start != now.start:
@@ -244,9 +245,14 @@ class _Check:
 
     def _replaced_move(self, machine: Machine, item: Item, side: int, line: int) -> None:
         move = machine.execute(item)
-        if move is not None and not _is_still(item):
-            self._known(machine, move)
-            self._stretch()[side].add(move, line)
+        if move is None or _is_still(item):
+            return
+        self._known(machine, move)
+        if side == 0 and not move.length >= 0.0:
+            self._from_nowhere = self.index
+        # Which way a travel takes from a place that only the printer knows, nobody can tell.
+        is_free = side == 1 and self._from_nowhere == self.index and move.filament == 0.0
+        self._stretch()[side].add(move, line, is_free)
 
     def _known(self, machine: Machine, move: Move) -> None:
         """Refuse to correct where the position is not known."""
@@ -313,6 +319,11 @@ class _Check:
 def _is_still(item: Item) -> bool:
     """Return whether a motion command only sets the feedrate."""
     return isinstance(item, Straight) and item[:4] == (None,) * 4
+
+
+def _stays(move: Move) -> bool:
+    """Return whether a motion command moves nothing."""
+    return move.start == move.end and move.filament == 0.0
 
 
 def _modes(machine: Machine) -> dict[str, object]:
