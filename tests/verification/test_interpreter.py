@@ -160,7 +160,7 @@ def test_a_bare_g92_means_all_axes_to_klipper_and_nothing_to_marlin(firmware, x)
         ("CLEAN_NOZZLE,G91,G1 X1 Y2 Z3", ""),
         ("G27 P0,G1 X4 Y4", "XY"),
         ("M98 P/macros/wipe.g", ""),
-        ("T1", ""),
+        ("T1", "Z"),
         ("T0", "XYZ"),
         ("G1 X5 R2", ""),  # RepRapFirmware's restore point
         ("X5 Y7", ""),
@@ -205,7 +205,7 @@ def test_how_long_arcs_are_and_how_far_they_reach(line, length, low, high):
         ),
         ("marlin", "M201 X500 E900,M201 X400", {"M201 X": 400, "M201 E": 900}),
         ("marlin", "G20,M205 X2 J.01", {"M205 X": 50.8, "M205 J": 0.254}),
-        ("marlin", "M566 X600", {"M566 X": 10}),
+        ("marlin", "M566 X600", {"M205 X": 10}),
     ],
 )
 def test_which_limits_are_in_force(firmware, lines, limits):

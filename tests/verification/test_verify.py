@@ -266,7 +266,8 @@ def test_the_way_back_from_a_parking_place_has_to_stay_whole(park):
     text = WALL + park + "|G1 X50 Y10 Z.2 F7200|G1 Y50 E1.6 F1800"
     wall = {6: "G1 X50 Y50 E1.6 F1800"}
     hand(text, {5: "G1 X48 Y9 Z.2 F7200|G1 X50.05 Y10", **wall}).verified()
-    for lost in ("G1 F7200", "G1 Y10 Z.2", "G1 X50 Y10", "G1 X50 Y10 Z.2 E.1", ""):
+    lost_height = () if park == "T1" else ("G1 X50 Y10",)
+    for lost in ("G1 F7200", "G1 Y10 Z.2", "G1 X50 Y10 Z.2 E.1", "", *lost_height):
         spoiled = hand(text, {5: lost, **wall})
         what = f"although the position after '{park.split()[0]}' (line 5 of the original)"
         refused(spoiled, what=what)
@@ -298,7 +299,7 @@ def test_what_is_kept_begins_where_it_began(bound):
 
 
 @pytest.mark.parametrize(
-    ("line", "what"), [("G92 X0", "at G92"), ("PARK", "at PARK"), ("T1", "at T1")]
+    ("line", "what"), [("G92 X0", "at G92"), ("PARK", "at PARK"), ("G27", "at G27")]
 )
 def test_commands_that_build_on_the_place_find_it(line, what):
     text = WALL + line + "|G1 X1 Y1"
@@ -348,6 +349,11 @@ def test_pulling_back_and_pushing_is_bounded_by_the_original():
     hand(text, {4: "G1 E-.8", 5: "G1 E.8", 6: "G1 X60 E.4"}).verified()
     refused(hand(text, {4: "G1 E-.9", 5: "G1 E.8", 6: "G1 X60 E.5"}), what="pull 0.9 mm")
     refused(hand(text, {4: "G1 E-.8", 5: "G1 E.9", 6: "G1 X60 E.3"}), what="push 0.9 mm")
+
+
+def test_lines_that_cannot_be_read_are_refused_with_their_line():
+    with pytest.raises(GcodeError, match=r"a\.gcode:5: the check cannot read 'G1 X1 E.1:.2': "):
+        hand(WALL + "G1 X1 E.1:.2", {}).verified()
 
 
 def test_modes_that_differ_are_refused():

@@ -189,7 +189,9 @@ class Machine:
             self.is_retracted = name == "G10"
         elif name[:1] == "T" and name[1:].isdigit():
             if name != self.tool:
-                self.lose(name)
+                # Where a tool is changed the printer knows; it comes back to the same height.
+                self.position[:2] = [UNKNOWN] * 2
+                self.lost_by, self.lost_line = name, self.line
             self.tool = name
         elif not name:
             self._bare(body)
@@ -272,7 +274,9 @@ class Machine:
         unit = self.unit / 60.0 if name == "M566" else self.unit
         found = {k: v * unit for k, v in loose_words(body).items() if v is not None}
         if name != "M204":
-            self.limits |= {f"{name} {letter}": value for letter, value in found.items()}
+            # RepRapFirmware has M205 for M566, too, per second.
+            known = "M205" if name == "M566" else name
+            self.limits |= {f"{known} {letter}": value for letter, value in found.items()}
         elif self.firmware == "klipper":
             both = [found[letter] for letter in "PT" if letter in found]
             if "S" in found or len(both) == 2:

@@ -121,12 +121,19 @@ class _Check:
 
     def keep(self, line: bytes) -> None:
         """Execute a line that both files have."""
-        for item in parse(line):
+        for item in self._parse(line):
             if isinstance(item, Command):
                 self._keep_command(item)
             else:
                 self._keep_move(item)
         self.at += 1
+
+    def _parse(self, line: bytes) -> list[Item]:
+        try:
+            return parse(line)
+        except GcodeError as error:
+            where = f"{self.name}:{self.at + 1}"
+            raise GcodeError(f"{where}: the check cannot read {_shown(line)}: {error}") from error
 
     def _keep_move(self, item: Straight | Arc) -> None:
         before, after = self.before, self.after
@@ -174,7 +181,8 @@ class _Check:
             self._moved_alike(was, now)
         if is_lost or was is not None:
             self._close()
-        if item.name == "G92" or (is_lost and item.name != "G28"):
+        # A macro may build on the place; homing and a change of the tool do not.
+        if item.name == "G92" or (is_lost and item.name not in ("G28", self.before.tool)):
             axes = loose_words(item.body) if item.name == "G92" else "XYZ"
             for axis, a, b in places:
                 if axis in axes and _differ(a, b, DRIFT_MM):
@@ -200,7 +208,7 @@ class _Check:
     def replace(self, line: bytes, given: Sequence[bytes]) -> None:
         """Execute a line of the original, and what stands in its place."""
         stripped = line.rstrip(_ENDINGS)
-        items = parse(line)
+        items = self._parse(line)
         same = [text.rstrip(_ENDINGS) == stripped for text in given]
         # A straight move may stand among pieces unchanged; anything else means what it meant.
         stays = sum(same) == 1 and not all(isinstance(item, Straight) for item in items)
@@ -230,7 +238,7 @@ class _Check:
     def _written_items(self, text: bytes, others: Sequence[Command]) -> list[Command]:
         """Execute a line that was written; return what survives in it."""
         found = []
-        for item in parse(text):
+        for item in self._parse(text):
             is_other = isinstance(item, Arc) or (
                 isinstance(item, Command) and item.name not in LIMITS
             )
