@@ -18,10 +18,7 @@ REAL = (
 
 
 def compare(program: Program, firmware: str) -> int:
-    """Compare end and filament of each line's motion; return how many were.
-
-    The first reading leaves the flow (M221) to the machine.
-    """
+    """Compare end and filament of each line's motion; return how many were."""
     moves, machine = program.moves, Machine(firmware)
     mine: list[list[float]] = []
     theirs: list[list[float]] = []
@@ -34,7 +31,7 @@ def compare(program: Program, firmware: str) -> int:
         if not done or line not in last or not machine.is_known():
             continue
         start, end = moves.start[first[line]], moves.end[last[line]]
-        filament = sum(x.filament for x in done) / machine.flow
+        filament = sum(x.filament for x in done)
         mine.append([line, *machine.position, filament])
         theirs.append([line, *end[:3], end[3] - start[3]])
     np.testing.assert_allclose(mine, theirs, rtol=0.0, atol=1e-6)

@@ -125,7 +125,7 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
     """
     step = np.abs(np.diff(rows.position, axis=0)) > STILL
     lost = ~rows.known & ~rows.relative[:, [0, 0, 0, 1]]
-    unsure = lost[:, 0] | lost[:, 1] | (lost[:, 2] & step[:, 2]) | (lost[:, 3] & step[:, 3])
+    unsure = lost[:, :3].any(axis=1) | (lost[:, 3] & step[:, 3])
     odd = np.isin(rows.line, interpreter.whole)
     odd |= (rows.code <= 1) & np.isfinite(rows.words[:, 5:9]).any(axis=1)
     barrier = rows.code == Code.BARRIER
