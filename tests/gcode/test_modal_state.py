@@ -92,6 +92,12 @@ def test_dwell_in_milliseconds_and_seconds() -> None:
     assert moves.kind.tolist() == [3, 3, 3, 1]
 
 
+def test_klippers_dwell_knows_milliseconds_only() -> None:
+    lines = b"G4 P1500\nG4 S2\nG1 X1\n"
+    assert parse_program(lines, "test", "klipper").moves.pause.tolist() == [1.5, 0.0, 0.0]
+    assert parse_program(lines, "test", "marlin").moves.pause.tolist() == [1.5, 2.0, 0.0]
+
+
 def test_m400_and_tool_changes_bring_motion_to_rest() -> None:
     moves = read("G1 X1 E1", "G1 X2 E2", "M400", "G1 X3 E3", "T0", "G1 X4 E4", "T1", "G1 X5").moves
     assert moves.stop.tolist() == [False, False, True, False, True]

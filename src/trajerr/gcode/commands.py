@@ -123,9 +123,15 @@ class Interpreter:
     def _pause(self, seconds: float = 0.0) -> None:
         self._add(Code.PAUSE, {}, seconds)
 
+    @property
+    def _on_klipper(self) -> bool:
+        return (self.firmware or self.flavor).startswith("klipper")
+
     def _dwell(self, body: str) -> None:
         words = text.loose_words(body)
-        seconds = (words.get("S") or 0.0) + (words.get("P") or 0.0) / 1000.0
+        seconds = (words.get("P") or 0.0) / 1000.0
+        if not self._on_klipper:  # whose G4 knows P alone
+            seconds += words.get("S") or 0.0
         self._pause(max(0.0, seconds))
 
     def _home(self, body: str) -> None:
@@ -390,3 +396,6 @@ _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
         for name in ("M201", "M203", "M204", "M205", "M566", "SET_VELOCITY_LIMIT")
     },
 }
+
+# All commands whose effect is followed, for the table of docs/gcode.md.
+MODELLED = frozenset(_HANDLERS) | {"G0", "G1", "G2", "G3", "T"}
