@@ -43,7 +43,13 @@ def main(cfg: DictConfig) -> None:
     shown = Progress(console=console, disable=not console.is_terminal)
     with Workforce(count_workers(cfg.workers)) as force, shown as bar:
         line = bar.add_task("collect", total=None)
-        collect(collection, sources, force, lambda n, of: bar.update(line, completed=n, total=of))
+        collect(
+            collection,
+            sources,
+            force,
+            lambda n, of: bar.update(line, completed=n, total=of),
+            lambda note: console.print(note, markup=False, highlight=False, soft_wrap=True),
+        )
         splits = split_errors(collection, sources, force)
 
     rows = collected_figures(out)

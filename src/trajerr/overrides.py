@@ -21,6 +21,7 @@ TAKES = {  # key → what it takes beside the text that is its default
     "layers": ("all, a number, a range or a list", (str, int, ListConfig)),
     "feature_types": ("walls, a name or a list of names", (str, ListConfig)),
 }
+POINTS = ("bed_origin_mm",)  # several numbers, that may be left open
 UNITS = ("_hz", "_s", "_ms", "_mm", "_mm_s", "_mm_s2")  # ends of keys that take numbers
 FOLDERS = ("out", "output_dir", "root")  # keys without which there is no place to write to
 
@@ -68,6 +69,9 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
     if name in TAKES and isinstance(before, str):
         expected, kinds = TAKES[name]
         return "" if isinstance(after, kinds) else expected
+    if before is None and name in POINTS:
+        fits = isinstance(after, ListConfig) and all(map(is_number, after))
+        return "" if after is None or fits else "a list of numbers"
     if before is None and name.endswith(UNITS):
         return "" if after is None or is_number(after) else "a number"
     if isinstance(before, bool):

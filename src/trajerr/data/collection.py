@@ -31,8 +31,8 @@ from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.program import MoveKind, Program
+from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.lead_in import lead_in
-from trajerr.motion.limits import MachineLimits, check_inside
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
@@ -83,6 +83,7 @@ class Task:
     source: Source
     layers: tuple[tuple[int, int], ...]  # (place in the selection, layer)
     files: int  # how many that makes
+    notes: tuple[str, ...] = ()  # what is worth telling of the source, a line each
 
 
 def collect(
@@ -90,6 +91,7 @@ def collect(
     sources: Sequence[Source],
     force: Workforce,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[LayerFigures]:
     """Collect all sources and return the figures of every layer and variant.
 
@@ -105,6 +107,8 @@ def collect(
         Processes that do it.
     on_progress
         Told how many files are done, of how many.
+    on_note
+        Told what is worth telling of the sources, a line each.
 
     Raises
     ------
@@ -116,6 +120,8 @@ def collect(
     # With many sources each is read by one process only; few are shared out layer by layer.
     grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
     surveys = force.map(functools.partial(survey, collection), sources)
+    for note in sorted(note for task in surveys for note in task.notes):
+        on_note(note)
     tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
     tasks.sort(key=lambda task: (task.source.name, task.layers))
     total = sum(task.files for task in tasks)
@@ -162,12 +168,13 @@ def survey(collection: Collection, source: Source) -> Task:
         If the G-code, its layers or its place on the bed are not usable.
     """
     program = _program(collection, source)
-    check_inside(program, collection.printer.bed_mm)
     clear_leftovers(collection.folder(source.name))
     moves = program.moves
     printing = np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)])
     chosen = tuple(enumerate(select_layers(collection.layers, printing, source.name)))
-    return _task(collection, source, chosen)
+    bed = collection.printer.bed(program)
+    check_inside(program, bed, layers=[layer for _, layer in chosen])
+    return replace(_task(collection, source, chosen), notes=bed_notes(program, bed))
 
 
 def _task(collection: Collection, source: Source, chosen: tuple[tuple[int, int], ...]) -> Task:
@@ -227,43 +234,36 @@ def _placement(collection: Collection, source: Source, variant: Variant) -> Plac
     """Return where a source's part stands in a variant."""
     if not variant.placed:
         return IN_PLACE
-    firmware, seed = collection.printer.limits.firmware, collection.seed
-    return _drawn(source, source.stamp(), firmware, collection.printer.bed_mm, seed, variant.name)
+    return _drawn(source, source.stamp(), collection.printer, collection.seed, variant.name)
 
 
 @functools.lru_cache(maxsize=64)
 def _drawn(
-    source: Source,
-    stamp: tuple[int, int],
-    firmware: str,
-    bed: tuple[float, ...],
-    seed: int,
-    name: str,
+    source: Source, stamp: tuple[int, int], printer: Printer, seed: int, name: str
 ) -> Placement:
-    program = _read(source, stamp, firmware)
-    return draw(program, bed, seed_of(seed, program.sha256, name))
+    program = printer.placed(_read(source, stamp, printer.limits.firmware))
+    return draw(program, printer.bed_mm, seed_of(seed, program.sha256, name))
 
 
 def _plan(collection: Collection, source: Source, variant: Variant) -> Plan:
     """Return a source's plan in a variant."""
     placement = _placement(collection, source, variant)
-    limits = collection.printer.limits
-    return _planned(source, source.stamp(), limits, variant.scales, placement)
+    return _planned(source, source.stamp(), collection.printer, variant.scales, placement)
 
 
 @functools.lru_cache(maxsize=8)  # those in a common choice of variants
 def _planned(
     source: Source,
     stamp: tuple[int, int],
-    limits: MachineLimits,
+    printer: Printer,
     scales: tuple[float, float],
     placement: Placement,
 ) -> Plan:
     acceleration, speed = scales
-    program = _read(source, stamp, limits.firmware)
+    program = printer.placed(_read(source, stamp, printer.limits.firmware))
     if placement != IN_PLACE:
         program = place(program, placement)
-    return plan(program, limits, acceleration_scale=acceleration, speed_scale=speed)
+    return plan(program, printer.limits, acceleration_scale=acceleration, speed_scale=speed)
 
 
 def simulate_layer(

@@ -5,6 +5,7 @@ an axis rarely rests while the other moves. Other people's parts stand elsewhere
 otherwise; the physics is the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,15 +39,15 @@ class Placement:
 IN_PLACE = Placement(0.0, (0.0, 0.0), (0.0, 0.0))
 
 
-def draw(program: Program, bed_mm: tuple[float, ...], seed: int) -> Placement:
+def draw(program: Program, bed_mm: Sequence[float], seed: int) -> Placement:
     """Draw a turn, about a multiple of 45°, and a place; a part that fits nowhere stays.
 
     Parameters
     ----------
     program
-        A G-code file's moves.
+        A G-code file's moves, with positions from the bed's front left corner.
     bed_mm
-        Size of the bed in x and y, mm; its corner is at 0.
+        Size of the bed in x and y, mm.
     seed
         Of the draw.
     """

@@ -38,8 +38,8 @@ from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
+from trajerr.motion.bed import Bed, check_inside
 from trajerr.motion.lead_in import lead_in
-from trajerr.motion.limits import check_inside
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
@@ -142,7 +142,6 @@ def apply_correction(
             f"{program.name}: it is corrected already (see its header); "
             "correct the original, or set force=true"
         )
-    check_inside(program, printer.bed_mm)
     settings = settings or CorrectionSettings()
     result = correct_program(program, model, printer, settings)
     if result.text is not None:
@@ -157,6 +156,8 @@ def correct_program(
     """Correct a program in memory; parameters as for :func:`apply_correction`."""
     began = time.perf_counter()
     check_writable(program)
+    check_inside(program, printer.bed(program), settings.feature_types, settings.layers)
+    program = printer.placed(program)
     job = _Job.prepare(program, model, printer, settings)
     if settings.method == "subtract":
         division, before = job.subtract()
@@ -238,7 +239,7 @@ class _Job:
             replace(self.settings.learning, planned_iterations=iterations),
             self.settings.emission,
             self.settings.max_correction_mm,
-            np.array(self.printer.bed_mm[:2]),
+            Bed(self.printer.bed_mm),
         )
 
     def driven(self, division: Cut) -> Driven:
@@ -311,7 +312,7 @@ class _Job:
         return episodes
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:
-        most, bed = self.settings.max_correction_mm, np.array(self.printer.bed_mm[:2])
+        most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)
 
         def project(correction: Floats, part: slice) -> None:
             self.joins.settle(correction[part], time[part])

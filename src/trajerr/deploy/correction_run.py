@@ -26,6 +26,7 @@ from trajerr.errors import ConfigError
 from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import parse_program, read_program
+from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.planner import plan
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
@@ -110,6 +111,10 @@ class CorrectionRun:
         for remark in program.remarks:
             console.print(f"note: {program.name}: {remark}", soft_wrap=True)
         settings = self._settings(program, printer)
+        bed = printer.bed(program)
+        check_inside(program, bed, settings.feature_types, settings.layers)
+        for note in bed_notes(program, bed):
+            console.print(note, markup=False, highlight=False, soft_wrap=True)
         rounds: list[Round] = []
         if self.refinement.rounds > 0:
             network, rounds = self._refined(program, printer, settings, console)

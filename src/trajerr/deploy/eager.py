@@ -70,9 +70,11 @@ class TrajectoryErrorModel:
     def read_features(self, path: str | Path) -> NDArray[np.float64]:
         """Return the (N, 15) features of a G-code file, as the printer would move."""
         program = read_program(Path(path), self.printer.limits.firmware)
+        program = self.printer.placed(program)
         return gcode_features(program, self.printer.limits, self.sample_rate_hz)
 
     def parse_features(self, gcode: str) -> NDArray[np.float64]:
         """Return the (N, 15) features of one or more lines of G-code; the first begins at rest."""
         program = parse_program(gcode.encode(), "G-code", self.printer.limits.firmware)
+        program = self.printer.placed(program)
         return gcode_features(program, self.printer.limits, self.sample_rate_hz)

@@ -18,6 +18,7 @@ from trajerr.deploy.inverse import Smoothing, learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
 from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
+from trajerr.motion.bed import Bed
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
@@ -82,7 +83,7 @@ class Polisher:
     learning: LearningSettings
     emission: EmissionSettings
     bound: float  # mm, the largest correction
-    bed: Floats  # (2,) mm, reach of x and y from 0
+    bed: Bed
 
     def polish(
         self, division: Cut, spans: Sequence[tuple[float, float]]
@@ -203,7 +204,7 @@ class Polisher:
         return sample(planned, self.belief.rate, float(start), float(stop))
 
 
-def bounded(offset: Floats, base: Floats, most: float, bed: Floats) -> Floats:
+def bounded(offset: Floats, base: Floats, most: float, bed: Bed) -> Floats:
     """Return corrections no longer than the largest, and that lead to no place off the bed.
 
     Parameters
@@ -214,13 +215,12 @@ def bounded(offset: Floats, base: Floats, most: float, bed: Floats) -> Floats:
         What they correct, mm; what is off the bed already may stay there.
     most
         The largest correction, mm.
-    bed : (2,)
-        Reach of x and y from 0, mm.
+    bed
+        In the coordinates of ``base``.
     """
     size = np.linalg.norm(offset, axis=1, keepdims=True)
     shorter = offset * np.minimum(1.0, most / np.maximum(size, most))
-    place = np.clip(base + shorter, np.minimum(base, 0.0), np.maximum(base, bed))
-    return np.asarray(place - base)
+    return np.asarray(bed.held(base + shorter, base) - base)
 
 
 def _moved(division: Cut, xy: Floats) -> Cut:

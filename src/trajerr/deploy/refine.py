@@ -129,7 +129,7 @@ def refine(
     """
     rate = loaded.sample_rate_hz
     network = copy.deepcopy(loaded.network)
-    nominal = plan(program, printer.limits)
+    nominal = plan(printer.placed(program), printer.limits)
     layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
     chosen = replace(correction, layers=layers, least_improvement=-np.inf)
     known = _trained_on(data_root, rate) if data_root is not None else []

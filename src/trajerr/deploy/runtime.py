@@ -25,6 +25,7 @@ from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.errors import BundleError, DataError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program
+from trajerr.motion.bed import Bed, from_corner
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
@@ -42,7 +43,7 @@ class LayerPrediction:
 
     layer: int  # 1 is the first layer
     time: Floats  # (N,) s since the print's first move
-    commanded: Floats  # (N, 3) mm
+    commanded: Floats  # (N, 3) mm, from the front left corner of the printer's bed
     error_x: Floats  # (N,) mm, actual − commanded
     error_y: Floats  # (N,) mm
 
@@ -124,6 +125,23 @@ class Predictor:
             raise BundleError(
                 f"{self.bundle.folder}: this trajerr cannot read its printer's limits: {error}"
             ) from error
+
+    def _placed(self, program: Program) -> Program:
+        """Return a program in the coordinates that the model has learnt.
+
+        Simulated motion counts from the bed's front left corner; measured motion counts as the
+        machine that it was measured on.
+        """
+        printer = self.bundle.manifest["printer"]
+        if printer is None:
+            return program
+        try:
+            size, origin = printer["bed_mm"], printer.get("bed_origin_mm")
+        except (AttributeError, KeyError) as error:
+            raise BundleError(
+                f"{self.bundle.folder}: this trajerr cannot read its printer's bed: {error}"
+            ) from error
+        return from_corner(program, Bed.of(program.slicer, size, origin))
 
     def predict(
         self, features: ArrayLike, sample_rate_hz: float | None = None
@@ -222,7 +240,7 @@ class Predictor:
             No limits are given and the bundle names no printer.
         """
         limits = limits or self.limits
-        planned = plan(read_program(Path(path), limits.firmware), limits)
+        planned = plan(self._placed(read_program(Path(path), limits.firmware)), limits)
         chosen = [int(layer) for layer in (planned.layers if layers is None else layers)]
         for layer in chosen:
             planned.layer_span(layer)  # all are there before the first is predicted
@@ -253,13 +271,13 @@ class Predictor:
     def read_features(self, path: str | Path, limits: MachineLimits | None = None) -> Floats:
         """Return the (N, 15) features of a G-code file, planned as by :meth:`predict_gcode`."""
         limits = limits or self.limits
-        program = read_program(Path(path), limits.firmware)
+        program = self._placed(read_program(Path(path), limits.firmware))
         return gcode_features(program, limits, self.sample_rate_hz)
 
     def parse_features(self, gcode: str, limits: MachineLimits | None = None) -> Floats:
         """Return the (N, 15) features of one or more lines of G-code; the first begins at rest."""
         limits = limits or self.limits
-        program = parse_program(gcode.encode(), "G-code", limits.firmware)
+        program = self._placed(parse_program(gcode.encode(), "G-code", limits.firmware))
         return gcode_features(program, limits, self.sample_rate_hz)
 
     def stream(self) -> StreamingPredictor:

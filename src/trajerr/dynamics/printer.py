@@ -3,6 +3,7 @@
 Knows how a printer is put together and checked. Does not know how it moves.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
@@ -10,6 +11,8 @@ from typing import Any, Self, TypeVar
 from trajerr.dynamics.axis import AxisParameters, require_number
 from trajerr.dynamics.thermal import ThermalParameters
 from trajerr.errors import ConfigError
+from trajerr.gcode.program import Program
+from trajerr.motion.bed import Bed, from_corner
 from trajerr.motion.limits import MachineLimits
 
 KINEMATICS = ("cartesian", "corexy")
@@ -27,6 +30,9 @@ class Printer:
     and belt keys of ``x`` and ``y`` stand. Masses, friction and the stiffness and damping
     that the carriage feels stay those of x and y.
 
+    Positions, such as the belts' pulleys, count from the bed's front left corner, whatever
+    G-code calls that; :meth:`placed` brings a program there.
+
     Raises
     ------
     ConfigError
@@ -37,8 +43,9 @@ class Printer:
     x: AxisParameters
     y: AxisParameters
     limits: MachineLimits
-    bed_mm: Sequence[float]  # reach of x, y, z from 0
+    bed_mm: Sequence[float]  # reach of x, y, z from the bed's front left corner
     thermal: ThermalParameters
+    bed_origin_mm: Sequence[float] | None = None  # x, y of that corner in G-code; None: by file
     kinematics: str = "cartesian"
     belt_imbalance: float = 0.0  # corexy: belt A is stiffer by this share, belt B softer
     effects: Sequence[str] = EFFECTS
@@ -57,6 +64,7 @@ class Printer:
         )
         good = len(self.bed_mm) == 3 and all(size > 0.0 for size in self.bed_mm)
         _check("bed_mm", list(self.bed_mm), good, "three sizes above 0: x, y, z")
+        self._check_origin()
         _check(
             "belt_imbalance", self.belt_imbalance, abs(self.belt_imbalance) <= 0.5, "-0.5 to 0.5"
         )
@@ -64,6 +72,26 @@ class Printer:
             for key in ("stiffness_n_per_m", "damping_n_s_per_m"):
                 both = (getattr(self.x, key), getattr(self.y, key))
                 _check(f"y.{key}", both[1], both[0] == both[1], f"x's, {both[0]:g}, on a corexy")
+
+    def _check_origin(self) -> None:
+        origin, wanted = self.bed_origin_mm, "null or two finite numbers: x, y"
+        if origin is None:
+            return
+        good = isinstance(origin, Sequence) and not isinstance(origin, str)
+        _check("bed_origin_mm", origin, good, wanted)
+        for value in origin:
+            require_number("printer bed_origin_mm", value)
+        good = len(origin) == 2 and all(map(math.isfinite, origin))
+        _check("bed_origin_mm", list(origin), good, wanted)
+        object.__setattr__(self, "bed_origin_mm", tuple(float(value) for value in origin))
+
+    def bed(self, program: Program) -> Bed:
+        """Return where the bed is in a program's coordinates."""
+        return Bed.of(program.slicer, self.bed_mm, self.bed_origin_mm)
+
+    def placed(self, program: Program) -> Program:
+        """Return a program, read from a file, with positions from the bed's front left corner."""
+        return from_corner(program, self.bed(program))
 
     def has(self, effect: str) -> bool:
         """Whether an effect of :data:`EFFECTS` acts."""

@@ -98,12 +98,13 @@ class Replay:
     def plans(self) -> dict[str, Plan]:
         """The plans of all programs, by method; the nominal one is "uncorrected"."""
         programs = {UNCORRECTED: self.nominal, **self.candidates}
-        return {name: plan(program, self.printer.limits) for name, program in programs.items()}
+        limits = self.printer.limits
+        return {name: plan(self.printer.placed(p), limits) for name, p in programs.items()}
 
     @cached_property
     def path(self) -> NominalPath:
         """The nominal path of the whole print."""
-        return NominalPath.of_moves(self.nominal.moves)
+        return NominalPath.of_moves(self.plans[UNCORRECTED].program.moves)
 
     def walls(self, method: str, layer: int, stiffness: float = 1.0) -> WallMotion:
         """Simulate one layer and return the motion on its walls.

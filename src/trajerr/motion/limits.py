@@ -1,4 +1,4 @@
-"""What a machine can do: limits of its axes, how its firmware corners, where its bed ends.
+"""What a machine can do: limits of its axes, and how its firmware corners.
 
 Knows how a printer's own limits combine with those a file sets. Does not know time.
 """
@@ -10,15 +10,12 @@ from typing import Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.errors import ConfigError, GcodeError
-from trajerr.gcode.program import Floats, LimitSettings, MoveKind, Program
-from trajerr.motion.segments import segment
+from trajerr.errors import ConfigError
+from trajerr.gcode.program import Floats, LimitSettings
 
 Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
 FIRMWARES: tuple[str, ...] = get_args(Firmware)
 AXES = 4
-AXIS_NAMES = "XYZ"
-MARGIN = 5.0  # mm; purge lines and parking reach a little over the edge of the bed
 
 _PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s")
 _POSITIVE = ("print_acceleration_mm_s2", "travel_acceleration_mm_s2", "retract_acceleration_mm_s2")
@@ -233,61 +230,3 @@ def _without_unit(key: str) -> str:
         if key.endswith(unit):
             return key.removesuffix(unit)
     return key
-
-
-def check_inside(
-    program: Program,
-    bed: Sequence[float],
-    origin: Literal["corner", "center"] = "corner",
-    margin: float = MARGIN,
-) -> None:
-    """Raise if a move from the first layer to the last extrusion leaves the bed.
-
-    Purging before and parking afterwards may: some machines do both beside the bed.
-
-    Parameters
-    ----------
-    program
-        A G-code file's moves.
-    bed
-        Size in x, y and height in z, mm.
-    origin
-        Where x = y = 0 is: the front left corner, or the centre of the bed.
-    margin
-        How far a move may leave the bed, mm.
-
-    Raises
-    ------
-    GcodeError
-        Naming file and line of the first move outside.
-    ConfigError
-        If the bed is not three positive sizes or the origin is unknown.
-    """
-    low, high = _corners(bed, origin)
-    moves = program.moves
-    goes = (moves.kind == MoveKind.PRINT) | (moves.kind == MoveKind.TRAVEL)
-    last = np.flatnonzero(moves.is_extruding)[-1:]
-    until = last[0] + 1 if len(last) else len(moves)
-    chosen = np.flatnonzero((goes & (moves.layer > 0))[:until])
-    pieces = segment(moves.select(chosen))
-    reached = pieces.start + pieces.direction * pieces.distance[:, None]
-    outside = (reached[:, :3] < low - margin) | (reached[:, :3] > high + margin)
-    bad = np.flatnonzero(outside.any(axis=1))
-    if len(bad):
-        axis = int(np.flatnonzero(outside[bad[0]])[0])
-        line = int(moves.line[chosen[pieces.move[bad[0]]]]) + 1
-        raise GcodeError(
-            f"{program.name}:{line}: the move leaves the bed at "
-            f"{AXIS_NAMES[axis]}{reached[bad[0], axis]:.6g} mm, expected {low[axis]:g} to "
-            f"{high[axis]:g} mm (margin {margin:g} mm)"
-        )
-
-
-def _corners(bed: Sequence[float], origin: str) -> tuple[Floats, Floats]:
-    size = np.array(bed, dtype=np.float64)
-    if size.shape != (3,) or not np.all((size > 0.0) & np.isfinite(size)):
-        raise ConfigError(f"printer bed: got {list(bed)}, expected three positive sizes in mm")
-    if origin not in ("corner", "center"):
-        raise ConfigError(f"printer bed origin: got {origin}, expected corner or center")
-    low = size * [-0.5, -0.5, 0.0] if origin == "center" else np.zeros(3)
-    return low, size + low
