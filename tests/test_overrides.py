@@ -55,6 +55,13 @@ def test_a_key_with_a_unit_takes_a_number_though_it_is_open():
     assert expected_kind("max_speed_mm_s", None, None) == ""
 
 
+def test_a_point_takes_numbers_though_it_is_open():
+    assert expected_kind("bed_origin_mm", None, ListConfig([-110, -110.5])) == ""
+    assert expected_kind("bed_origin_mm", None, None) == ""
+    for wrong in (5, "middle", ListConfig(["left", 0])):
+        assert expected_kind("bed_origin_mm", None, wrong) == "a list of numbers"
+
+
 def test_several_checkpoints_are_compared_and_nothing_else():
     assert expected_kind("checkpoint", None, ListConfig(["a.ckpt", "b.ckpt"])) == ""
     assert expected_kind("data_root", None, ListConfig([])) == "a path"

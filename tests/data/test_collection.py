@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Callable
@@ -208,8 +209,8 @@ def test_unusable_settings_name_their_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_of_workers_come_through(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "far.gcode"
-    path.write_text(small_gcode().replace("X95 ", "X950 "))
-    with pytest.raises(GcodeError, match=r"far\.gcode:\d+: the move leaves the bed"):
+    path.write_text(small_gcode().replace("X113.5 ", "X413.5 "))  # a corner of the first wall
+    with pytest.raises(GcodeError, match=r"far\.gcode:\d+: the wall leaves the bed at X413\.5"):
         collect(collection(tmp_path), [Source("far", path)], workers)
     with pytest.raises(DataError, match="no layer 9, expected 1 to 2"):
         collect(collection(tmp_path, layers=[9]), [source(tmp_path)], workers)
@@ -279,3 +280,59 @@ def test_sources_of_error_add_up(tmp_path: Path) -> None:
         collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], Workforce(1)
     )
     assert split["small"][0] == 2
+
+
+def centred(text: str) -> str:
+    """Return the small print as for a bed whose middle is X0 Y0."""
+
+    def moved(found: re.Match[str]) -> str:
+        return f"{found[1]}{float(found[2]) - 110.0:g}"
+
+    text = re.sub(r"([XY])([-\d.]+)", moved, text)
+    return "; bed_shape = -110x-110,110x-110,110x110,-110x110\n" + text
+
+
+def test_a_centred_print_is_collected_as_on_a_cornered_bed(tmp_path: Path) -> None:
+    """Positions in records count from the bed's corner, and parts are placed on the bed."""
+    # As far from the corner as from the middle, so that all times are the same.
+    text = small_gcode(2).replace("G28\n", "G28\nG1 X0 Y110 F6000\nG4 S2\n")
+    texts = {"corner": text, "centre": centred(text)}
+    quiet = printer().without("jitter")  # drawn by the file's sha256
+    settings = collection(tmp_path / "raw", printer=quiet, variants=VARIANTS[:1])
+    records = []
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.gcode"
+        path.write_text(text)
+        collect(settings, [Source(name, path)], 1)
+        (found,) = settings.folder(name).glob("layer0001*.mat")
+        records.append(read_layer(found))
+    corner, centre = records
+    np.testing.assert_allclose(centre.commanded, corner.commanded, atol=1e-5)
+    np.testing.assert_allclose(centre.actual, corner.actual, atol=1e-4)
+    assert corner.commanded[:, :2].min() > 80.0
+
+
+def test_a_placed_part_stands_on_a_centred_bed(tmp_path: Path) -> None:
+    path = tmp_path / "centre.gcode"
+    path.write_text(centred(small_gcode(1)))
+    settings = collection(tmp_path / "raw", variants=VARIANTS[1:2])
+    collect(settings, [Source("centre", path)], 1)
+    (found,) = settings.folder("centre").glob("*.mat")
+    record = read_layer(found)
+    printed = record.commanded[record.extruding, :2]
+    assert record.params["turned_deg"] != 0.0 or record.params["shift_x_mm"] != 0.0
+    assert printed.min() >= 5.0 - 1e-3
+    assert printed.max() <= 215.0 + 1e-3
+
+
+def test_what_leaves_the_bed_is_told_and_collected(tmp_path: Path) -> None:
+    path = tmp_path / "wiping.gcode"
+    wipe = ";TYPE:Custom\nG1 X-13.5 Y100 F9000\nG1 X-13.5 Y105 E1 F3000\n;TYPE:Solid infill"
+    path.write_text(small_gcode(2).replace(";TYPE:Solid infill", wipe))
+    told: list[str] = []
+    settings = collection(tmp_path / "raw", variants=VARIANTS[:1])
+    with Workforce(2) as force:
+        figures = collecting.collect(settings, [Source("wiping", path)], force, on_note=told.append)
+    assert len(figures) == 2
+    (note,) = told
+    assert re.fullmatch(r"wiping\.gcode: 4 moves leave .* 13\.5 mm, to X-13\.5 .*", note)

@@ -8,7 +8,7 @@ from trajerr.data.placement import DRAWS, IN_PLACE, MARGIN_MM, Placement, draw, 
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
-from trajerr.motion.limits import check_inside
+from trajerr.motion.bed import Bed, bed_notes, check_inside
 from trajerr.motion.planner import plan
 
 BED = (220.0, 220.0, 250.0)
@@ -30,7 +30,8 @@ def test_a_placed_part_is_the_same_part_elsewhere(program: Program) -> None:
     placement = draw(program, BED, 5)
     assert placement != IN_PLACE
     there = place(program, placement)
-    check_inside(there, BED)
+    check_inside(there, Bed(BED))
+    assert bed_notes(there, Bed(BED)) == ()
     before, after = program.moves, there.moves
     printing = before.is_extruding & (before.layer > 0)
     # Distances between corners, filament, height and speed are what they were.

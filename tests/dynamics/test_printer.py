@@ -72,6 +72,11 @@ def test_effects_are_switched_by_name():
         ({"bed_mm": [220.0, 0.0, 250.0]}, "bed_mm"),
         ({"bed_mm": 220.0}, "bed_mm"),
         ({"bed_mm": ["wide", 220.0, 250.0]}, "bed_mm"),
+        ({"bed_origin_mm": [-110.0]}, "bed_origin_mm"),
+        ({"bed_origin_mm": -110.0}, "bed_origin_mm"),
+        ({"bed_origin_mm": "middle"}, "bed_origin_mm"),
+        ({"bed_origin_mm": ["left", 0.0]}, "bed_origin_mm"),
+        ({"bed_origin_mm": [float("nan"), 0.0]}, "bed_origin_mm"),
         ({"belt_imbalance": 0.9}, "belt_imbalance"),
         ({"colour": "black"}, "colour"),
         ({"x": {"mass_kg": 0.3}}, "stiffness_n_per_m"),
@@ -81,6 +86,15 @@ def test_effects_are_switched_by_name():
 def test_a_wrong_key_is_named(change, named):
     with pytest.raises(ConfigError, match=named):
         Printer.from_dict({**load_printer().to_dict(), **change})
+
+
+def test_where_the_bed_begins_is_left_to_the_file_unless_it_is_said():
+    plain = load_printer().to_dict()
+    assert plain["bed_origin_mm"] is None
+    assert Printer.from_dict({**plain, "bed_origin_mm": [-110, -110]}).bed_origin_mm == (-110, -110)
+    del plain["bed_origin_mm"]  # of a bundle that was made before there was the key
+    assert Printer.from_dict(plain) == load_printer()
+    assert isinstance(hash(load_printer()), int)
 
 
 def test_both_axes_of_a_corexy_hang_on_the_same_belts():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from trajerr.errors import ConfigError, GcodeError
+from trajerr.errors import ConfigError
 from trajerr.gcode.program import LimitSettings
 from trajerr.gcode.reader import parse_program
-from trajerr.motion.limits import MachineLimits, check_inside, tabulate
+from trajerr.motion.limits import MachineLimits, tabulate
 
 GOOD = {"max_velocity_mm_s": [200, 200, 12, 50], "max_acceleration_mm_s2": [1e3, 1e3, 200, 5e3]}
 
@@ -101,42 +101,3 @@ def test_table_scales_accelerations_only():
     assert table.junction_deviation.tolist() == [0.013, 0.02]
     assert table.jerk[0].tolist() == [8.0, 8.0, 0.4, 5.0]
     assert np.all(np.isinf(table.path_velocity))
-
-
-def square(build, corner, **columns):
-    points = [[10, 10, 0.2, 0], [corner, 10, 0.2, 1], [10, 10, 0.2, 2]]
-    return build(points, 50.0, line=[6, 7], **columns)
-
-
-def test_a_move_off_the_bed_is_named_with_its_line(build):
-    check_inside(square(build, 220.0), (220, 220, 250))
-    with pytest.raises(GcodeError, match=r"built\.gcode:7: .*X226 mm, expected 0 to 220"):
-        check_inside(square(build, 226.0), (220, 220, 250))
-    with pytest.raises(GcodeError, match=r"built\.gcode:7: .*X120 mm, expected -110 to 110"):
-        check_inside(square(build, 120.0), (220, 220, 250), origin="center")
-
-
-def test_moves_before_the_first_layer_may_leave_the_bed(build):
-    check_inside(square(build, 500.0, layer=[0, 0]), (220, 220, 250))
-
-
-def test_parking_after_the_last_extrusion_may_leave_the_bed(build):
-    points = [[10, 10, 0.2, 0], [50, 10, 0.2, 1], [50, 265, 0.2, 1], [50, 265, 9.0, 1]]
-    check_inside(build(points, 50.0), (220, 220, 250))
-    with pytest.raises(GcodeError, match=r"Y265 mm"):
-        check_inside(build([*points, [60, 265, 9.0, 2]], 50.0), (220, 220, 250))
-
-
-def test_an_arc_may_leave_the_bed_between_its_ends(build):
-    program = build(
-        [[210, 10, 0.2, 0], [210, 50, 0.2, 1]], 50.0, center=[[210.0, 30.0]], sweep=[np.pi]
-    )
-    with pytest.raises(GcodeError, match="X22"):
-        check_inside(program, (220, 220, 250))
-
-
-def test_a_bad_bed_is_named(build):
-    with pytest.raises(ConfigError, match="bed"):
-        check_inside(square(build, 20.0), (220, 220))
-    with pytest.raises(ConfigError, match="origin"):
-        check_inside(square(build, 20.0), (220, 220, 250), origin="left")

@@ -1,6 +1,7 @@
 """The correct command: files, report, and mistakes that end in one line."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -91,7 +92,7 @@ def test_a_corrected_file_is_refused(done):
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "layers=[999]"], "999"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "feature_types=sky"], "sky"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "rate_hz=-1"], "rate_hz"),
-        (["gcode=far.gcode", "method=twin", "printer=ender3_v2"], "far.gcode:8: the move leaves"),
+        (["gcode=far.gcode", "method=twin", "printer=ender3_v2"], "far.gcode:10: the wall leaves"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "out=part.gcode"], "itself"),
     ],
 )
@@ -108,3 +109,19 @@ def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, overrides, says
     assert says in said
     assert said.count("\n") == 1
     assert (tmp_path / "part.gcode").read_text() == PRINT
+
+
+def test_a_centred_print_is_corrected_and_what_leaves_the_bed_is_told(tmp_path):
+    """X0 Y0 is the bed's middle; the wipe goes where no tag of a console's markup may hide it."""
+    moved = re.sub(r"([XY])(\d+)", lambda m: f"{m[1]}{int(m[2]) - 110}", PRINT)
+    wipe = moved.replace("G1 X-105 Y-105 F6000", "G1 X-130 Y0 F6000\nG1 X-110 Y0 E1")
+    (tmp_path / "part[b].gcode").write_text(wipe)
+    words = ["gcode='part[b].gcode'", "method=twin", "printer=ender3_v2", "report=false"]
+    refused = correct(tmp_path, *words)
+    assert refused.returncode == 1
+    assert "the wall leaves the bed" in refused.stderr
+    result = correct(tmp_path, *words, "printer.bed_origin_mm=[-110,-110]")
+    assert result.returncode == 0, result.stderr
+    told = result.stdout.splitlines()[0]
+    assert told.startswith("part[b].gcode: 1 move leaves the bed by up to 20 mm, to X-130 (")
+    assert (tmp_path / "part[b]_corrected.gcode").exists()

@@ -119,7 +119,7 @@ def collect(
     """
     # With many sources each is read by one process only; few are shared out layer by layer.
     grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
-    surveys = force.map(functools.partial(survey, collection), sources)
+    surveys = list(force.map(functools.partial(survey, collection), sources))
     for note in sorted(note for task in surveys for note in task.notes):
         on_note(note)
     tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]

@@ -130,7 +130,8 @@ def check_inside(
     chosen = moves.is_extruding & np.isin(moves.feature, list(wanted)) & (moves.layer > 0)
     if layers is not None:
         chosen &= np.isin(moves.layer, list(layers))
-    move, reached = _reached(program, chosen)
+    move, start, end = _pieces(program, chosen)
+    move, reached = np.repeat(move, 2), np.stack([start, end], axis=1).reshape(-1, 3)
     beyond = np.abs(bed.beyond(reached)) > margin
     bad = np.flatnonzero(beyond.any(axis=1))
     if len(bad):
@@ -190,7 +191,7 @@ def _leaving(program: Program, bed: Bed, margin: float) -> str:
     goes = (moves.kind == MoveKind.PRINT) | (moves.kind == MoveKind.TRAVEL)
     last = np.flatnonzero(moves.is_extruding)[-1:]
     goes[last[0] + 1 if len(last) else len(moves) :] = False
-    move, reached = _reached(program, goes & (moves.layer > 0))
+    move, _, reached = _pieces(program, goes & (moves.layer > 0))
     beyond = np.abs(bed.beyond(reached))
     out = np.flatnonzero((beyond > margin).any(axis=1))
     if not len(out):
@@ -216,9 +217,9 @@ def _walls(program: Program) -> Collection[int]:
     return WALLS if np.any(program.moves.is_wall) else frozenset({FeatureType.UNKNOWN})
 
 
-def _reached(program: Program, chosen: Bools) -> tuple[Ints, Floats]:
-    """Return (S,) move and (S, 3) mm where pieces of the chosen (M,) moves end."""
+def _pieces(program: Program, chosen: Bools) -> tuple[Ints, Floats, Floats]:
+    """Return (S,) move and (S, 3) mm where straight pieces of (M,) chosen moves begin and end."""
     rows = np.flatnonzero(chosen)
     pieces = segment(program.moves.select(rows))
-    points = pieces.start + pieces.direction * pieces.distance[:, None]
-    return rows[pieces.move], np.asarray(points[:, :3])
+    end = pieces.start + pieces.direction * pieces.distance[:, None]
+    return rows[pieces.move], pieces.start[:, :3], np.asarray(end[:, :3])
