@@ -103,7 +103,7 @@ def test_walls_beside_the_bed_are_refused_only_in_layers_to_correct(printer):
     more = ";LAYER_CHANGE\n;Z:0.4\nG1 Z0.4\n;TYPE:Perimeter\nG1 X240 Y30\nG1 X250 Y30 E.3\n"
     program = parse_program((text + more).encode(), "wide.gcode")
     line = text.count("\n") + 6
-    with pytest.raises(GcodeError, match=rf"wide\.gcode:{line}: the wall leaves .*X250 mm"):
+    with pytest.raises(GcodeError, match=rf"wide\.gcode:{line}: the wall leaves .*X240 mm"):
         correct_program(program, TwinModel(printer), printer, replace(QUICK, layers=None))
     assert correct_program(program, TwinModel(printer), printer, QUICK).text is not None
 

@@ -85,9 +85,11 @@ def test_a_file_that_says_nothing_usable_states_no_bed(lines):
     assert stated(*lines) is None
 
 
-def test_a_bed_that_is_centred_stays_so_on_a_printer_of_another_size():
+def test_a_corner_is_at_zero_unless_the_bed_reaches_below_or_is_centred():
     assert stated("; bed_shape = -150x-150,150x-150,150x150").corner((220, 200)) == (-110, -100)
     assert stated("; bed_shape = 0x-10,300x-10,300x300").corner((220, 200)) == (0, -10)
+    # What slicers keep free beside clips is part of the bed: PrusaSlicer's Ender-3 V2.
+    assert stated("; bed_shape = 5x0,215x0,215x220,5x220").corner((220, 220)) == (0, 0)
     alone = stated(CURA.format("True", "layer_height = 0.2"))
     assert alone == StatedBed(None, (0, 0))
     assert alone.corner((220, 200)) == (-110, -100)

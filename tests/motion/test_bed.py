@@ -125,7 +125,7 @@ def test_a_file_for_another_bed_is_told_of_and_judged_by_the_printer(build):
     (note,) = bed_notes(program, Bed.of(FAR, SIZE))
     assert "sliced for a bed of 300 by 300 mm; the printer's is 220 by 220 mm" in note
     with pytest.raises(
-        GcodeError, match="X130 mm, expected -110 to 110 mm .*; sliced for a bed of 300"
+        GcodeError, match=r"X130 mm, expected -110 to 110 mm .*; sliced for a bed of 300"
     ):
         check_inside(square(build, 130.0), Bed.of(FAR, SIZE))
     smaller = {"bed_shape": "0x0,180x0,180x180,0x180"}

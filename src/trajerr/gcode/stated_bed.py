@@ -29,9 +29,12 @@ class StatedBed:
     def corner(self, size: Pair) -> Pair:
         """Return what the file calls the front left corner of a bed of another size, mm.
 
-        What is centred stays so; else both beds begin where the file says.
+        What is centred stays so. Else the corner is zero, or below zero where the stated bed
+        begins there; slicers let it begin above zero to keep off clips.
         """
-        return (-size[0] / 2.0, -size[1] / 2.0) if self.is_centred else self.low
+        if self.is_centred:
+            return -size[0] / 2.0, -size[1] / 2.0
+        return min(self.low[0], 0.0), min(self.low[1], 0.0)
 
 
 def read_stated_bed(slicer: Mapping[str, str]) -> StatedBed | None:
