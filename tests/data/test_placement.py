@@ -45,6 +45,11 @@ def test_a_placed_part_is_the_same_part_elsewhere(program: Program) -> None:
     assert not np.allclose(before.end[printing], after.end[printing])
 
 
+def test_a_print_on_a_cornered_bed_is_where_its_file_says(program: Program) -> None:
+    """PrusaSlicer's profile of the embedded parts' printer keeps 5 mm free beside the clips."""
+    assert printer().placed(program) is program
+
+
 def test_moves_stay_linked_and_arcs_keep_their_radius(program: Program) -> None:
     there = place(program, Placement(np.pi / 4, (100.0, 100.0), (-20.0, 15.0)))
     before, after = program.moves, there.moves

@@ -319,3 +319,14 @@ def test_the_hash_in_the_manifest_is_the_file_s(exported):
     for name, record in manifest["files"].items():
         content = (exported.folder / name).read_bytes()
         assert record == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def test_features_count_from_the_corner_of_the_bed_that_was_simulated(copy, predictor):
+    """A centred bed's X0 Y0 is its middle; of measured motion no bed is known."""
+    centred = "; bed_shape = -110x-110,110x-110,110x110,-110x110\nG1 X-50 Y0 F6000\n"
+    features = predictor.parse_features(centred)
+    np.testing.assert_allclose(features[0, :2], [110, 110], atol=1.0)
+    np.testing.assert_allclose(features[-1, :2], [60, 110], atol=1.0)
+    rewrite(copy, printer=None)
+    measured = Predictor.load(copy).parse_features(centred, predictor.limits)
+    np.testing.assert_allclose(measured[:, :2], features[:, :2] - 110.0, atol=1e-9)
