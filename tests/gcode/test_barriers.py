@@ -46,8 +46,14 @@ def test_nothing_is_whole_where_all_is_known() -> None:
         "M206 X1",
         "G55",
         "@pause",
-    ]
-    + ["M501", "MY_MACRO A=1", "SAVE_GCODE_STATEX", "M84", "G92.1", "M218 T1 X3", "G10 L2 P1 X5"],
+        "M501",
+        "MY_MACRO A=1",
+        "SAVE_GCODE_STATEX",
+        "M84",
+        "G92.1",
+        "M218 T1 X3",
+        "G10 L2 P1 X5",
+    ],
 )
 def test_a_barrier_keeps_what_stands_beside_it(command: str) -> None:
     lines = ("G1 X3 Y3 E1", command, "G1 X4 E1", "G1 Y4", "G1 Z2 E1", "G1 X5 Y5 E1")

@@ -39,7 +39,7 @@ class Machine:
         self.plain.append(f"G1 X{x:.6f} Y{y:.6f} Z{z:.6f}{e} F{speed:.6f}")
 
     def move(self, dx: float, dy: float, e: float) -> None:
-        to = self.at + [dx, dy, 0.0]
+        to = self.at + np.array([dx, dy, 0.0])
         x, y, _ = to - self.shift
         self.construct.append(f"G1 X{x:.6f} Y{y:.6f} E{e:.6f}")
         self.go(to, e * self.flow)
@@ -66,7 +66,7 @@ class Machine:
         self.construct += ["SAVE_GCODE_STATE NAME=hop", "G91", f"G1 Z{dz:.6f} F600"]
         self.construct += ["RESTORE_GCODE_STATE NAME=hop"]
         self.feed = 600.0
-        self.go(self.at + [0.0, 0.0, dz])
+        self.go(self.at + np.array([0.0, 0.0, dz]))
         self.feed = back
 
     def park(self, x: float, y: float, move_speed: float) -> None:
@@ -75,7 +75,7 @@ class Machine:
         self.construct += ["SAVE_GCODE_STATE", "G90", f"G1 X{x:.6f} Y{y:.6f} F9000"]
         self.construct += [f"RESTORE_GCODE_STATE MOVE=1 MOVE_SPEED={move_speed:g}"]
         self.feed = 9000.0
-        self.go(np.array([x, y, home[2]]) + [*self.shift[:2], 0.0])
+        self.go(np.array([x + self.shift[0], y + self.shift[1], home[2]]))
         self.go(home, feed=60.0 * move_speed)
         self.feed = back
 
@@ -83,7 +83,7 @@ class Machine:
         """Park between G60 and G61; the F of G61 is its own."""
         home, back = self.at.copy(), self.feed
         self.construct += ["G60 S1", f"G1 X{x:.6f} Y{y:.6f}", "G61 S1 X Y F7200"]
-        self.go(np.array([x, y, home[2]]) + [*self.shift[:2], 0.0])
+        self.go(np.array([x + self.shift[0], y + self.shift[1], home[2]]))
         self.go(home, feed=7200.0)
         self.feed = back
 
@@ -92,7 +92,7 @@ class Machine:
         self.construct.append(f"SET_GCODE_OFFSET Z_ADJUST={dz:.6f} MOVE={int(moves)} MOVE_SPEED=5")
         self.shift[2] += dz
         if moves:
-            self.go(self.at + [0.0, 0.0, dz], feed=300.0)
+            self.go(self.at + np.array([0.0, 0.0, dz]), feed=300.0)
 
     def height(self, z: float) -> None:
         self.construct.append(f"G1 Z{z:.6f}")

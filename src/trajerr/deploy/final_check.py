@@ -40,12 +40,13 @@ def check_corrected(
         If the corrected text would do something else than the original but for the correction.
     """
     moves = program.moves
+    low, high = printer.bed(program).corners
     settings = VerifySettings(
-        firmware="klipper" if printer.limits.firmware == "klipper" else "marlin",
+        firmware="klipper" if printer.limits.firmware.startswith("klipper") else "marlin",
         # The mode of E counts where the file itself does not set it.
         begin=(*limit_lines(printer.limits), b"M82" if moves.absolute[0, 1] else b"M83"),
         max_correction_mm=max_correction_mm,
-        bed_mm=(np.zeros(2), np.array(printer.bed_mm[:2])),
+        bed_mm=(low[:2], high[:2]),
     )
     layers = moves.line[1:][np.diff(moves.layer) != 0].tolist()
     try:
