@@ -68,9 +68,9 @@ def test_the_way_back_to_where_the_nozzle_seemed_to_be_is_no_move_but_states_the
     assert found == ["G1 X1 Y1 Z1", "G1 X3 Y3 E1", "G27"]
 
 
-def test_relative_positions_need_no_known_place() -> None:
-    lines = ("G91", "CLEAN_NOZZLE", "G1 X1 Y1 E1", "G1 X2 E1")
-    assert whole(*START, *lines) == ["G1 X1 Y1 Z1", "G1 X2 Y2 E1"]
+def test_relative_positions_state_nothing() -> None:
+    lines = ("G91", "CLEAN_NOZZLE", "G1 X1 Y1 Z1 E1", "G1 X2 E1")
+    assert whole(*START, *lines) == ["G1 X1 Y1 Z1", *START[2:], *lines[2:]]
 
 
 def test_an_absolute_extruder_is_stated_before_its_lines_change() -> None:

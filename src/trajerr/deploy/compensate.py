@@ -35,6 +35,7 @@ from trajerr.deploy.polish import Polisher, bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
+from trajerr.gcode.extrusion import most_section, sections
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
@@ -48,6 +49,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+THICKER = 2.5  # how many times as thick as its move a piece may become, where it is slower
 METHODS = ("inverse", "subtract", "twin")
 
 
@@ -211,6 +213,7 @@ class _Job:
         nominal = plan(program, printer.limits)
         layers = _chosen_layers(nominal, settings.layers)
         role = roles(program.moves, settings.feature_types, layers)
+        role[sections(program) > most_section(program) / THICKER] = Role.FIXED
         start, end = move_times(nominal)
         joins = join(start, end, role, settings.fade_s)
         corrected = role == Role.CORRECTED

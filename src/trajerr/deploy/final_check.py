@@ -7,6 +7,7 @@ import numpy as np
 from trajerr.deploy.emission import limit_lines
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
+from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.gcode.program import Program
 from trajerr.verification.stretch import VerifySettings
 from trajerr.verification.verify import Verified, verify
@@ -47,6 +48,8 @@ def check_corrected(
         begin=(*limit_lines(printer.limits), b"M82" if moves.absolute[0, 1] else b"M83"),
         max_correction_mm=max_correction_mm,
         bed_mm=(low[:2], high[:2]),
+        filament_diameter_mm=filament_diameter(program.slicer),
+        max_extrude_cross_section_mm2=most_section(program),
     )
     layers = moves.line[1:][np.diff(moves.layer) != 0].tolist()
     try:

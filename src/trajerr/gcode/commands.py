@@ -64,6 +64,7 @@ class Interpreter:
     _stack: list[_Saved] = field(default_factory=list)
     _kept: int = 0  # how many states were
     _percent_kept: float = 1.0  # of M220 B
+    _doubted: str = ""  # a command that makes its whole line a barrier
 
     def read(self, line: int, raw: bytes) -> None:
         """Read one line of code, given without its comment."""
@@ -75,6 +76,9 @@ class Interpreter:
             count += 1
         if count > 1:
             self.whole.append(line)
+        if self._doubted:
+            self._barrier(self._doubted)
+            self._doubted = ""
 
     def _run(self, name: str, body: str) -> None:
         if name in ("G0", "G1", "G2", "G3", ""):
@@ -110,14 +114,13 @@ class Interpreter:
                 self._barrier(body.split()[0][:20] if body.split() else "")
             return
         words = text.words(body)
-        foreign = set(words) - set(COLUMNS) - {"S"}  # S is a laser's power
+        foreign = set(words) - set(COLUMNS)  # S may be a laser's power, or stop at an endstop
         for letter in COLUMNS:
             if letter in words and words[letter] is None:
                 raise GcodeError(f"the word {letter} has no number, expected e.g. '{letter}12.5'")
         self._add(code, words)
-        if foreign or "S" in words:
-            self.whole.append(self._line)
         if foreign:
+            self.whole.append(self._line)
             self._barrier(f"the word {min(foreign)}")
 
     def _pause(self, seconds: float = 0.0) -> None:
@@ -282,20 +285,17 @@ class Interpreter:
         self._distrust("G61", "marlin")
 
     def _push(self, name: str) -> None:
+        """Keep the modes, on firmware that does so; on Marlin this switches endstops."""
         if self.flavor in effects.STACK_FLAVORS:
             self._stack.append(self._keep())
-            self._distrust(name, "marlin")
-        elif self.firmware and self.firmware.startswith("klipper"):
-            self._barrier(name)
+        self._barrier(name)
 
     def _pop(self, name: str) -> None:
         if self.flavor in effects.STACK_FLAVORS and self._stack:
             saved = self._stack.pop()
             self.modes.append(ModeChange(self._line, "restore", slot=saved.slot))
             self._add(Code.POP, {}, slot=saved.slot)
-            self._distrust(name, "marlin")
-        elif self.firmware and self.firmware.startswith("klipper"):
-            self._barrier(name)
+        self._barrier(name)
 
     def _set_offset(self, body: str) -> None:
         """Apply Klipper's SET_GCODE_OFFSET (gcode_move.py, cmd_SET_GCODE_OFFSET)."""
@@ -331,7 +331,7 @@ class Interpreter:
     def _machine_coordinates(self, name: str) -> None:
         """Apply G53: a firmware without workspaces knows it not, so its move may not happen."""
         self.whole.append(self._line)
-        self._barrier(name)
+        self._doubted = name
 
     def _distrust(self, name: str, maker: str) -> None:
         """Trust a command's effect only on a printer whose firmware has it."""
@@ -339,6 +339,9 @@ class Interpreter:
             self._barrier(name)
 
     def _limit(self, name: str, body: str) -> None:
+        if name == "SET_VELOCITY_LIMIT" and self.firmware and not self._on_klipper:
+            self._barrier(name)  # no other firmware heeds it
+            return
         self.limits.read(self._line, name, body, self.unit.current)
 
 
@@ -396,6 +399,5 @@ _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
         for name in ("M201", "M203", "M204", "M205", "M566", "SET_VELOCITY_LIMIT")
     },
 }
-
 # All commands whose effect is followed, for the table of docs/gcode.md.
 MODELLED = frozenset(_HANDLERS) | {"G0", "G1", "G2", "G3", "T"}

@@ -4,6 +4,7 @@ A printing move lays down a bead. Read as relative where it is absolute, E grows
 filament a move; read as absolute where it is relative, every other move pulls filament back.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import numpy as np
 from trajerr.errors import GcodeError
 from trajerr.gcode.modal import Rows
 from trajerr.gcode.modes import stated_by_slicer
-from trajerr.gcode.program import Bools, Floats, Ints
+from trajerr.gcode.program import Bools, Floats, Ints, Program
 from trajerr.gcode.words import number
 
 FILAMENT_MM = 1.75  # diameter where the file does not name one
@@ -21,6 +22,8 @@ SHORTEST = 0.1  # mm; a bead shorter than that says nothing
 FEW = 20  # moves; what prints less is no print, and says nothing
 MISREAD = 0.4  # of the length printed; of relative E read as absolute, half is pulled back
 SANE = 0.95  # of the length printed
+NOZZLE_MM = 0.4  # diameter where the file does not name one
+_NOZZLES = ("nozzle_diameter", "machine_nozzle_size", "extruderDiameter", "Nozzle Diameter")
 _DIAMETERS = ("filament_diameter", "material_diameter", "filamentDiameters")
 
 
@@ -70,17 +73,52 @@ def beads(rows: Rows, slicer: Mapping[str, str], until: int | None = None) -> Be
     if until is not None:
         chosen &= rows.line < until
     row = np.flatnonzero(chosen)
-    scale = 0.25 * np.pi * _diameter(slicer) ** 2 / length[row]
+    scale = 0.25 * np.pi * filament_diameter(slicer) ** 2 / length[row]
     by_word = rows.words[row, 3] * rows.flow[row] * scale
     return Beads(length[row], step[row, 3] * scale, by_word, rows.line[row])
 
 
-def _diameter(slicer: Mapping[str, str]) -> float:
-    for key in _DIAMETERS:
-        first = number(slicer.get(key, "").split(",")[0].split(";")[0].split("|")[0].strip())
-        if first is not None and 0.5 < first < 10.0:
+def sections(program: Program) -> Floats:
+    """Return (M,) the cross-section of what each move lays down, mm²; 0 where it does not."""
+    moves = program.moves
+    step = moves.end - moves.start
+    length = np.hypot(step[:, 0], step[:, 1])
+    area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
+    radius = np.hypot(*(moves.start[:, :2] - moves.center).T)
+    length = np.where(moves.sweep != 0.0, np.abs(moves.sweep) * np.nan_to_num(radius), length)
+    bead = np.divide(step[:, 3] * area, length, out=np.zeros(len(moves)), where=length > 0.0)
+    return np.where(moves.is_extruding, bead, 0.0)
+
+
+def most_section(program: Program) -> float:
+    """Return the cross-section, mm², above which a firmware may refuse a move.
+
+    Klipper stops a print at four times the square of the nozzle (``max_extrude_cross_section``,
+    docs/Config_Reference.md). Where the file does not state its nozzle, that of 0.4 mm counts, or
+    three times what most moves lay down, if they are wider than such a nozzle's.
+    """
+    nozzle = _first_number(program.slicer, _NOZZLES, 0.05, 5.0)
+    if nozzle is not None:
+        return 4.0 * nozzle**2
+    laid = sections(program)
+    laid = laid[laid > 0.0]
+    return max(4.0 * NOZZLE_MM**2, 3.0 * float(np.median(laid)) if len(laid) else 0.0)
+
+
+def filament_diameter(slicer: Mapping[str, str]) -> float:
+    """Return the filament's diameter by the slicer's settings, mm."""
+    return _first_number(slicer, _DIAMETERS, 0.5, 10.0) or FILAMENT_MM
+
+
+def _first_number(
+    slicer: Mapping[str, str], keys: tuple[str, ...], low: float, high: float
+) -> float | None:
+    """Return the first of a list of numbers under the first known key, if it is in a range."""
+    for key in keys:
+        first = number(re.split("[,;|]", slicer.get(key, ""))[0].strip())
+        if first is not None and low < first < high:
             return first
-    return FILAMENT_MM
+    return None
 
 
 def choose_mode(

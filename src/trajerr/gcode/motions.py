@@ -124,8 +124,8 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
     homing.
     """
     step = np.abs(np.diff(rows.position, axis=0)) > STILL
-    lost = ~rows.known & ~rows.relative[:, [0, 0, 0, 1]]
-    unsure = lost[:, :3].any(axis=1) | (lost[:, 3] & step[:, 3])
+    unsure = ~rows.known[:, :3].all(axis=1)
+    unsure |= ~rows.known[:, 3] & ~rows.relative[:, 1] & step[:, 3]
     odd = np.isin(rows.line, interpreter.whole)
     odd |= (rows.code <= 1) & np.isfinite(rows.words[:, 5:9]).any(axis=1)
     barrier = rows.code == Code.BARRIER

@@ -117,7 +117,7 @@ def _comments(text: bytes, line_starts: Ints, rest: Ints) -> list[str]:
 
 
 def _interpreter(flavor: str, firmware: str | None, slicer: dict[str, str]) -> Interpreter:
-    limits = LimitLog(flavor, [initial_limits(slicer)])
+    limits = LimitLog(_rules(flavor, firmware), [initial_limits(slicer)])
     interpreter = Interpreter(flavor, firmware, limits, Retraction.of_slicer(slicer))
     if slicer.get("FLAVOR", "").lower() == "ultigcode":
         interpreter.filament_area.initial = ULTIMAKER_AREA
@@ -166,6 +166,13 @@ def _untimed(interpreter: Interpreter) -> tuple[str, ...]:
         f"{count} firmware retractions (G10, G11) take no time in the plan: the file does not say "
         "how far they go (M207, M208)",
     )
+
+
+def _rules(flavor: str, firmware: str | None) -> str:
+    """Return whose rules decide what commands of limits mean: the printer's, if they differ."""
+    if firmware is not None and firmware.startswith("klipper"):
+        return "klipper"
+    return "" if firmware is not None and flavor == "klipper" else flavor
 
 
 def _flavor(text: bytes, slicer: dict[str, str]) -> str:
