@@ -33,9 +33,9 @@ class Writer:
         self.at, self.e = np.zeros(3), 0.0
         self.unit = INCH if dialect.inches else 1.0
         self.lines += ["; a small print", "G20" if dialect.inches else "G21"]
-        self.lines += ["G91" if dialect.relative_xyz else "G90"]
-        self.lines += ["M82" if dialect.absolute_e else "M83", *self._limits()]
-        self.lines += ["G92 E0", "G1 X0 Y0 Z0"]  # so that the file says where all begins
+        self.lines += ["G90", "G1 X0 Y0 Z0"]  # so that the file says where all begins
+        self.lines += ["G91"] * dialect.relative_xyz
+        self.lines += ["M82" if dialect.absolute_e else "M83", "G92 E0", *self._limits()]
 
     def _limits(self) -> list[str]:
         if self.dialect.klipper:

@@ -357,6 +357,13 @@ def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
 def _nothing_to_correct(program: Program, wanted: Collection[int]) -> str:
     names = ", ".join(FeatureType(kind).name.lower() for kind in sorted(wanted))
     message = f"{program.name}: nothing to correct, expected {names} in its layers"
+    wanted_moves = program.moves.is_extruding & np.isin(program.moves.feature, list(wanted))
+    if np.any(wanted_moves & program.moves.whole):
+        causes = ", ".join(list(program.unknown_commands)[:3]) or "homing"
+        return (
+            f"{message} where the file says in absolute coordinates where the nozzle is: {causes} "
+            "may have moved it, and X, Y and Z are not stated after that (docs/gcode.md)"
+        )
     if np.any(program.moves.feature[program.moves.is_extruding] != FeatureType.UNKNOWN):
         return message
     return (
