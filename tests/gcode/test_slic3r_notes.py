@@ -163,8 +163,20 @@ def test_a_vase_has_the_layers_of_its_notes() -> None:
     assert set(features(program)[1:]) == {"OUTER_WALL"}
 
 
+def test_a_line_that_prints_under_an_unknown_note_has_an_unknown_feature() -> None:
+    lines = ["G1 Z.2 ; move to next layer (0)", "G1 X5 E1 ; perimeter", "G1 E-1 ; retract",
+             "G1 X9 ; move somewhere", "G1 X10 E1 ; perimeter", "G1 X11 E1 ; no such thing",
+             "G1 X12 E1 ; no such thing", "G1 X13 E1 ; infill"]  # fmt: skip
+    found = features(read(HEAD + "\n".join(lines) + "\n" + FOOT))[1:]
+    assert found == ["OUTER_WALL", "OUTER_WALL", "UNKNOWN", "UNKNOWN", "INFILL"]
+
+
+def test_unknown_notes_alone_tell_no_feature() -> None:
+    assert not read(HEAD + "G1 X5 E1 ; no such thing\n" + FOOT).noted
+
+
 def test_long_notes_that_begin_alike_are_told_apart() -> None:
     notes = ["support material", "support material interface", "support material with a long word"]
     lines = [f"G1 X{k} E1 ; {note}" for k, note in enumerate(notes * 40_000, start=1)]
     found = features(read(HEAD + "\n".join(lines) + "\n" + FOOT))[1:]
-    assert found == ["SUPPORT", "SUPPORT_INTERFACE", "SUPPORT_INTERFACE"] * 40_000
+    assert found == ["SUPPORT", "SUPPORT_INTERFACE", "UNKNOWN"] * 40_000

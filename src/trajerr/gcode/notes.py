@@ -7,8 +7,10 @@ then count alone.
 Slic3r 1.3 calls all walls "perimeter". They are read as outer walls, since the outermost of
 them, which a person sees, must be among those. Older ones name the "external perimeter"; in
 their files the others are inner walls. "infill" stands for solid and top infill and for
-filled gaps, too.
+filled gaps, too. A line that prints and whose note is none of these has an unknown feature.
 """
+
+import re
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -42,6 +44,7 @@ _BRIDGE = " (bridge)"
 _BRIDGES = {
     name + _BRIDGE: F.OVERHANG_WALL if "perimeter" in name else F.BRIDGE for name in _FEATURES
 }
+_PRINTS = re.compile(rb"[XY][^;]*E *\+?[.\d]", re.IGNORECASE)
 _LAYER = "move to next layer ("
 _FIRST_LAYER = "move to next layer (0)"
 # Two notes that begin with the same bytes and go on count as one; those above are shorter.
@@ -66,7 +69,11 @@ def read_notes(text: bytes, line_starts: Ints, comments: CommentReader) -> bool:
     comments : CommentReader
         Takes what is found.
     """
-    found = [(line, note) for line, note in _changes(text, line_starts) if _is_known(note)]
+    found = [
+        (line, note if _is_known(note) else "")
+        for line, note in _changes(text, line_starts)
+        if _is_known(note) or _PRINTS.search(text, line_starts[line], line_starts[line + 1])
+    ]
     tells_outer = any(note.startswith(_OUTER) for _, note in found)
     marks = [(line, note) for line, note in found if note.startswith(_LAYER)]
     for line, note in found:
@@ -75,7 +82,7 @@ def read_notes(text: bytes, line_starts: Ints, comments: CommentReader) -> bool:
     # Slic3r notes no layer that it reaches lifted: where the first lacks, others may as well.
     if marks and marks[0][1] == _FIRST_LAYER:
         comments.marks["note"] += [line for line, _ in marks]
-    return len(found) > len(marks)
+    return any(note and not note.startswith(_LAYER) for _, note in found)
 
 
 def _is_known(note: str) -> bool:
@@ -85,7 +92,7 @@ def _is_known(note: str) -> bool:
 def _feature(note: str, tells_outer: bool) -> F:
     if note in _ANY_WALL and not tells_outer:
         return F.OUTER_WALL
-    return _FEATURES[note] if note in _FEATURES else _BRIDGES[note]
+    return _FEATURES.get(note, _BRIDGES.get(note, F.UNKNOWN))
 
 
 def _changes(text: bytes, line_starts: Ints) -> list[tuple[int, str]]:

@@ -83,7 +83,7 @@ def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
     slicer = read_settings(_comments(text, line_starts, rest))
     files.check_complete(text, made_by, where, len(line_starts) - 1)
     lines = _Lines(
-        CommentReader(is_simplify3d=made_by.startswith("Simplify3D")),
+        CommentReader(made_by),
         _interpreter(_flavor(text, slicer), firmware, slicer),
     )
     _read_rest(text, line_starts, rest, lines, where)
