@@ -5,7 +5,8 @@ from trajerr.gcode.reader import parse_program
 
 
 def read(text: str) -> Program:
-    return parse_program(text.encode(), "test.gcode")
+    """Read a text behind which an end is appended, as slicers' files have it."""
+    return parse_program(f"{text}\n; end of print\n".encode(), "test.gcode")
 
 
 def printed(program: Program) -> list[tuple[int, str]]:

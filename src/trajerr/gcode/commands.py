@@ -113,7 +113,7 @@ class Interpreter:
             if body.strip()[:1] not in _MARKERS:
                 self._barrier(body.split()[0][:20] if body.split() else "")
             return
-        words = text.words(body)
+        words = text.motion_words(body)
         foreign = set(words) - set(COLUMNS)  # S may be a laser's power, or stop at an endstop
         for letter in COLUMNS:
             if letter in words and words[letter] is None:

@@ -20,6 +20,7 @@ from trajerr.errors import GcodeError
 from trajerr.gcode import files
 from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.dialects import CommentReader, generator
+from trajerr.gcode.endings import check_complete
 from trajerr.gcode.extrusion import beads, check_sense, choose_mode
 from trajerr.gcode.layers import layer_heights
 from trajerr.gcode.limits import LimitLog, initial_limits
@@ -81,7 +82,6 @@ def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
     rest = np.setdiff1d(np.arange(len(line_starts) - 1), plain.line, assume_unique=True)
     made_by = generator(text)
     slicer = read_settings(_comments(text, line_starts, rest))
-    files.check_complete(text, made_by, where, len(line_starts) - 1)
     lines = _Lines(
         CommentReader(made_by),
         _interpreter(_flavor(text, slicer), firmware, slicer),
@@ -92,6 +92,7 @@ def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
     moves = build_moves(rows, lines.interpreter, lines.comments, slicer, where)
     if not len(moves):
         raise GcodeError(f"{where}:{len(line_starts) - 1}: no move up to here, expected G0 to G3")
+    check_complete(text, line_starts, moves, made_by, lines.comments, where)
     return Program(
         name=name,
         text=text,

@@ -21,6 +21,9 @@ _CHECKSUM = re.compile(rb"\*\s*(\d{1,3})\s*$")
 # 1e-05 or 1E+09 as programs print floats; but "Y10E5" without blanks is two words.
 _EXPONENT = re.compile(r"[A-Za-z][-+\d.]*[\d.](?:[eE][+-]\d{2,3}(?![\d.])|e[+-]?\d)")
 
+_MIX = re.compile(rf"[Ee]{_NUMBER}(?::{_NUMBER})+")
+_OTHER_EXTRUDERS = ("A", "B")
+
 # What follows these is free text, never words.
 TEXT_COMMANDS = frozenset({"M16", "M23", "M28", "M30", "M32", "M36", "M98", "M117", "M118", "M486"})
 MAX_VALUE = 1e15  # beyond this a value is a slip of the keyboard in any unit
@@ -114,12 +117,37 @@ def words(body: str) -> dict[str, float | None]:
         if not found:
             if not body[position:].strip():
                 break
-            raise GcodeError(f"{_token(body, position)!r} is not a word, expected e.g. 'X12.5'")
+            raise GcodeError(f"{_token(body, position)!r} {_fault(_token(body, position))}")
         value = float(found[2]) if found[2] else None
         if value is not None and abs(value) > MAX_VALUE:
             raise GcodeError(f"{found[0].strip()[:40]!r} is absurd, expected at most 15 digits")
         result[found[1].upper()] = value
         position = found.end()
+    return result
+
+
+def _fault(token: str) -> str:
+    """Return what is wrong with something that is no word, and what was expected."""
+    if _MIX.fullmatch(token):
+        return "feeds the drives of a mixing extruder one by one, expected one number for E"
+    return "is not a word, expected e.g. 'X12.5'"
+
+
+def motion_words(body: str) -> dict[str, float | None]:
+    """Read the words of a motion command.
+
+    Raises
+    ------
+    GcodeError
+        When something is not a word, or when another axis than E extrudes.
+    """
+    result = words(body)
+    for letter in _OTHER_EXTRUDERS:
+        if result.get(letter) is not None:
+            raise GcodeError(
+                f"the word {letter} moves an extruder (G-code flavours mach3, machinekit and "
+                f"MakerBot's) or a rotary axis, expected E: choose another flavour in the slicer"
+            )
     return result
 
 
