@@ -150,7 +150,7 @@ def test_resuming_a_complete_collection_plans_nothing(
         raise AssertionError("planned or simulated what is there")
 
     collecting._planned.cache_clear()
-    for name in ("plan", "sample", "simulate"):
+    for name in ("plan", "sample_pieces", "simulate_decimated"):
         monkeypatch.setattr(collecting, name, refuse)
     assert sorted(collect(settings, [print_], 1), key=repr) == sorted(whole, key=repr)
     assert contents(tmp_path / "raw") == before

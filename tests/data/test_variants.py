@@ -8,6 +8,7 @@ from small_print import printer, small_program
 from trajerr.data.variants import (
     DEVIATION_BAND_HZ,
     DEVIATION_MM,
+    Kind,
     Variant,
     command,
     learn,
@@ -69,17 +70,25 @@ def test_noise_has_unit_rms_and_keeps_to_its_band() -> None:
     assert density[outside].sum() < 1e-4 * density.sum()
 
 
+def commanded(
+    kind: Kind, planned: Trajectory, seed: int
+) -> tuple[Trajectory, dict[str, str | float]]:
+    pieces, figures = command(Variant(kind=kind), printer(), lambda: [planned], seed)
+    (changed,) = pieces
+    return changed, figures
+
+
 def test_perturbed_command_stays_near_and_starts_on_the_path(planned: Trajectory) -> None:
-    changed, figures = command(Variant(kind="perturbed"), printer(), planned, 7)
+    changed, figures = commanded("perturbed", planned, 7)
     deviation = changed.position - planned.position
     assert np.all(deviation[0] == 0.0)
     assert np.all(deviation[:, 2] == 0.0)
     level = figures["deviation_rms_mm"]
     assert DEVIATION_MM[0] <= level <= DEVIATION_MM[1]
     assert 0.4 * level < np.std(deviation[:, 0]) < 1.6 * level
-    again, _ = command(Variant(kind="perturbed"), printer(), planned, 7)
+    again, _ = commanded("perturbed", planned, 7)
     np.testing.assert_array_equal(changed.position, again.position)
-    other, _ = command(Variant(kind="perturbed"), printer(), planned, 8)
+    other, _ = commanded("perturbed", planned, 8)
     assert np.std(other.position - changed.position) > 0.01
 
 
@@ -105,7 +114,7 @@ def test_linear_inverse_alone_corrects_a_linear_printer(planned: Trajectory) -> 
 
 
 def test_precompensated_command_says_how_far_it_got(planned: Trajectory) -> None:
-    changed, figures = command(Variant(kind="precompensated"), printer(), planned, 3)
+    changed, figures = commanded("precompensated", planned, 3)
     assert len(changed) == len(planned)
     assert 1 <= figures["iterations"] <= 16
     nominal = planned.position[:, :2]

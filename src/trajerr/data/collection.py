@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from trajerr.data.repair import PLANNED_SPEED
 from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.data.variants import Variant, command
 from trajerr.data.workforce import Workforce, stopped
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion, decimate, simulate
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError
@@ -34,11 +34,14 @@ from trajerr.gcode.program import MoveKind, Program
 from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.sampling import sample
-from trajerr.motion.trajectory import Trajectory
+from trajerr.motion.rests import LONGEST_REST_S, busy_span, without_long_rests
+from trajerr.motion.sampling import sample, sample_pieces
 
 GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
 LAYERS_A_TASK = 2
+NOZZLE_TIMES = 8.0  # time constants of the heater after which a rest tells nothing more
+LEFT_OUT = "rest_left_out_s"  # of a layer's long rests, not in its samples
+LEAST_LEFT_OUT_S = 1e-6  # less is rounding
 SPLIT_S = 20.0  # of a layer's motion, enough to split its error by source
 
 
@@ -152,8 +155,8 @@ def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, Erro
     variant = collection.variants[0]
     layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
     layer = layers[len(layers) // 2]
-    motion_plan = _plan(collection, source, variant)
-    begin, end = motion_plan.layer_span(layer)
+    motion_plan = without_long_rests(_plan(collection, source, variant))
+    begin, end = busy_span(motion_plan, layer)
     planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
     split = error_sources(collection.printer, planned, seed=collection.seed)
     return source.name, (layer, split)
@@ -277,17 +280,28 @@ def simulate_layer(
     """Print one layer in one variant and return it at the data rate.
 
     Simulation begins a lead-in before the layer, so that the layer starts
-    in the state that the print so far leaves behind.
+    in the state that the print so far leaves behind. Of a rest so long that nozzle and
+    carriage settle, no more is sampled than that takes; the layer's temperatures know it all.
     """
-    begin, end = motion_plan.layer_span(layer)
-    rate = collection.simulation_rate
-    start = lead_in(motion_plan, begin)
-    planned = sample(motion_plan, rate, start, end)
+    thermal = collection.printer.thermal
+    longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
+    moving = without_long_rests(motion_plan, longest)
+    begin, end = busy_span(moving, layer, longest)
+    start, rate = lead_in(moving, begin), collection.simulation_rate
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
-    commanded, figures = command(variant, collection.printer, planned, seed)
-    motion = simulate(collection.printer, commanded, seed=seed)
-    coarse, actual = decimate(*_from(begin, commanded, motion), collection.sample_rate_hz)
-    heat, adhesion = temperatures(collection.printer.thermal, coarse, end - begin)
+    commanded, figures = command(
+        variant, collection.printer, lambda: sample_pieces(moving, rate, start, end), seed
+    )
+    coarse, xy = simulate_decimated(
+        collection.printer, commanded, collection.sample_rate_hz, seed=seed
+    )
+    late = slice(int(np.searchsorted(coarse.time, begin)), None)
+    coarse, xy = coarse.rows(late), xy[late]
+    whole_begin, whole_end = motion_plan.layer_span(layer)
+    left_out = (whole_end - whole_begin) - (end - begin)
+    heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
+    figures |= _raised_speed(collection, moving, begin, end)
+    figures |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
     return LayerRecord(
         part=part,
         layer=layer,
@@ -295,13 +309,13 @@ def simulate_layer(
         sample_rate=collection.sample_rate_hz,
         time=coarse.time,
         commanded=_rounded(coarse.position),
-        actual=_rounded(actual.xy),
+        actual=_rounded(xy),
         extruding=coarse.kind == MoveKind.PRINT,
         travel=coarse.kind == MoveKind.TRAVEL,
         feature=coarse.feature,
         temperatures=heat,
         adhesion=adhesion,
-        params=params | figures | _raised_speed(collection, motion_plan, begin, end),
+        params=params | figures,
     )
 
 
@@ -315,20 +329,6 @@ def _raised_speed(
     highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
     own = collection.printer.limits.highest_speed
     return {PLANNED_SPEED: highest} if highest > own else {}
-
-
-def _from(
-    begin: float, trajectory: Trajectory, motion: ActualMotion
-) -> tuple[Trajectory, ActualMotion]:
-    """Return the samples from a time on."""
-    skip = int(np.searchsorted(trajectory.time, begin))
-    columns: dict[str, Any] = {
-        name: column[skip:]
-        for name, column in vars(trajectory).items()
-        if isinstance(column, np.ndarray)
-    }
-    later = replace(trajectory, first=trajectory.first + skip, **columns)
-    return later, replace(motion, xy=motion.xy[skip:])
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

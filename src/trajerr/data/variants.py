@@ -5,7 +5,7 @@ path, so that the actual one is on it. A model that shall judge such commands mu
 some, so a share of a collection is perturbed or pre-compensated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -106,12 +106,14 @@ def _check(key: str, value: object, holds: bool, wanted: str) -> None:
         raise ConfigError(f"variants {key}: got {value}, expected {wanted}")
 
 
-Change = Callable[[Printer, Trajectory, int], tuple[Trajectory, dict[str, str | float]]]
+Figures = dict[str, str | float]
+Change = Callable[[Printer, Trajectory, int], tuple[Floats, Figures]]
+Pieces = Callable[[], Iterable[Trajectory]]
 
 
 def command(
-    variant: Variant, printer: Printer, trajectory: Trajectory, seed: int
-) -> tuple[Trajectory, dict[str, str | float]]:
+    variant: Variant, printer: Printer, pieces: Pieces, seed: int
+) -> tuple[Iterable[Trajectory], Figures]:
     """Return what is commanded in a variant, and the figures that describe the change.
 
     Parameters
@@ -120,34 +122,27 @@ def command(
         Its kind decides.
     printer
         The plant, on which a pre-compensation learns.
-    trajectory
-        The planned one, sampled finely.
+    pieces
+        Returns the planned trajectory, sampled finely, in pieces that follow one on the other;
+        it is called twice, so that a long trajectory need not be held in memory.
     seed
         Of the perturbation, or of how far the pre-compensation got.
     """
-    return _CHANGES[variant.kind](printer, trajectory, seed)
+    if variant.kind == "nominal":
+        return pieces(), {}
+    coarse = Trajectory.joined([_thinned(piece) for piece in pieces()])
+    change, figures = _CHANGES[variant.kind](printer, coarse, seed)
+    return _shifted(pieces(), coarse, change), figures
 
 
-def _keep(
-    printer: Printer, trajectory: Trajectory, seed: int
-) -> tuple[Trajectory, dict[str, str | float]]:
-    return trajectory, {}
-
-
-def _perturb(
-    printer: Printer, trajectory: Trajectory, seed: int
-) -> tuple[Trajectory, dict[str, str | float]]:
+def _perturb(printer: Printer, coarse: Trajectory, seed: int) -> tuple[Floats, Figures]:
     random = np.random.default_rng(seed)
     level = float(np.exp(random.uniform(*np.log(DEVIATION_MM))))
-    coarse = _thinned(trajectory)
     drift = level * smooth_noise(random, len(coarse), coarse.sample_rate)
-    changed = _shifted(trajectory, coarse, drift * fade_in(coarse)[:, None])
-    return changed, {"deviation_rms_mm": level}
+    return drift * fade_in(coarse)[:, None], {"deviation_rms_mm": level}
 
 
-def _precompensate(
-    printer: Printer, trajectory: Trajectory, seed: int
-) -> tuple[Trajectory, dict[str, str | float]]:
+def _precompensate(printer: Printer, nominal: Trajectory, seed: int) -> tuple[Floats, Figures]:
     """Pre-distort by the linear inverse, then learn on the plant for some iterations.
 
     ``r_c ← r_c − 0.4 G⁻¹(x(r_c) − r)`` (iterative learning control: Bristow, Tharayil and
@@ -158,21 +153,22 @@ def _precompensate(
     low, high = np.log(ITERATIONS[0]), np.log(ITERATIONS[1] + 1)
     iterations = int(np.exp(random.uniform(low, high)))
     linear_start = bool(random.integers(2))
-    nominal = _thinned(trajectory)
     command = nominal
     if linear_start:
         command = learn(printer.only(), nominal, command, seed, rate=1.0)
     for _ in range(iterations):
         command = learn(printer, nominal, command, seed, rate=LEARNING_RATE)
     change = command.position[:, :2] - nominal.position[:, :2]
-    changed = _shifted(trajectory, nominal, change)
-    return changed, {"iterations": float(iterations), "linear_start": float(linear_start)}
+    return change, {"iterations": float(iterations), "linear_start": float(linear_start)}
 
 
-def _shifted(trajectory: Trajectory, coarse: Trajectory, change: Floats) -> Trajectory:
-    """Return a trajectory moved by a change (M, 2) mm that is known on a coarser grid."""
-    fine = [np.interp(trajectory.time, coarse.time, column) for column in change.T]
-    return trajectory.with_xy(trajectory.position[:, :2] + np.column_stack(fine))
+def _shifted(
+    pieces: Iterable[Trajectory], coarse: Trajectory, change: Floats
+) -> Iterator[Trajectory]:
+    """Yield pieces moved by a change (M, 2) mm that is known on a coarser grid."""
+    for piece in pieces:
+        fine = [np.interp(piece.time, coarse.time, column) for column in change.T]
+        yield piece.with_xy(piece.position[:, :2] + np.column_stack(fine))
 
 
 def _thinned(trajectory: Trajectory) -> Trajectory:
@@ -183,7 +179,6 @@ def _thinned(trajectory: Trajectory) -> Trajectory:
 
 
 _CHANGES: dict[str, Change] = {
-    "nominal": _keep,
     "perturbed": _perturb,
     "precompensated": _precompensate,
 }

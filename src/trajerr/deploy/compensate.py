@@ -8,6 +8,7 @@ anything that predicts errors from features: a bundle's network or the simulated
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
+from trajerr.deploy.episodes import Sampled, sample_windows
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.final_check import check_corrected
 from trajerr.deploy.inverse import Freedom
@@ -30,8 +32,9 @@ from trajerr.deploy.knots import (
     rounded,
     vertices,
 )
-from trajerr.deploy.learning import Episode, Judge, LearningSettings, Project, learn
+from trajerr.deploy.learning import Judge, LearningSettings, Project, learn
 from trajerr.deploy.polish import Polisher, bounded
+from trajerr.deploy.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
@@ -40,10 +43,10 @@ from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.bed import Bed, check_inside
-from trajerr.motion.lead_in import lead_in
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.sampling import sample
+from trajerr.motion.rests import without_long_rests
+from trajerr.motion.sampling import check_length
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -87,7 +90,7 @@ class Correction:
     """A corrected program and what is believed of it."""
 
     text: bytes | None  # None where the correction would not help
-    nominal: Plan
+    nominal: Plan  # without its long rests
     layers: tuple[int, ...]
     belief_before_mm: tuple[float, ...]  # per layer: predicted contour RMS on walls
     belief_after_mm: tuple[float, ...]
@@ -173,7 +176,7 @@ def correct_program(
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)
     driven = job.driven(division)
-    after = [values.reached for values in scores]
+    after = job.by_layer([values.reached for values in scores])
     replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)
     largest = job.largest(division)
     result = Correction(
@@ -210,7 +213,7 @@ class _Job:
     def prepare(
         cls, program: Program, model: ErrorModel, printer: Printer, settings: CorrectionSettings
     ) -> "_Job":
-        nominal = plan(program, printer.limits)
+        nominal = without_long_rests(plan(program, printer.limits))
         layers = _chosen_layers(nominal, settings.layers)
         role = roles(program.moves, settings.feature_types, layers)
         role[sections(program) > most_section(program) / THICKER] = Role.FIXED
@@ -224,10 +227,26 @@ class _Job:
         belief = Belief(model, printer, _variants(settings), settings.learning.threads)
         return cls(belief, printer, settings, nominal, layers, role, start, end, joins, walls)
 
+    @cached_property
+    def windows(self) -> list[Window]:
+        """What is worked on together: layers, or parts of long ones."""
+        spans = [self.nominal.layer_span(layer) for layer in self.layers]
+        check_length(self.nominal, self.belief.rate, sum(end - begin for begin, end in spans))
+        acting, rate = self.joins.stretches(), self.belief.rate
+        pairs = zip(self.layers, spans, strict=True)
+        return [window for pair in pairs for window in part(*pair, acting, rate)]
+
     @property
     def spans(self) -> list[tuple[float, float]]:
-        """When each layer begins and ends, s."""
-        return [self.nominal.layer_span(layer) for layer in self.layers]
+        """When each window begins and ends, s."""
+        return [(window.begin, window.end) for window in self.windows]
+
+    def by_layer(self, error: Sequence[float]) -> list[float]:
+        """Return each layer's error from those of its windows."""
+        corrected = self.role == Role.CORRECTED
+        start, end = self.move_start[corrected], self.move_end[corrected]
+        seconds = [np.sum(np.clip(end, *x) - np.clip(start, *x)) for x in self.spans]
+        return pooled(self.windows, error, np.array(seconds))
 
     def polisher(self, iterations: int) -> Polisher:
         """Return what moves knots, at most ``iterations`` times."""
@@ -255,19 +274,19 @@ class _Job:
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""
-        commanded = sample(self.nominal, self.belief.rate)
-        time, nominal = commanded.time, commanded.position
+        sampled = self._sampled()
         found = learn(
             self.belief,
-            nominal,
-            time,
+            sampled.nominal,
+            sampled.time,
             self.restrict,
-            self._episodes(time),
+            sampled.episodes,
             self.walls.at,
-            self._bound(time, nominal),
+            self._bound(sampled.time, sampled.nominal),
             self.settings.learning,
         )
-        return self.joins.offset(found.correction, time), [s.first for s in found.scores]
+        before = self.by_layer([scores.first for scores in found.scores])
+        return self.joins.offset(found.correction, sampled.time), before
 
     def by_move(self, error: Sequence[float]) -> Floats:
         """Return (M,) the error of each move's layer; between the layers, that of all."""
@@ -278,11 +297,11 @@ class _Job:
 
     def subtract(self) -> tuple[Cut, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
-        commanded = sample(self.nominal, self.belief.rate)
-        time, nominal = commanded.time, commanded.position
+        sampled = self._sampled()
+        time, nominal = sampled.time, sampled.nominal
         correction = np.zeros((len(time), 2))
         before = []
-        for e in self._episodes(time):
+        for e in sampled.episodes:
             actual = self.belief.modelled([nominal[e.first : e.last]])[0]
             core = slice(e.begin - e.first, e.end - e.first)
             correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
@@ -290,7 +309,7 @@ class _Job:
         correction *= self.joins.weight(time)[:, None]
         self._bound(time, nominal)(correction, slice(0, len(time)))
         offset = self.joins.offset(correction, time)
-        return vertices(self.nominal, self.joins, self.role, offset), before
+        return vertices(self.nominal, self.joins, self.role, offset), self.by_layer(before)
 
     def largest(self, division: Cut) -> float:
         """Return the largest correction of a knot, mm."""
@@ -304,15 +323,10 @@ class _Job:
         weight = self.joins.weight(time) * inside
         return Freedom(weight, self.role[move] == Role.CORRECTED, self.joins.hold_at(time))
 
-    def _episodes(self, time: Floats) -> list[Episode]:
-        tail = int(self.settings.learning.lead_out_s * self.belief.rate)
-        episodes = []
-        for span in self.spans:
-            begin, end = np.searchsorted(time, span)
-            last = min(len(time), int(end) + tail)
-            first = int(np.searchsorted(time, lead_in(self.nominal, span[0])))
-            episodes.append(Episode(min(first, int(begin)), int(begin), int(end), last))
-        return episodes
+    def _sampled(self) -> Sampled:
+        """Return the windows as samples, with what surrounds them."""
+        lead_out = self.settings.learning.lead_out_s
+        return sample_windows(self.nominal, self.spans, self.belief.rate, lead_out)
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:
         most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)

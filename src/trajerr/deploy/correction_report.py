@@ -14,7 +14,6 @@ from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.compensate import Correction
 from trajerr.deploy.refine import Round
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.evaluation import correction_plots
 from trajerr.evaluation.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.evaluation.style import save_figure
@@ -101,7 +100,7 @@ def draw(
                 name: [replay.walls(name, number) for number in replay.layers]
                 for name in (UNCORRECTED, SHAPERS[0], method)
             },
-            SIMULATION_RATE_HZ,
+            replay.sample_rate_hz,
             (replay.printer.x.natural_freq_hz, replay.printer.y.natural_freq_hz),
         ),
         "comparison": correction_plots.comparison(cases),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trajerr.deploy.belief import Belief, Family
 from trajerr.deploy.inverse import Freedom, Smoothing, learning_step
+from trajerr.deploy.windows import batches
 from trajerr.errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ class LearningSettings:
     stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
     spread: float = 0.1  # relative change of natural frequency
     lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
-    batch: int = 8  # layers predicted at a time
+    batch: int = 8  # layers predicted at a time, fewer if they are long
     threads: int = 2  # at work on them
 
     def __post_init__(self) -> None:
@@ -73,7 +74,7 @@ def _check(key: str, value: float, holds: bool, wanted: str) -> None:
 
 @dataclass(frozen=True)
 class Episode:
-    """One layer within a longer trajectory, as indices into its samples."""
+    """One layer, or a window of a long one, within a longer trajectory; indices of samples."""
 
     first: int  # where the lead-in begins
     begin: int  # where the layer begins
@@ -138,7 +139,7 @@ def learn(
     nominal : (N, 3)
         What the file commands, mm, at the belief's rate.
     time : (N,)
-        s.
+        s, increasing; uniform within each episode.
     restrict
         Returns where a correction may act, from (T,) times, the first and the last that
         may change.
@@ -153,8 +154,8 @@ def learn(
     """
     correction = np.zeros((len(nominal), 2))
     scores: list[Scores] = []
-    for start in range(0, len(episodes), settings.batch):
-        batch = _Batch(belief, nominal, time, restrict, episodes[start : start + settings.batch])
+    for rows in batches([e.last - e.first for e in episodes], settings.batch):
+        batch = _Batch(belief, nominal, time, restrict, episodes[rows])
         scores += batch.iterate(correction, score, project, settings)
     return Learned(correction, tuple(scores))
 

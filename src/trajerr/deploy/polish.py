@@ -18,6 +18,7 @@ from trajerr.deploy.inverse import Smoothing, learning_step
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.knots import Cut, EmissionSettings
 from trajerr.deploy.learning import LearningSettings, Restrict, Score, Scores
+from trajerr.deploy.windows import batches
 from trajerr.motion.bed import Bed
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits
@@ -50,7 +51,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class _Window:
-    """One layer while its knots move."""
+    """One layer, or a part of a long one, while its knots move."""
 
     lead_in: float  # s of the nominal plan, from which its motion is sampled
     begin: float  # s
@@ -100,6 +101,7 @@ class Polisher:
         knots = self._knots(division)
         acts = self.joins.weight(knots.time)[:, None] > 0.0
         windows = [_Window(lead_in(self.nominal, span[0]), *span) for span in spans]
+        lengths = [int((w.finish - w.lead_in) * self.belief.rate) for w in windows]
         chosen = self.chosen(spans)
         scores = [Scores(self.belief.weights) for _ in spans]
         for iteration in range(self.learning.planned_iterations + 1):
@@ -115,8 +117,7 @@ class Polisher:
             planned, taken = driven.at(knots.haste).planned(self.limits)
             clock = self._clock(driven, division, taken)
             change = np.zeros_like(knots.offset)
-            for first in range(0, len(spans), self.learning.batch):
-                rows = slice(first, first + self.learning.batch)
+            for rows in batches(lengths, self.learning.batch):
                 self._learn(windows[rows], scores[rows], planned, clock, knots, change)
             for (begin, finish), values in zip(spans, scores, strict=True):
                 if values.best == iteration:

@@ -20,7 +20,7 @@ from trajerr.data.atomic import write_atomically
 from trajerr.data.features import HISTORY, compute_features
 from trajerr.data.store import open_split
 from trajerr.deploy.compensate import CorrectionSettings, correct_program
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, decimate, simulate
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.evaluation.closed_loop import UNCORRECTED, Replay
@@ -29,7 +29,8 @@ from trajerr.gcode.reader import parse_program
 from trajerr.models.losses import trajectory_mae
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.sampling import sample
+from trajerr.motion.rests import busy_span, without_long_rests
+from trajerr.motion.sampling import sample_pieces
 from trajerr.training.checkpoint import NETWORK_PREFIX, Loaded, read_checkpoint
 
 Floats = NDArray[np.float64]
@@ -173,12 +174,12 @@ def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
 
 def _simulated(planned: Plan, layer: int, printer: Printer, rate: float, seed: int) -> Stretch:
     """Print a layer on the simulated machine; return what a network learns from."""
-    start, stop = planned.layer_span(layer)
-    commanded = sample(planned, SIMULATION_RATE_HZ, lead_in(planned, start), stop)
-    motion = simulate(printer, commanded, seed=seed + 1000 + layer)
-    coarse, actual = decimate(commanded, motion, rate)
+    moving = without_long_rests(planned)
+    start, stop = busy_span(moving, layer)
+    pieces = sample_pieces(moving, SIMULATION_RATE_HZ, lead_in(moving, start), stop)
+    coarse, actual = simulate_decimated(printer, pieces, rate, seed=seed + 1000 + layer)
     features = compute_features(coarse.position, rate)[HISTORY:]
-    errors = (actual.xy - coarse.position[:, :2])[HISTORY:]
+    errors = (actual - coarse.position[:, :2])[HISTORY:]
     return (
         torch.from_numpy(features.astype(np.float32)),
         torch.from_numpy(errors.astype(np.float32)),

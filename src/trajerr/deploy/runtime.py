@@ -28,12 +28,15 @@ from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.bed import Bed, from_corner
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.sampling import sample
+from trajerr.motion.rests import busy_span, on_the_clock, without_long_rests
+from trajerr.motion.sampling import grid, sample
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 LEAD_IN_S = 1.0  # at least; motion before a layer that lets the model's memory settle
+TOGETHER = 1 << 16  # samples of a long layer that are predicted at a time
+ROUNDING_S = 1e-9  # s, by which a layer's first sample may seem to come too early
 RATE_TOLERANCE = 1e-6  # relative; clocks are written with few digits
 
 
@@ -42,7 +45,7 @@ class LayerPrediction:
     """The predicted error along one layer; N rows."""
 
     layer: int  # 1 is the first layer
-    time: Floats  # (N,) s since the print's first move
+    time: Floats  # (N,) s since the print's first move; uniform but for long rests
     commanded: Floats  # (N, 3) mm, from the front left corner of the printer's bed
     error_x: Floats  # (N,) mm, actual − commanded
     error_y: Floats  # (N,) mm
@@ -249,24 +252,40 @@ class Predictor:
     def predict_layer(self, planned: Plan, layer: int) -> LayerPrediction:
         """Predict one layer of a plan, entered as the print enters it.
 
+        Of a long rest only the beginning is predicted: there ``time`` has a gap.
+
         Raises
         ------
         GcodeError
             The plan has no such layer.
         """
         rate = self.sample_rate_hz
-        start, stop = planned.layer_span(layer)
-        lead_in = max(LEAD_IN_S, self.bundle.manifest["context_length"] / rate)
-        trajectory = sample(planned, rate, max(0.0, start - lead_in), stop)
-        skip = int(np.searchsorted(trajectory.time, start - 1e-9))
-        error = self.predict(compute_features(trajectory.position, rate))
+        moving = without_long_rests(planned)
+        start, stop = busy_span(moving, layer)
+        first, last = grid(start - ROUNDING_S, stop, rate)
+        pieces = [
+            self._predict_rows(moving, begin, min(begin + TOGETHER, last + 1))
+            for begin in range(first, last + 1, TOGETHER)
+        ]
+        time, commanded, error = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
         return LayerPrediction(
             layer=layer,
-            time=trajectory.time[skip:],
-            commanded=trajectory.position[skip:],
-            error_x=error["error_x"][skip:].astype(np.float64),
-            error_y=error["error_y"][skip:].astype(np.float64),
+            time=on_the_clock(planned, moving, time),
+            commanded=commanded,
+            error_x=error[:, 0],
+            error_y=error[:, 1],
         )
+
+    def _predict_rows(self, planned: Plan, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
+        """Return time, position and error, (N,) (N, 3) (N, 2), at some samples of a plan."""
+        rate = self.sample_rate_hz
+        lead_in = math.ceil(max(LEAD_IN_S * rate, self.bundle.manifest["context_length"]))
+        first = max(0, begin - lead_in)
+        trajectory = sample(planned, rate, first / rate, (end - 1) / rate)
+        own = slice(begin - first, None)
+        error = self.predict(compute_features(trajectory.position, rate))
+        both = np.column_stack([error[name][own] for name in TARGETS]).astype(np.float64)
+        return trajectory.time[own], trajectory.position[own], both
 
     def read_features(self, path: str | Path, limits: MachineLimits | None = None) -> Floats:
         """Return the (N, 15) features of a G-code file, planned as by :meth:`predict_gcode`."""
@@ -294,8 +313,11 @@ class Predictor:
 
 
 def gcode_features(program: Program, limits: MachineLimits, sample_rate_hz: float) -> Floats:
-    """Return the (N, 15) features of a whole program, planned under ``limits``."""
-    trajectory = sample(plan(program, limits), sample_rate_hz)
+    """Return the (N, 15) features of a whole program, planned under ``limits``.
+
+    Rests that last for long are cut to their beginning.
+    """
+    trajectory = sample(without_long_rests(plan(program, limits)), sample_rate_hz)
     return compute_features(trajectory.position, sample_rate_hz)
 
 

@@ -5,6 +5,7 @@ Knows the whole equation of motion and its state. Each step solves the linear pa
 (:mod:`trajerr.dynamics.kernel`).
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -92,6 +93,30 @@ def simulate(
     return ActualMotion(actual[trajectory.first - first :], after)
 
 
+def simulate_pieces(
+    printer: Printer, pieces: Iterable[Trajectory], *, seed: int
+) -> Iterator[tuple[Trajectory, ActualMotion]]:
+    """Simulate a trajectory that comes in pieces, as if it came as a whole.
+
+    Parameters
+    ----------
+    printer, seed
+        As for :func:`simulate`.
+    pieces
+        One follows on the other.
+
+    Yields
+    ------
+    tuple
+        Each piece and what the nozzle does in it.
+    """
+    state = None
+    for piece in pieces:
+        motion = simulate(printer, piece, seed=seed, state=state)
+        state = motion.state
+        yield piece, motion
+
+
 def decimate(
     trajectory: Trajectory, motion: ActualMotion, sample_rate: float
 ) -> tuple[Trajectory, ActualMotion]:
@@ -118,13 +143,37 @@ def decimate(
     skip = -trajectory.first % every
     kept = slice(skip, None, every)
     arrays = {
-        f.name: getattr(trajectory, f.name)[kept]
+        f.name: getattr(trajectory, f.name)[kept].copy()  # a view would keep all in memory
         for f in fields(trajectory)
         if f.name not in ("sample_rate", "first")
     }
     first = (trajectory.first + skip) // every
     coarse = replace(trajectory, sample_rate=sample_rate, first=first, **arrays)
-    return coarse, ActualMotion(motion.xy[kept], motion.state)
+    return coarse, ActualMotion(motion.xy[kept].copy(), motion.state)
+
+
+def simulate_decimated(
+    printer: Printer, pieces: Iterable[Trajectory], sample_rate: float, *, seed: int
+) -> tuple[Trajectory, Floats]:
+    """Simulate pieces one after the other and keep no more of each than a data rate needs.
+
+    Parameters
+    ----------
+    printer, pieces, seed
+        As for :func:`simulate_pieces`.
+    sample_rate
+        Hz; a whole fraction of the pieces'.
+
+    Returns
+    -------
+    tuple
+        The pieces at the data rate as one trajectory, and where the nozzle is, (N, 2) mm.
+    """
+    kept = [
+        decimate(piece, motion, sample_rate)
+        for piece, motion in simulate_pieces(printer, pieces, seed=seed)
+    ]
+    return Trajectory.joined([c for c, _ in kept]), np.concatenate([m.xy for _, m in kept])
 
 
 def noise_floor(printer: Printer, trajectory: Trajectory, *, seed: int = 0) -> float:

@@ -176,5 +176,10 @@ def shape_trajectory(trajectory: Trajectory, printer: Printer, name: str) -> Tra
     return trajectory.with_xy(np.column_stack(shaped))
 
 
+def reach(printer: Printer, name: str) -> float:
+    """Return how far, s, a printer's shaper looks before and behind an instant."""
+    return max(float(np.max(np.abs(_tuned(name, axis).times))) for axis in (printer.x, printer.y))
+
+
 def _tuned(name: str, axis: AxisParameters) -> Shaper:
     return shaper(name, axis.natural_freq_hz, axis.damping_ratio)

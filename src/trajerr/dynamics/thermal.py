@@ -74,7 +74,10 @@ def _check(key: str, value: float, bound: float, *, at_most: bool) -> None:
 
 
 def temperatures(
-    thermal: ThermalParameters, trajectory: Trajectory, layer_time: float | Floats
+    thermal: ThermalParameters,
+    trajectory: Trajectory,
+    layer_time: float | Floats,
+    left_out: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Return temperatures and bonding at each sample.
 
@@ -86,6 +89,8 @@ def temperatures(
         One layer or more, at any sample rate; 100–500 Hz is plenty.
     layer_time
         s, since the spot beneath was printed: how long the layer takes; one number, or (N,).
+    left_out
+        s of rest within a layer that the trajectory leaves out, after the heater has settled.
 
     Returns
     -------
@@ -96,9 +101,9 @@ def temperatures(
         (N,) adhesion ratio 0..1: strength of the weld made now over the solid's.
     """
     between = np.maximum(np.asarray(layer_time, dtype=np.float64), 0.1)
-    nozzle = nozzle_temperature(thermal, trajectory)
+    nozzle = nozzle_temperature(thermal, trajectory, left_out)
     loss = _surface_loss(thermal, trajectory.fan)
-    interface = _found(thermal, trajectory, nozzle, between, loss)
+    interface = _found(thermal, trajectory, nozzle, between, loss, left_out)
     thickness = thermal.layer_height_mm * 1e-3
     # A fresh bead loses heat to the air above and, through its own height, to the layer below.
     cooling = loss + thermal.conductivity_w_m_k / thickness
@@ -109,7 +114,9 @@ def temperatures(
     return np.column_stack([nozzle, interface, surface]), adhesion
 
 
-def nozzle_temperature(thermal: ThermalParameters, trajectory: Trajectory) -> Floats:
+def nozzle_temperature(
+    thermal: ThermalParameters, trajectory: Trajectory, left_out: float = 0.0
+) -> Floats:
     """Return (N,) °C of the melt: the set-point, late by the heater, less what flow draws.
 
     Heating a flow Q takes ``ρ c_p Q (T − T_room)``; it drops across the resistance from
@@ -121,8 +128,15 @@ def nozzle_temperature(thermal: ThermalParameters, trajectory: Trajectory) -> Fl
     keep = math.exp(-1.0 / (thermal.nozzle_time_s * trajectory.sample_rate))
     settled = trajectory.nozzle - thermal.nozzle_resistance_k_w * power
     # It starts as if the layer's mean flow had gone on before.
-    start = trajectory.nozzle[0] - thermal.nozzle_resistance_k_w * float(np.mean(power))
+    mean = float(np.mean(power)) * _sampled_share(trajectory, left_out)
+    start = trajectory.nozzle[0] - thermal.nozzle_resistance_k_w * mean
     return np.asarray(kernel.decay((1.0 - keep) * settled, keep, start))
+
+
+def _sampled_share(trajectory: Trajectory, left_out: float) -> float:
+    """Return which share of a layer's time its samples stand for, 0..1."""
+    sampled = len(trajectory) / trajectory.sample_rate
+    return sampled / (sampled + left_out)
 
 
 def _flow(thermal: ThermalParameters, trajectory: Trajectory) -> Floats:
@@ -145,6 +159,7 @@ def _found(
     nozzle: Floats,
     between: Floats,
     loss: Floats,
+    left_out: float,
 ) -> Floats:
     """Return (N,) °C of the top of the stack when the next bead arrives.
 
@@ -154,6 +169,7 @@ def _found(
     """
     air = thermal.room_c + thermal.bed_air_share * (trajectory.bed - thermal.room_c)
     height, flow = _per_layer(thermal, trajectory)
+    flow *= _sampled_share(trajectory, left_out)
     fresh = thermal.volumetric_heat * thermal.layer_height_mm * 1e-3 / between
     bed = thermal.conductivity_w_m_k / height
     # A layer as wide as a square of its area; its sides count as deep as heat reaches, the

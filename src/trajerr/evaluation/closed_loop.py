@@ -5,7 +5,7 @@ the *nominal* path. Which part of it a point belongs to is told by extrusion: on
 filament laid down grows with the path, and corrected files lay down the same.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_pieces
 from trajerr.dynamics.printer import Printer
-from trajerr.dynamics.shapers import shape_trajectory
+from trajerr.dynamics.shapers import reach, shape_trajectory
 from trajerr.errors import DataError
 from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import WALLS, Program
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.sampling import sample
+from trajerr.motion.rests import busy_span, without_long_rests
+from trajerr.motion.sampling import sample_around, sample_pieces
 from trajerr.motion.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
@@ -33,11 +34,13 @@ STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural freq
 SHAPERS = ("zv", "mzv", "ei")
 UNCORRECTED = "uncorrected"
 UM = 1000.0
+MOST_KEPT = 1 << 22  # samples of the motion on walls of all layers together: about 200 MB
+MOST_THINNED = 20  # simulated samples of which one is kept, at most: errors end below 100 Hz
 
 
 @dataclass(frozen=True)
 class WallMotion:
-    """Motion on the walls of one layer; N samples at the simulation's rate."""
+    """Motion on the walls of one layer; N samples at its replay's rate."""
 
     time: Floats  # (N,) s of its own plan
     actual: Floats  # (N, 2) mm
@@ -123,22 +126,49 @@ class Replay:
         DataError
             If a candidate's walls are not those of the nominal program.
         """
-        planned = self.plans[UNCORRECTED if method in SHAPERS else method]
-        start, stop = planned.layer_span(layer)
-        commanded = sample(planned, SIMULATION_RATE_HZ, lead_in(planned, start), stop)
-        driven = commanded
-        if method in SHAPERS:
-            driven = shape_trajectory(commanded, self.printer, method)
+        name = UNCORRECTED if method in SHAPERS else method
+        planned, is_wall = self._moving[name], self._is_wall(self.plans[name].program)
         printer = self.printer.with_stiffness_scale(stiffness)
-        actual = simulate(printer, driven, seed=self.seed).xy
-        on_wall = self._is_wall(planned.program)[commanded.move] & (commanded.layer == layer)
-        progress = self._progress(planned.program, commanded, on_wall, layer)
-        return WallMotion(
-            commanded.time[on_wall],
-            actual[on_wall],
-            self._points(progress),
-            contour_offsets(actual[on_wall], self.path, progress),
-        )
+        along = self._progress(planned.program, is_wall, layer)
+        pieces = []
+        for driven, motion in simulate_pieces(
+            printer, self._driven(method, planned, layer), seed=self.seed
+        ):
+            kept = np.flatnonzero(is_wall[driven.move] & (driven.layer == layer))
+            kept = kept[(driven.first + kept) % self._every == 0]
+            actual = motion.xy[kept]
+            progress = along(driven.move[kept], driven.extrusion[kept])
+            contour = contour_offsets(actual, self.path, progress)
+            pieces.append((driven.time[kept], actual, self._points(progress), contour))
+        return WallMotion(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples of wall motion a second: the simulation's, or fewer where layers are long."""
+        return SIMULATION_RATE_HZ / self._every
+
+    @cached_property
+    def _moving(self) -> dict[str, Plan]:
+        """The plans without their long rests."""
+        return {name: without_long_rests(planned) for name, planned in self.plans.items()}
+
+    @cached_property
+    def _every(self) -> int:
+        """Of how many simulated samples one is kept."""
+        spans = np.array([busy_span(self._moving[UNCORRECTED], n) for n in self.layers])
+        seconds = float(np.sum(spans[:, 1] - spans[:, 0]))
+        return int(np.clip(np.ceil(seconds * SIMULATION_RATE_HZ / MOST_KEPT), 1, MOST_THINNED))
+
+    def _driven(self, method: str, planned: Plan, layer: int) -> Iterator[Trajectory]:
+        """Yield what motors are told, from a lead-in before a layer to its end, in pieces."""
+        begin, stop = busy_span(planned, layer)
+        start = lead_in(planned, begin)
+        if method not in SHAPERS:
+            yield from sample_pieces(planned, SIMULATION_RATE_HZ, start, stop)
+            return
+        margin = reach(self.printer, method)
+        for wide, own in sample_around(planned, SIMULATION_RATE_HZ, start, stop, margin):
+            yield shape_trajectory(wide, self.printer, method).rows(own)
 
     def errors(self, method: str, stiffness: float = 1.0) -> WallErrors:
         """Return the errors on the walls of all layers."""
@@ -171,29 +201,35 @@ class Replay:
         return np.asarray(moves.is_extruding & np.isin(moves.feature, list(self.features)))
 
     def _progress(
-        self, program: Program, commanded: Trajectory, on_wall: Bools, layer: int
-    ) -> Floats:
-        """Return how far along the nominal path samples on walls are, by extrusion; (N,) mm."""
-        own = _wall_runs(program, self._is_wall(program), layer)
+        self, program: Program, is_wall: Bools, layer: int
+    ) -> Callable[[Ints, Floats], Floats]:
+        """Return what tells how far along the nominal path samples on a layer's walls are.
+
+        It takes (N,) moves and (N,) mm of filament fed, and returns (N,) mm.
+        """
+        own = _wall_runs(program, is_wall, layer)
         wanted = _wall_runs(self.nominal, self._is_wall(self.nominal), layer)
         if len(own.begin) != len(wanted.begin):
             raise DataError(
                 f"{program.name}: layer {layer} has {len(own.begin)} walls, "
                 f"the nominal file {len(wanted.begin)}; they cannot be compared"
             )
-        move = commanded.move[on_wall]
-        laid = own.laid[move] + commanded.extrusion[on_wall] - program.moves.start[move, 3]
-        run = own.run[move]
-        share = (laid - own.begin[run]) / (own.end - own.begin)[run]
-        length = (wanted.end - wanted.begin)[run]
-        # Strictly inside the run: at its ends the path jumps to the next one.
-        laid = wanted.begin[run] + length * np.clip(share, 1e-9, 1.0 - 1e-9)
         chosen = np.flatnonzero(wanted.run >= 0)
         amount = (self.nominal.moves.end - self.nominal.moves.start)[:, 3]
         known = np.column_stack([wanted.laid[chosen], wanted.laid[chosen] + amount[chosen]])
         at = self.path.move_progress
         along = np.column_stack([at[chosen], at[chosen + 1]])
-        return np.asarray(np.interp(laid, known.ravel(), along.ravel()))
+
+        def progress(move: Ints, fed: Floats) -> Floats:
+            laid = own.laid[move] + fed - program.moves.start[move, 3]
+            run = own.run[move]
+            share = (laid - own.begin[run]) / (own.end - own.begin)[run]
+            length = (wanted.end - wanted.begin)[run]
+            # Strictly inside the run: at its ends the path jumps to the next one.
+            laid = wanted.begin[run] + length * np.clip(share, 1e-9, 1.0 - 1e-9)
+            return np.asarray(np.interp(laid, known.ravel(), along.ravel()))
+
+        return progress
 
     def _points(self, progress: Floats) -> Floats:
         columns = [

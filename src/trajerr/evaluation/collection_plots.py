@@ -15,6 +15,7 @@ from trajerr.evaluation import style
 from trajerr.evaluation.spectra import spectrum
 from trajerr.evaluation.style import AXIS_COLOURS, new_figure, path_axes, styled
 from trajerr.motion.planner import Plan
+from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ Bools = NDArray[np.bool_]
 UM = 1000.0  # µm per mm
 EXCERPT_S = 4.0  # of the curves over time; a whole layer's would be a solid band
 PLOT_RATE_HZ = 1000.0  # of planned curves, fine enough to show trapezoids
+MOST_DRAWN = 300_000  # samples of a planned layer; of a longer one fewer a second
 SPECTRUM_SEGMENT_S = 2.56
 
 
@@ -37,8 +39,10 @@ def planned_layer(plan: Plan, layer: int) -> Figure:
     layer
         Its number; 1 is the first.
     """
-    begin, end = plan.layer_span(layer)
-    path = sample(plan, PLOT_RATE_HZ, begin, end)
+    whole_begin, whole_end = plan.layer_span(layer)
+    plan = without_long_rests(plan)
+    begin, end = busy_span(plan, layer)
+    path = sample(plan, min(PLOT_RATE_HZ, MOST_DRAWN / (end - begin)), begin, end)
     velocity = plan.velocity(path.time)
     acceleration = plan.acceleration_at(path.time)
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
@@ -46,7 +50,7 @@ def planned_layer(plan: Plan, layer: int) -> Figure:
     rate = np.where(np.sum(velocity * acceleration, axis=1) < 0.0, -along, along)
     figure = new_figure(height=4.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.1, 1])
-    name = f"{plan.program.name}, layer {layer}: {end - begin:.1f} s"
+    name = f"{plan.program.name}, layer {layer}: {whole_end - whole_begin:.1f} s"
     whole = figure.add_subplot(grid[:, 0])
     draw_path(whole, path.position[:, :2], speed, "speed / mm s⁻¹")
     whole.set_title(name)

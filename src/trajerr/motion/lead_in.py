@@ -5,14 +5,21 @@ import numpy as np
 from trajerr.motion.planner import Plan
 
 LEAD_IN_S = 1.0  # of motion of each axis: five settling times of a soft printer
+LONGEST_S = 60.0  # on the clock: an axis that rested for longer is taken as settled
 
 
 def lead_in(motion_plan: Plan, begin: float) -> float:
     """Return the latest time, s, from which each axis moves for a lead-in before ``begin``.
 
     Standing still does not count: friction holds a resting carriage where it stopped, so only
-    motion makes the plant forget where it was started.
+    motion makes the plant forget where it was started. But a file may let an axis rest for
+    hours before, in which another creeps along: the search ends after :data:`LONGEST_S`.
     """
+    return max(_motion_begin(motion_plan, begin), begin - LONGEST_S)
+
+
+def _motion_begin(motion_plan: Plan, begin: float) -> float:
+    """Return the latest start of a segment, s, from which each axis moves for a lead-in."""
     last = int(np.searchsorted(motion_plan.start_time, begin))
     width = 1024  # segments to look back over, widened until they hold enough motion
     while True:

@@ -10,6 +10,7 @@ from trajerr.motion.trajectory import Trajectory
 
 MOST_SAMPLES = 100_000_000  # three hours at 10 kHz, six days at 200 Hz: about 8 GB
 BLOCK = 1 << 16  # samples worked on at a time: temporaries stay in the cache
+PIECE = 1 << 19  # samples of a long trajectory that are in memory at a time: about 50 MB
 
 
 def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = None) -> Trajectory:
@@ -32,17 +33,54 @@ def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = Non
     GcodeError
         If a pause or a feedrate makes it last too long to be held in memory.
     """
-    if not 0.0 < rate < np.inf:
-        raise ConfigError(f"sample_rate_hz: got {rate}, expected a positive number")
-    end = plan.print_time if stop is None else min(stop, plan.print_time)
-    if (end - start) * rate > MOST_SAMPLES:
-        raise GcodeError(
-            f"{plan.program.name}: {end - start:.3g} s of motion to be sampled at {rate:g} Hz, "
-            f"expected at most {MOST_SAMPLES / rate:.3g} s; a pause (G4) is too long or a "
-            "feedrate (F) too low"
-        )
-    first, last = _grid(max(start, 0.0), end, rate)
-    return _gather(plan, rate, first, max(last + 1 - first, 0))
+    first, count = _samples(plan, rate, start, stop)
+    return _gather(plan, rate, first, count)
+
+
+def sample_pieces(plan: Plan, rate: float, start: float, stop: float) -> Iterator[Trajectory]:
+    """Sample a plan piece by piece, so that a long one is never in memory as a whole.
+
+    Parameters
+    ----------
+    plan, rate, start, stop
+        As for :func:`sample`.
+
+    Yields
+    ------
+    Trajectory
+        The next at most :data:`PIECE` samples; at least one piece, if without samples.
+
+    Raises
+    ------
+    ConfigError, GcodeError
+        As for :func:`sample`.
+    """
+    return (piece.rows(own) for piece, own in sample_around(plan, rate, start, stop, 0.0))
+
+
+def sample_around(
+    plan: Plan, rate: float, start: float, stop: float, margin: float
+) -> Iterator[tuple[Trajectory, slice]]:
+    """Sample a plan piece by piece as :func:`sample_pieces`, each with what surrounds it.
+
+    Parameters
+    ----------
+    plan, rate, start, stop
+        As for :func:`sample`.
+    margin
+        s within [start, stop] that each piece is sampled beyond its own ends.
+
+    Yields
+    ------
+    tuple
+        A piece with its margins, and which of its rows are its own.
+    """
+    first, count = _samples(plan, rate, start, stop)
+    beyond = int(np.ceil(margin * rate))
+    for begin in range(0, max(count, 1), PIECE):
+        end = min(begin + PIECE, count)
+        low, high = max(begin - beyond, 0), min(end + beyond, count)
+        yield _gather(plan, rate, first + low, high - low), slice(begin - low, end - low)
 
 
 def sample_layers(plan: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
@@ -57,8 +95,34 @@ def sample_layers(plan: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
         yield int(layer), sample(plan, rate, *plan.layer_span(int(layer)))
 
 
-def _grid(start: float, stop: float, rate: float) -> tuple[int, int]:
-    """Return the first and last k with start ≤ k/rate ≤ stop."""
+def check_length(plan: Plan, rate: float, seconds: float) -> None:
+    """Refuse motion that lasts too long to be worked on.
+
+    Raises
+    ------
+    GcodeError
+        If it gives more than :data:`MOST_SAMPLES`.
+    """
+    if seconds * rate > MOST_SAMPLES:
+        raise GcodeError(
+            f"{plan.program.name}: {seconds:.3g} s of motion to be sampled at {rate:g} Hz, "
+            f"expected at most {MOST_SAMPLES / rate:.3g} s; a pause (G4) is too long or a "
+            "feedrate (F) too low"
+        )
+
+
+def _samples(plan: Plan, rate: float, start: float, stop: float | None) -> tuple[int, int]:
+    """Return the index of the first sample within [start, stop], and how many there are."""
+    if not 0.0 < rate < np.inf:
+        raise ConfigError(f"sample_rate_hz: got {rate}, expected a positive number")
+    end = plan.print_time if stop is None else min(stop, plan.print_time)
+    check_length(plan, rate, end - start)
+    first, last = grid(max(start, 0.0), end, rate)
+    return first, max(last + 1 - first, 0)
+
+
+def grid(start: float, stop: float, rate: float) -> tuple[int, int]:
+    """Return the first and last k with start ≤ k/rate ≤ stop, times in s and a rate in Hz."""
     first, last = int(np.ceil(start * rate)), int(np.floor(stop * rate))
     # The product rounds, the quotient decides.
     first += int(first / rate < start) - int((first - 1) / rate >= start)

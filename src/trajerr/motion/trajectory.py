@@ -1,7 +1,8 @@
 """A commanded trajectory: where firmware asks the nozzle to be, sampled uniformly."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,24 @@ class Trajectory:
             fan=nothing,
         )
 
+    @classmethod
+    def joined(cls, pieces: Sequence[Self]) -> Self:
+        """Return pieces that follow one on the other, at least one, as one trajectory."""
+        if len(pieces) == 1:
+            return pieces[0]
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in _COLUMNS
+        }
+        return replace(pieces[0], **columns)
+
     def __len__(self) -> int:
         return len(self.move)
+
+    def rows(self, chosen: slice) -> Self:
+        """Return samples that follow one on the other; a slice with start and stop, no step."""
+        begin, end, _ = chosen.indices(len(self))
+        columns: dict[str, Any] = {name: getattr(self, name)[begin:end] for name in _COLUMNS}
+        return replace(self, first=self.first + begin, **columns)
 
     @property
     def time(self) -> NDArray[np.float64]:
@@ -67,3 +84,6 @@ class Trajectory:
     def with_xy(self, xy: NDArray[np.float64]) -> Self:
         """Return the same trajectory with other x and y; ``xy`` is (N, 2) mm."""
         return replace(self, position=np.column_stack([xy, self.position[:, 2]]))
+
+
+_COLUMNS = tuple(f.name for f in fields(Trajectory) if f.name not in ("sample_rate", "first"))

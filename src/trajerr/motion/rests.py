@@ -1,0 +1,89 @@
+"""Long rests, of which physics remembers no more than their beginning: left out of the clock.
+
+Knows plans. A pause of an hour is as good as one of seconds once the carriage has settled, and so
+is an hour in which z or the extruder moves alone; neither may cost samples.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trajerr.gcode.program import Floats
+from trajerr.motion.planner import Plan
+
+LONGEST_REST_S = 10.0  # ten times the settling time of a soft and hardly damped carriage
+
+
+def without_long_rests(plan: Plan, longest: float = LONGEST_REST_S) -> Plan:
+    """Return the same motion with each pause cut to a longest one.
+
+    Segments and moves stay the same in number and order; only when they run changes. The
+    program's pauses are cut, too, so that what is planned from it keeps the same clock.
+
+    Parameters
+    ----------
+    plan
+        A program's motion.
+    longest
+        s.
+    """
+    if not np.any(plan.segments.hold > longest):
+        return plan
+    hold = np.minimum(plan.segments.hold, longest)
+    duration = np.where(plan.segments.is_motion, plan.duration, hold)
+    moves = plan.program.moves
+    return replace(
+        plan,
+        program=replace(plan.program, moves=replace(moves, pause=np.minimum(moves.pause, longest))),
+        segments=replace(plan.segments, hold=hold),
+        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
+        duration=duration,
+    )
+
+
+def on_the_clock(plan: Plan, shortened: Plan, time: Floats) -> Floats:
+    """Return when a plan does what it does at given times without its long rests.
+
+    Parameters
+    ----------
+    plan
+        The whole plan.
+    shortened
+        :func:`without_long_rests` of it.
+    time : (N,)
+        s of the shortened plan.
+
+    Returns
+    -------
+    (N,)
+        s of the whole plan.
+    """
+    index = shortened.segment_at(time)
+    return np.asarray(time + (plan.start_time - shortened.start_time)[index])
+
+
+def busy_span(plan: Plan, layer: int, longest: float = LONGEST_REST_S) -> tuple[float, float]:
+    """Return when a layer begins and ends, s, without a long rest before its planar motion.
+
+    A layer begins where the one before it ends, so a way along z of many minutes belongs to it.
+
+    Parameters
+    ----------
+    plan
+        A program's motion.
+    layer
+        Its number; 1 is the first.
+    longest
+        s of rest that stay.
+
+    Raises
+    ------
+    GcodeError
+        If the program has no motion in that layer.
+    """
+    begin, end = plan.layer_span(layer)
+    first, last = np.searchsorted(plan.start_time, [begin, end])
+    planar = np.any(plan.segments.direction[first:last, :2] != 0.0, axis=1)
+    if not np.any(planar):
+        return begin, end
+    return max(begin, float(plan.start_time[first + int(np.argmax(planar))]) - longest), end
