@@ -25,9 +25,12 @@ from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
 from trajerr.data.workforce import Workforce, count_workers
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
+from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part
 from trajerr.gcode.program import MoveKind
+from trajerr.gcode.reader import parse_program
+from trajerr.motion import sampling
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
@@ -231,6 +234,55 @@ def test_a_layer_starts_in_the_state_of_the_whole_print(layer: int, tmp_path: Pa
     late = record.time <= stop
     rows = np.searchsorted(whole.time, record.time[late] - 1e-9)
     np.testing.assert_allclose(record.actual[late], actual[rows], rtol=0, atol=5e-5)
+
+
+PAUSED = {
+    "within": ("G1 X95 Y95 E0.5 F3600", "G4 S{}\nG1 X95 Y95 E0.5 F3600"),
+    "before": (";Z:0.4", ";Z:0.4\nG4 S{}"),
+}
+
+
+@pytest.mark.parametrize("place", sorted(PAUSED))
+@pytest.mark.parametrize("seconds", [300, 3600])
+def test_an_hour_of_rest_cools_but_is_not_sampled(place: str, seconds: int, tmp_path: Path) -> None:
+    """Against temperatures of every sample of the layer, the pause's too."""
+    old, new = PAUSED[place]
+    text = small_gcode(3).replace(old, new.format(seconds), 2).encode()
+    quiet = printer()
+    motion = plan(parse_program(text, "paused.gcode"), quiet.limits)
+    begin, end = motion.layer_span(2)
+    assert end - begin > seconds
+    params: dict[str, str | float] = {"source_sha256": "x"}
+    record = simulate_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
+    assert len(record.time) < 200.0 * (64.0 + 10.0)
+    whole = sample(motion, 200.0, begin, end)
+    heat, bond = temperatures(quiet.thermal, whole, end - begin)
+    printing = whole.kind == MoveKind.PRINT
+    assert abs(int(np.sum(record.extruding)) - int(np.sum(printing))) <= 3
+    assert record.temperatures is not None
+    assert record.adhesion is not None
+    pairs = ((record.temperatures, heat), (record.adhesion, bond))
+    for found, expected in pairs:
+        low, middle, high = (
+            np.percentile(found[record.extruding], q, axis=0) for q in (0, 50, 100)
+        )
+        np.testing.assert_allclose(low, np.min(expected[printing], axis=0), rtol=2e-3)
+        np.testing.assert_allclose(middle, np.median(expected[printing], axis=0), rtol=2e-3)
+        np.testing.assert_allclose(high, np.max(expected[printing], axis=0), rtol=2e-3)
+    assert record.params["rest_left_out_s"] == pytest.approx(seconds - 64.0, abs=5.0)
+
+
+def test_a_layer_in_pieces_is_the_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    motion = plan(small_program(), printer().limits)
+    params: dict[str, str | float] = {"source_sha256": "x"}
+    for variant in (Variant(), Variant(kind="perturbed"), Variant(kind="precompensated")):
+        whole = simulate_layer(collection(tmp_path), motion, "small", 2, variant, params)
+        with monkeypatch.context() as patched:
+            patched.setattr(sampling, "PIECE", 7777)
+            again = simulate_layer(collection(tmp_path), motion, "small", 2, variant, params)
+        np.testing.assert_array_equal(again.actual, whole.actual)
+        np.testing.assert_array_equal(again.time, whole.time)
+        np.testing.assert_array_equal(again.commanded, whole.commanded)
 
 
 def test_lead_in_waits_until_both_axes_have_moved() -> None:

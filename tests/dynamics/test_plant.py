@@ -1,13 +1,20 @@
 """The whole plant: convergence, an independent integrator, each effect alone, carried state."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from commanded import load_printer, piece, trajectory, wandering
 from scipy.integrate import solve_ivp
 
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, decimate, noise_floor, simulate
+from trajerr.dynamics.plant import (
+    SIMULATION_RATE_HZ,
+    decimate,
+    noise_floor,
+    simulate,
+    simulate_decimated,
+)
 from trajerr.dynamics.printer import EFFECTS
 from trajerr.gcode.parts import load_part
 from trajerr.motion.planner import plan
@@ -299,3 +306,14 @@ def test_decimating_keeps_the_grid_of_the_print():
     np.testing.assert_array_equal(actual_coarse.xy, motion.xy[13::25])
     with pytest.raises(ValueError, match="300"):
         decimate(path, motion, 300.0)
+
+
+def test_pieces_are_decimated_as_the_whole_is():
+    printer, path = load_printer(), trajectory(wandering(5000.0), 5000.0, first=1237)
+    cuts = (0, 40, 41, 9000, None)
+    pieces = [piece(path, *cut) for cut in pairwise(cuts)]
+    coarse, xy = simulate_decimated(printer, pieces, 200.0, seed=3)
+    expected, motion = decimate(path, simulate(printer, path, seed=3), 200.0)
+    assert coarse.first == expected.first
+    np.testing.assert_array_equal(coarse.position, expected.position)
+    np.testing.assert_array_equal(xy, motion.xy)

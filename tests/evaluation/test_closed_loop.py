@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import yaml
 
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
+from trajerr.evaluation import closed_loop
 from trajerr.evaluation.closed_loop import STIFFNESS, Replay, WallErrors, WallMotion
 from trajerr.evaluation.correction_plots import comparison, corner, error_maps, spectra
 from trajerr.gcode.reader import parse_program
+from trajerr.motion import sampling
+from trajerr.motion.rests import LONGEST_REST_S
 
 HEAD = "G90\nM83\nM204 P1000 T1000\nM205 X8 Y8\n;LAYER_CHANGE\n;Z:0.2\nG1 Z0.2 F600\n"
 
@@ -68,7 +72,7 @@ def test_a_shifted_file_is_off_by_the_shift(printer):
 
 
 def test_tracking_of_the_uncorrected_is_actual_minus_commanded(printer):
-    from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
+    from trajerr.dynamics.plant import simulate
     from trajerr.motion.lead_in import lead_in
     from trajerr.motion.planner import plan
     from trajerr.motion.sampling import sample
@@ -125,6 +129,39 @@ def test_errors_of_a_known_motion():
     assert errors.wall_tracking_rms_um == pytest.approx(5.0)
     assert errors.wall_contour_max_um == pytest.approx(10.0)
     assert errors.wall_contour_rms_um == pytest.approx(np.sqrt((3 * 4 + 100) / 4))
+
+
+@pytest.mark.parametrize("method", ["uncorrected", "zv", "ei"])
+def test_a_layer_in_pieces_has_the_same_walls(printer, method, monkeypatch):
+    replay = Replay(program(square(walls=2)), {}, printer, [1])
+    whole = replay.walls(method, 1)
+    monkeypatch.setattr(sampling, "PIECE", 3001)
+    again = replay.walls(method, 1)
+    np.testing.assert_array_equal(again.time, whole.time)
+    np.testing.assert_allclose(again.actual, whole.actual, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(again.contour, whole.contour, rtol=0, atol=1e-9)
+
+
+def test_long_layers_are_judged_on_fewer_samples(printer, monkeypatch):
+    replay, thin = (Replay(program(square(walls=3)), {}, printer, [1]) for _ in range(2))
+    whole = replay.walls("uncorrected", 1)
+    monkeypatch.setattr(closed_loop, "MOST_KEPT", 20_000)
+    kept = thin.walls("uncorrected", 1)
+    assert thin.sample_rate_hz < replay.sample_rate_hz == SIMULATION_RATE_HZ
+    np.testing.assert_allclose(np.diff(kept.time)[1:50], 1.0 / thin.sample_rate_hz)
+    assert np.all(np.isin(kept.actual, whole.actual))
+    before, after = WallErrors.of([whole]), WallErrors.of([kept])
+    assert after.wall_contour_rms_um == pytest.approx(before.wall_contour_rms_um, rel=5e-3)
+
+
+@pytest.mark.parametrize("seconds", [20, 36000])
+def test_a_pause_in_a_wall_is_not_replayed(printer, seconds):
+    lines = square(walls=2, steps=4).splitlines()
+    paused = "\n".join([*lines[:12], f"G4 S{seconds}", *lines[12:], ""])
+    replay = Replay(program(paused), {}, printer, [1])
+    driven = sum(len(piece) for piece in replay._driven("zv", replay._moving["uncorrected"], 1))
+    assert driven < SIMULATION_RATE_HZ * (LONGEST_REST_S + 10.0)
+    assert replay.costs("uncorrected")["print_time_s"]["before"] > seconds
 
 
 def test_figures_are_drawn(printer):

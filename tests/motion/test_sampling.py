@@ -7,8 +7,9 @@ from trajerr.errors import ConfigError
 from trajerr.motion import sampling
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
-from trajerr.motion.sampling import sample, sample_layers
+from trajerr.motion.sampling import sample, sample_around, sample_layers, sample_pieces
 from trajerr.motion.summary import summarise
+from trajerr.motion.trajectory import Trajectory
 
 LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
 
@@ -89,3 +90,25 @@ def test_summary_adds_up(planned):
     assert sum(figures["time_by_feature_s"].values()) == pytest.approx(
         figures["time_by_kind_s"]["print"]
     )
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05, 100.0])
+def test_pieces_are_the_whole(planned, monkeypatch, margin):
+    span = (0.3, planned.print_time - 0.2)
+    whole = sample(planned, 500.0, *span)
+    monkeypatch.setattr(sampling, "PIECE", 101)
+    parts = list(sample_around(planned, 500.0, *span, margin))
+    assert len(parts) > 5
+    joined = Trajectory.joined([wide.rows(own) for wide, own in parts])
+    assert joined.first == whole.first
+    assert np.array_equal(joined.position, whole.position)
+    assert np.array_equal(joined.move, whole.move)
+    middle, own = parts[2]
+    beyond = min(round(margin * 500.0), 202)
+    assert own == slice(beyond, beyond + 101)
+    assert middle.first + own.start == whole.first + 202
+
+
+def test_a_span_without_samples_is_one_piece_without_samples(planned):
+    (piece,) = sample_pieces(planned, 10.0, 0.01, 0.02)
+    assert len(piece) == 0

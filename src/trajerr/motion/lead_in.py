@@ -3,6 +3,7 @@
 import numpy as np
 
 from trajerr.motion.planner import Plan
+from trajerr.motion.rests import after_rest
 
 LEAD_IN_S = 1.0  # of motion of each axis: five settling times of a soft printer
 LONGEST_S = 60.0  # on the clock: an axis that rested for longer is taken as settled
@@ -13,9 +14,11 @@ def lead_in(motion_plan: Plan, begin: float) -> float:
 
     Standing still does not count: friction holds a resting carriage where it stopped, so only
     motion makes the plant forget where it was started. But a file may let an axis rest for
-    hours before, in which another creeps along: the search ends after :data:`LONGEST_S`.
+    hours before, in which another creeps along: the search ends after :data:`LONGEST_S`. Nor does
+    a lead-in begin with a long rest.
     """
-    return max(_motion_begin(motion_plan, begin), begin - LONGEST_S)
+    start = max(_motion_begin(motion_plan, begin), begin - LONGEST_S)
+    return after_rest(motion_plan, start, begin)
 
 
 def _motion_begin(motion_plan: Plan, begin: float) -> float:

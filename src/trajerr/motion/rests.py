@@ -82,8 +82,22 @@ def busy_span(plan: Plan, layer: int, longest: float = LONGEST_REST_S) -> tuple[
         If the program has no motion in that layer.
     """
     begin, end = plan.layer_span(layer)
-    first, last = np.searchsorted(plan.start_time, [begin, end])
+    return after_rest(plan, begin, end, longest), end
+
+
+def after_rest(plan: Plan, begin: float, end: float, longest: float = LONGEST_REST_S) -> float:
+    """Return a time, s, from ``begin`` to ``end``, so that planar motion follows soon after it.
+
+    Parameters
+    ----------
+    plan
+        A program's motion.
+    begin, end
+        s.
+    longest
+        s of rest that stay where there were more.
+    """
+    first, last = int(plan.segment_at(np.array([begin]))[0]), np.searchsorted(plan.start_time, end)
     planar = np.any(plan.segments.direction[first:last, :2] != 0.0, axis=1)
-    if not np.any(planar):
-        return begin, end
-    return max(begin, float(plan.start_time[first + int(np.argmax(planar))]) - longest), end
+    moves = plan.start_time[first + int(np.argmax(planar))] if np.any(planar) else end
+    return max(begin, float(moves) - longest)
