@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from trajerr import __version__
@@ -87,26 +88,35 @@ def draw(
     cases: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> None:
     """Write the figures of a comparison into a folder."""
+    for name, figure in _pictures(replay, method, cases):
+        save_figure(figure, folder / f"{name}.png")
+
+
+def _pictures(
+    replay: Replay, method: str, cases: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield one figure after the other, so that no two with their motions are in memory."""
     layer = replay.layers[len(replay.layers) // 2]
     shown = {name: replay.walls(name, layer) for name in (UNCORRECTED, method)}
     title = f"layer {layer}"
-    pictures = {
-        "corner": correction_plots.corner(
-            shown[UNCORRECTED], shown[method], name=method, title=title
-        ),
-        "error_maps": correction_plots.error_maps(shown, title=title),
-        "spectra": correction_plots.spectra(
+    yield (
+        "corner",
+        correction_plots.corner(shown[UNCORRECTED], shown[method], name=method, title=title),
+    )
+    yield "error_maps", correction_plots.error_maps(shown, title=title)
+    shown.clear()
+    yield (
+        "spectra",
+        correction_plots.spectra(
             {
-                name: [replay.walls(name, number) for number in replay.layers]
+                name: (replay.walls(name, number) for number in replay.layers)
                 for name in (UNCORRECTED, SHAPERS[0], method)
             },
             replay.sample_rate_hz,
             (replay.printer.x.natural_freq_hz, replay.printer.y.natural_freq_hz),
         ),
-        "comparison": correction_plots.comparison(cases),
-    }
-    for name, figure in pictures.items():
-        save_figure(figure, folder / f"{name}.png")
+    )
+    yield "comparison", correction_plots.comparison(cases)
 
 
 def comparison_table(figures: Mapping[str, Any], method: str) -> Table:

@@ -13,7 +13,7 @@ import numpy as np
 from trajerr.gcode.program import Floats
 
 LONGEST = 1 << 16  # samples of a window, without its lead-in: five minutes at 200 Hz
-TOGETHER = 1 << 17  # samples of windows that are predicted together, each as long as the longest
+TOGETHER = 1 << 18  # samples of windows that are predicted together, each as long as the longest
 IDLE_S = 10.0  # without a correction, after which a long layer's next window begins
 
 

@@ -34,7 +34,7 @@ STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural freq
 SHAPERS = ("zv", "mzv", "ei")
 UNCORRECTED = "uncorrected"
 UM = 1000.0
-MOST_KEPT = 1 << 22  # samples of the motion on walls of all layers together: about 200 MB
+MOST_KEPT = 3 << 20  # samples of the motion on walls of all layers together: about 150 MB
 MOST_THINNED = 20  # simulated samples of which one is kept, at most: errors end below 100 Hz
 
 

@@ -24,7 +24,8 @@ Bools = NDArray[np.bool_]
 UM = 1000.0  # µm per mm
 EXCERPT_S = 4.0  # of the curves over time; a whole layer's would be a solid band
 PLOT_RATE_HZ = 1000.0  # of planned curves, fine enough to show trapezoids
-MOST_DRAWN = 300_000  # samples of a planned layer; of a longer one fewer a second
+MOST_PLANNED = 1_000_000  # samples of a planned layer; of a longer one fewer a second
+MOST_DRAWN = 100_000  # pieces of a coloured path: each takes about a kilobyte
 SPECTRUM_SEGMENT_S = 2.56
 
 
@@ -42,7 +43,7 @@ def planned_layer(plan: Plan, layer: int) -> Figure:
     whole_begin, whole_end = plan.layer_span(layer)
     plan = without_long_rests(plan)
     begin, end = busy_span(plan, layer)
-    path = sample(plan, min(PLOT_RATE_HZ, MOST_DRAWN / (end - begin)), begin, end)
+    path = sample(plan, min(PLOT_RATE_HZ, MOST_PLANNED / (end - begin)), begin, end)
     velocity = plan.velocity(path.time)
     acceleration = plan.acceleration_at(path.time)
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
@@ -107,7 +108,9 @@ def draw_path(
     axes: Axes, xy: Floats, value: Floats, label: str, drawn: Bools | None = None
 ) -> None:
     """Draw a path (N, 2) mm in true proportions, coloured by a value (N,)."""
-    shown = np.ones(len(xy), bool) if drawn is None else drawn
+    every = 1 + len(xy) // MOST_DRAWN
+    shown = (np.ones(len(xy), bool) if drawn is None else drawn)[::every]
+    xy, value = xy[::every], value[::every]
     both = shown[1:] & shown[:-1]
     pieces = np.stack([xy[:-1], xy[1:]], axis=1)[both]
     top = float(np.percentile(value[shown], 99.5)) if shown.any() else 1.0

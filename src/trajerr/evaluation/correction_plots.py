@@ -3,7 +3,7 @@
 Arrays and figures of :mod:`trajerr.evaluation.closed_loop` in, matplotlib figures out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 UM = 1000.0  # µm per mm
 NEAR, SHARP = 1.0, np.radians(40.0)  # mm and rad: a path that turns so much so fast has a corner
 WINDOW = 22.0  # side of an enlarged place, in multiples of the uncorrected error there
+MOST_PLOTTED = 1_000_000  # points of a layer's whole path
+MOST_DRAWN = 100_000  # pieces of an error map: each takes about a kilobyte
 COLOURS = {
     UNCORRECTED: style.BLACK,
     "zv": style.ORANGE,
@@ -55,8 +57,9 @@ def corner(before: WallMotion, after: WallMotion, *, name: str, title: str) -> F
     worst = int(np.argmax(np.abs(before.contour) * _near_corners(before)))
     centre = before.nominal[worst]
     side = max(WINDOW * abs(float(before.contour[worst])), 0.2)
+    every = 1 + len(before.time) // MOST_PLOTTED
     for line in _runs(before):
-        path_axes(whole).plot(*before.nominal[line].T, color=style.COMMANDED, lw=0.5)
+        path_axes(whole).plot(*before.nominal[line][::every].T, color=style.COMMANDED, lw=0.5)
     whole.add_patch(_box(centre, side))
     whole.set_title(title)
     for axes, motion, label in zip(places, (before, after), (UNCORRECTED, name), strict=True):
@@ -99,8 +102,9 @@ def error_maps(motions: Mapping[str, WallMotion], *, title: str) -> Figure:
     norm = Normalize(0.0, UM * float(np.percentile(np.abs(first.contour), 99)))
     for axes, (name, motion) in zip(panels, motions.items(), strict=True):
         pieces, values = [], []
+        every = max(10, len(motion.time) // MOST_DRAWN)
         for line in _runs(motion):
-            xy, size = motion.nominal[line][::10], UM * np.abs(motion.contour[line][::10])
+            xy, size = motion.nominal[line][::every], UM * np.abs(motion.contour[line][::every])
             pieces += list(np.stack([xy[:-1], xy[1:]], axis=1))
             values.append(size[1:])
         lines = LineCollection(
@@ -116,14 +120,14 @@ def error_maps(motions: Mapping[str, WallMotion], *, title: str) -> Figure:
 
 @styled
 def spectra(
-    motions: Mapping[str, Sequence[WallMotion]], rate: float, resonance_hz: Sequence[float]
+    motions: Mapping[str, Iterable[WallMotion]], rate: float, resonance_hz: Sequence[float]
 ) -> Figure:
     """Show which frequencies the contour error holds, by method.
 
     Parameters
     ----------
     motions
-        Method → motion on the walls of some layers.
+        Method → motion on the walls of some layers; no more than contour errors are kept.
     rate
         Their sample rate, Hz.
     resonance_hz

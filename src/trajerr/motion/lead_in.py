@@ -14,11 +14,13 @@ def lead_in(motion_plan: Plan, begin: float) -> float:
 
     Standing still does not count: friction holds a resting carriage where it stopped, so only
     motion makes the plant forget where it was started. But a file may let an axis rest for
-    hours before, in which another creeps along: the search ends after :data:`LONGEST_S`. Nor does
-    a lead-in begin with a long rest.
+    hours before, in which another creeps along or z goes a long way: the search ends after
+    :data:`LONGEST_S`, and what then remains does not begin with a long rest.
     """
-    start = max(_motion_begin(motion_plan, begin), begin - LONGEST_S)
-    return after_rest(motion_plan, start, begin)
+    start = _motion_begin(motion_plan, begin)
+    if begin - start <= LONGEST_S:
+        return start
+    return after_rest(motion_plan, begin - LONGEST_S, begin)
 
 
 def _motion_begin(motion_plan: Plan, begin: float) -> float:
