@@ -94,6 +94,18 @@ def test_plan_only_ends_with_json_and_meets_the_slicers_own_estimate(in_process,
     assert (tmp_path / "data" / "raw" / "plots" / "tugboat_layer0031_plan.png").is_file()
 
 
+def test_a_pause_of_months_is_collected_without_it(in_process, tmp_path):
+    text = "G1 X10 Y10 Z.2 F3000\nG1 X20 E1\nG4 S9999999\nG1 X30 E2\nG1 X10 E4\nG1 X30 E6\n"
+    (tmp_path / "long.gcode").write_text(text)
+    code, shown, _ = in_process("gcode=long.gcode", "plan_only=true")
+    assert code == 0
+    assert json.loads(shown.splitlines()[-1])["print_time_s"] > 9_999_999
+    code, _, errors = in_process("gcode=long.gcode", "layers=all", "variants=[{}]")
+    assert code == 0, errors
+    report = json.loads((tmp_path / "data" / "raw" / "quality.json").read_text())
+    assert report["points"] < 200.0 * 100.0
+
+
 def test_plan_only_adds_several_sources_up(in_process):
     code, shown, _ = in_process("parts=[tugboat,boat]", "plan_only=true")
     assert code == 0
@@ -126,7 +138,7 @@ def test_plan_only_adds_several_sources_up(in_process):
 def test_mistakes_end_in_one_line(in_process, tmp_path, overrides, message):
     (tmp_path / "empty.gcode").touch()
     (tmp_path / "still.gcode").write_text("; nothing moves\nM104 S200\n")
-    (tmp_path / "long.gcode").write_text("G1 X10 Y10 Z.2\nG1 X20 E1\nG4 S9999999\nG1 X30 E2\n")
+    (tmp_path / "long.gcode").write_text("G1 X10 Y10 Z.2\nG1 X20 E1 F.00006\n")
     code, shown, errors = in_process(*overrides)
     assert code == 1
     assert shown == ""
