@@ -146,9 +146,6 @@ class Interpreter:
         named = {axis: words[axis] or 0.0 for axis in "XYZE" if axis in words}
         self._add(Code.SET, dict(named) if words else dict.fromkeys("XYZE", 0.0))
 
-    def _set_unit(self, millimetres: float) -> None:
-        self.unit.change(self._line, millimetres)
-
     def _mode(self, what: str, relative: bool) -> None:
         self.modes.append(ModeChange(self._line, what, relative))
 
@@ -201,9 +198,6 @@ class Interpreter:
         if words.get("S") or words.get("P"):
             self._dwell(body)
         self.stops.append(self._line)
-
-    def _arc_centre(self, absolute: bool) -> None:
-        self.centre_absolute.change(self._line, absolute)
 
     def _retract(self, name: str, body: str) -> None:
         words = text.loose_words(body)
@@ -358,16 +352,16 @@ _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
     "G4": Interpreter._dwell,
     "G10": lambda i, body: i._retract("G10", body),
     "G11": lambda i, body: i._retract("G11", body),
-    "G20": lambda i, _: i._set_unit(MM_PER_INCH),
-    "G21": lambda i, _: i._set_unit(1.0),
+    "G20": lambda i, _: i.unit.change(i._line, MM_PER_INCH),
+    "G21": lambda i, _: i.unit.change(i._line, 1.0),
     "G28": Interpreter._home,
     "G53": lambda i, _: i._machine_coordinates("G53"),
     "G60": Interpreter._save_position,
     "G61": Interpreter._recall_position,
     "G90": lambda i, _: i._mode("axes", relative=False),
     "G91": lambda i, _: i._mode("axes", relative=True),
-    "G90.1": lambda i, _: i._arc_centre(absolute=True),
-    "G91.1": lambda i, _: i._arc_centre(absolute=False),
+    "G90.1": lambda i, _: i.centre_absolute.change(i._line, True),
+    "G91.1": lambda i, _: i.centre_absolute.change(i._line, False),
     "G92": Interpreter._set_position,
     "M82": lambda i, _: i._mode("extruder", relative=False),
     "M83": lambda i, _: i._mode("extruder", relative=True),
