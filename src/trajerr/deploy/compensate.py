@@ -18,7 +18,7 @@ from trajerr import __version__
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.blocks import move_times
-from trajerr.deploy.emission import MARK, check_writable, is_marked, write_lines
+from trajerr.deploy.emission import MARK, check_writable, write_lines
 from trajerr.deploy.episodes import Sampled, sample_windows
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.final_check import check_corrected
@@ -34,12 +34,13 @@ from trajerr.deploy.knots import (
 )
 from trajerr.deploy.learning import Judge, LearningSettings, Project, learn
 from trajerr.deploy.polish import Polisher, bounded
+from trajerr.deploy.refusals import check_original, check_other_file, nothing_to_correct
 from trajerr.deploy.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.extrusion import most_section, sections
-from trajerr.gcode.program import WALLS, FeatureType, Program
+from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.bed import Bed, check_inside
@@ -139,14 +140,10 @@ def apply_correction(
     ConfigError
         If ``out`` is the file itself, or a layer does not exist.
     """
-    if out.exists() and gcode.exists() and out.samefile(gcode):
-        raise ConfigError(f"out: got {out}, the file to correct itself; expected another")
+    check_other_file(gcode, out)
     program = read_program(gcode, printer.limits.firmware)
-    if is_marked(program) and not force:
-        raise GcodeError(
-            f"{program.name}: it is corrected already (see its header); "
-            "correct the original, or set force=true"
-        )
+    if not force:
+        check_original(program)
     settings = settings or CorrectionSettings()
     result = correct_program(program, model, printer, settings)
     if result.text is not None:
@@ -222,7 +219,7 @@ class _Job:
         corrected = role == Role.CORRECTED
         layers = tuple(x for x in layers if np.any(corrected & (program.moves.layer == x)))
         if not layers:
-            raise GcodeError(_nothing_to_correct(program, settings.feature_types))
+            raise GcodeError(nothing_to_correct(program, settings.feature_types))
         walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
         belief = Belief(model, printer, _variants(settings), settings.learning.threads)
         return cls(belief, printer, settings, nominal, layers, role, start, end, joins, walls)
@@ -366,24 +363,6 @@ class WallContour:
 def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
     """Return the printers beside the modelled one; subtracting knows none."""
     return () if settings.method == "subtract" else settings.learning.variants
-
-
-def _nothing_to_correct(program: Program, wanted: Collection[int]) -> str:
-    names = ", ".join(FeatureType(kind).name.lower() for kind in sorted(wanted))
-    message = f"{program.name}: nothing to correct, expected {names} in its layers"
-    wanted_moves = program.moves.is_extruding & np.isin(program.moves.feature, list(wanted))
-    if np.any(wanted_moves & program.moves.whole):
-        causes = ", ".join(list(program.unknown_commands)[:3]) or "homing"
-        return (
-            f"{message} where the file says in absolute coordinates where the nozzle is: {causes} "
-            "may have moved it, and X, Y and Z are not stated after that (docs/gcode.md)"
-        )
-    if np.any(program.moves.feature[program.moves.is_extruding] != FeatureType.UNKNOWN):
-        return message
-    return (
-        f"{message}; the file does not say what is a wall: slice it with comments on feature "
-        "types (Slic3r's verbose G-code), or take all for walls by feature_types=[unknown]"
-    )
 
 
 def _chosen_layers(nominal: Plan, wanted: Collection[int] | None) -> tuple[int, ...]:
