@@ -35,6 +35,8 @@ def main(cfg: DictConfig) -> None:
         if cfg.plot:
             collection_report.plot_plans(out, sources, printer.limits, variants[0].scales, layers)
         summary = summarise_sources(sources, printer.limits, variants[0].scales)
+        for figures in summary.get("sources", {"": summary}).values():
+            sys.stderr.writelines(f"{note}\n" for note in figures.get("notes", ()))
         sys.stdout.write(json.dumps(summary) + "\n")
         return
     limits = QualityLimits(**plain["quality"])

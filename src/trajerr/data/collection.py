@@ -177,7 +177,9 @@ def survey(collection: Collection, source: Source) -> Task:
     chosen = tuple(enumerate(select_layers(collection.layers, printing, source.name)))
     bed = collection.printer.bed(program)
     check_inside(program, bed, layers=[layer for _, layer in chosen])
-    return replace(_task(collection, source, chosen), notes=bed_notes(program, bed))
+    return replace(
+        _task(collection, source, chosen), notes=(*program.notes, *bed_notes(program, bed))
+    )
 
 
 def _task(collection: Collection, source: Source, chosen: tuple[tuple[int, int], ...]) -> Task:

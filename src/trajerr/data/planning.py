@@ -29,12 +29,19 @@ def summarise_sources(
     dict
         :func:`trajerr.motion.summary.summarise` of the only source; of several, the sums of
         ``print_time_s``, ``layers`` and ``moves``, and under ``sources`` each one's figures.
+        ``notes`` holds what a person should know of how a file was read, where there is any.
     """
-    each = {source.name: dict(summarise(plan_source(source, limits, scales))) for source in sources}
+    each = {source.name: _summary(source, limits, scales) for source in sources}
     if len(each) == 1:
         return {"source": sources[0].name, **each[sources[0].name]}
     totals = {key: sum(_number(row[key]) for row in each.values()) for key in TOTALS}
     return {**totals, "sources": each}
+
+
+def _summary(source: Source, limits: MachineLimits, scales: tuple[float, float]) -> dict[str, Any]:
+    planned = plan_source(source, limits, scales)
+    notes = planned.program.notes
+    return {**summarise(planned), **({"notes": list(notes)} if notes else {})}
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - what a summary holds

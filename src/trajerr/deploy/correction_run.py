@@ -20,6 +20,7 @@ from trajerr.deploy.compensate import (
 from trajerr.deploy.correction_report import comparison_table, refinement_table, write_report
 from trajerr.deploy.error_models import NetworkModel, TwinModel
 from trajerr.deploy.refine import RefineSettings, Round, TorchModel, refine, save_refined
+from trajerr.deploy.refusals import check_original, check_other_file
 from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
@@ -106,14 +107,15 @@ class CorrectionRun:
         console
             Where the table goes.
         """
+        check_other_file(Path(self.gcode), self.target)
         models, printer = self._models(printer)
         program = read_program(Path(self.gcode), printer.limits.firmware)
-        for remark in program.remarks:
-            console.print(f"note: {program.name}: {remark}", soft_wrap=True)
+        if not self.force:
+            check_original(program)
         settings = self._settings(program, printer)
         bed = printer.bed(program)
         check_inside(program, bed, settings.feature_types, settings.layers)
-        for note in bed_notes(program, bed):
+        for note in (*program.notes, *bed_notes(program, bed)):
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         rounds: list[Round] = []
         if self.refinement.rounds > 0:

@@ -4,7 +4,6 @@ Knows the meaning of commands, and keeps what is modal. Where the motion leads i
 business: it only notes rows, which :mod:`trajerr.gcode.modal` resolves all at once.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -57,7 +56,7 @@ class Interpreter:
     centre_absolute: Timeline[bool] = field(default_factory=lambda: Timeline(False))
     stops: list[int] = field(default_factory=list)  # lines at which motion comes to rest
     whole: list[int] = field(default_factory=list)  # lines that must stay as they are
-    unknown: Counter[str] = field(default_factory=Counter)  # commands that are barriers
+    barriers: list[tuple[int, str]] = field(default_factory=list)  # their lines and names
     untimed: int = 0  # G10 and G11 of which the file does not say how far they go
     _line: int = 0
     _slots: dict[str, _Saved] = field(default_factory=dict)
@@ -101,7 +100,7 @@ class Interpreter:
 
     def _barrier(self, name: str, axes: str = AXES) -> None:
         """Note that a command may have moved some axes, or changed what their numbers mean."""
-        self.unknown[name] += 1
+        self.barriers.append((self._line, name))
         self._add(Code.BARRIER, dict.fromkeys(axes, 0.0))
 
     def _add(self, code: int, words: Words, seconds: float = 0.0, slot: int = -1) -> None:

@@ -136,6 +136,11 @@ class Program:
     remarks: tuple[str, ...] = ()  # what a person should know of how it was read
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how the file was read, a line each."""
+        return tuple(f"{self.name}: {remark}" for remark in self.remarks)
+
+    @property
     def n_lines(self) -> int:
         """How many lines the file has."""
         return len(self.line_starts) - 1

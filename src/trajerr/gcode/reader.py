@@ -11,6 +11,7 @@ not: what a file does before its first absolute move is known only up to that.
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,11 @@ from trajerr.gcode.modes import extruder_rule, first_statement, follow_modes
 from trajerr.gcode.motions import build_moves
 from trajerr.gcode.notes import has_notes, read_notes
 from trajerr.gcode.plain import PlainMotion, scan
-from trajerr.gcode.program import Ints, Program
+from trajerr.gcode.program import Ints, Moves, Program
 from trajerr.gcode.retraction import Retraction
 from trajerr.gcode.slicer import read_settings
 
+MOST_NAMED = 5  # commands in a remark
 ULTIMAKER_AREA = np.pi * 2.85**2 / 4  # mm²; an Ultimaker 2 reads E as mm³ of its filament
 _KLIPPER = re.compile(rb"^(?:SET_VELOCITY_LIMIT|SET_PRESSURE_ADVANCE|EXCLUDE_OBJECT_)", re.M | re.I)
 
@@ -105,8 +107,8 @@ def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
         sha256=hashlib.sha256(text).hexdigest(),
         noted=noted,
         firmware=firmware,
-        unknown_commands=dict(lines.interpreter.unknown),
-        remarks=(*remarks, *_untimed(lines.interpreter)),
+        unknown_commands=Counter(command for _, command in lines.interpreter.barriers),
+        remarks=(*remarks, *_untimed(lines.interpreter), *_untouched(lines.interpreter, moves)),
     )
 
 
@@ -115,6 +117,23 @@ def _comments(text: bytes, line_starts: Ints, rest: Ints) -> list[str]:
     chosen = rest[data[line_starts[rest]] == ord(";")]
     bounds = zip(line_starts[chosen].tolist(), line_starts[chosen + 1].tolist(), strict=True)
     return [text[a + 1 : b].decode("utf-8", "replace").rstrip() for a, b in bounds]
+
+
+def _untouched(interpreter: Interpreter, moves: Moves) -> tuple[str, ...]:
+    """Return what stands between layers' moves and is not understood."""
+    printing = moves.line[moves.is_extruding & (moves.layer > 0)]
+    if not len(printing):
+        return ()
+    first, last = int(printing[0]), int(printing[-1])
+    inside = Counter(name for line, name in interpreter.barriers if first < line < last)
+    if not inside:
+        return ()
+    named = ", ".join(f"{name} ({count})" for name, count in inside.most_common(MOST_NAMED))
+    more = f" and {len(inside) - MOST_NAMED} more" if len(inside) > MOST_NAMED else ""
+    return (
+        f"may move the nozzle in a way that the file does not say: {named}{more}; lines beside "
+        "them are not corrected (docs/gcode.md)",
+    )
 
 
 def _interpreter(flavor: str, firmware: str | None, slicer: dict[str, str]) -> Interpreter:
