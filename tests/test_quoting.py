@@ -47,7 +47,7 @@ NAMES = [
     "a:b@c.gcode",
     "tab\tnew\nline.gcode",
 ]
-PART = "G1 Z.2\n;TYPE:External perimeter\nG1 X40 Y40\nG1 X60 Y40 E1\n"
+PART = "G92 E0\nG1 Z.2\n;TYPE:External perimeter\nG1 X40 Y40\nG1 X60 Y40 E1\n"
 
 
 def value_of(word: str, key: str = "gcode") -> object:

@@ -113,7 +113,9 @@ def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, overrides, says
 
 def test_a_centred_print_is_corrected_and_what_leaves_the_bed_is_told(tmp_path):
     """X0 Y0 is the bed's middle; the wipe goes where no tag of a console's markup may hide it."""
-    moved = re.sub(r"([XY])(\d+)", lambda m: f"{m[1]}{int(m[2]) - 110}", PRINT)
+    moved = re.sub(
+        r"(?<=G1 )X(\d+) Y(\d+)", lambda m: f"X{int(m[1]) - 110} Y{int(m[2]) - 110}", PRINT
+    )
     wipe = moved.replace("G1 X-105 Y-105 F6000", "G1 X-130 Y0 F6000\nG1 X-110 Y0 E1")
     (tmp_path / "part[b].gcode").write_text(wipe)
     words = ["gcode='part[b].gcode'", "method=twin", "printer=ender3_v2", "report=false"]

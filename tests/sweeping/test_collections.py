@@ -38,7 +38,7 @@ def gcode(levels: int, side_mm: float) -> str:
         for x, y in ((1, 0), (1, 1), (0, 1), (0, 0)):
             length += 0.03 * side_mm
             lines.append(f"G1 X{50 + x * side_mm:g} Y{50 + y * side_mm:g} E{length:.4f} F2400")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "M104 S0", ""])
 
 
 def test_runs_side_by_side_end_in_one_report(tmp_path):

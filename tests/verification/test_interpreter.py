@@ -224,6 +224,8 @@ def test_factors_heaters_and_fans_are_remembered():
 
 def test_words_that_firmware_cannot_read_are_refused():
     with pytest.raises(GcodeError, match="is not a word"):
+        machine("G1 X1 E0.1/0.2")
+    with pytest.raises(GcodeError, match="mixing extruder"):
         machine("G1 X1 E0.1:0.2")
 
 

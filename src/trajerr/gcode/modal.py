@@ -41,6 +41,7 @@ class Rows:
     flow: Floats  # (n,) mm of filament fed per mm commanded
     feedrate: Floats  # (n,) mm/s
     known: Bools  # (n, 4) whether the file says where the axis stands before the row
+    entered: Bools  # (n, 4) whether nothing but homing, or the beginning, keeps that unknown
 
     @property
     def is_motion(self) -> Bools:
@@ -74,10 +75,9 @@ def resolve(
     stretches = _Stretches(code, words, slot, is_relative[:, [0, 0, 0, 1]], flow, offset)
     position, origin = stretches.follow()
     feedrate = _feedrates(words[:, 4], code, slot, factor)
-    known = _known(code, words, is_relative)
-    return Rows(
-        line, code, words, seconds, position, origin, is_relative, unit, flow, feedrate, known
-    )
+    known, entered = _known(code, words, is_relative)
+    resolved = (position, origin, is_relative, unit, flow, feedrate, known, entered)
+    return Rows(line, code, words, seconds, *resolved)
 
 
 def _merge(plain: PlainMotion, rows: list[Row]) -> tuple[Ints, Ints, Floats, Floats, Ints]:
@@ -124,17 +124,22 @@ def _feedrates(word: Floats, code: Ints, slot: Ints, factor: Floats) -> Floats:
     return np.where(np.isin(code, _OWN_FEED) & (word > 0), word, modal)
 
 
-def _known(code: Ints, words: Floats, relative: Bools) -> Bools:
-    """Return (n, 4) whether each axis has been stated since something may have moved it."""
+def _known(code: Ints, words: Floats, relative: Bools) -> tuple[Bools, Bools]:
+    """Return (n, 4) each whether an axis has been stated since something may have moved it.
+
+    First since anything, then since anything but homing.
+    """
     given = np.isfinite(words[:, :4])
     motion = ((code >= 0) & (code <= 3))[:, None] & ~relative[:, [0, 0, 0, 1]]
     stated = given & (motion | (code == Code.SET)[:, None])
-    lost = given & np.isin(code, (Code.BARRIER, Code.HOME))[:, None]
-    known = np.zeros((len(code), 4), dtype=bool)
+    homed, barred = given & (code == Code.HOME)[:, None], given & (code == Code.BARRIER)[:, None]
+    known, entered = np.zeros((2, len(code), 4), dtype=bool)
+    entered[:1] = True
     for axis in range(4):
-        after = _last(stated[:, axis]) > _last(lost[:, axis])
-        known[1:, axis] = after[:-1]
-    return known
+        last, home, bar = (_last(mark[:, axis]) for mark in (stated, homed, barred))
+        known[1:, axis] = (last > np.maximum(home, bar))[:-1]
+        entered[1:, axis] = (np.maximum(last, home) >= bar)[:-1]
+    return known, entered
 
 
 @dataclass

@@ -124,7 +124,7 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
     homing.
     """
     step = np.abs(np.diff(rows.position, axis=0)) > STILL
-    unsure = ~rows.known[:, :3].all(axis=1)
+    unsure = ~(rows.known[:, :3].all(axis=1) | _enters(rows, step))
     unsure |= ~rows.known[:, 3] & ~rows.relative[:, 1] & step[:, 3]
     odd = np.isin(rows.line, interpreter.whole)
     odd |= (rows.code <= 1) & np.isfinite(rows.words[:, 5:9]).any(axis=1)
@@ -141,6 +141,16 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
         | (rows.code == Code.HOME)
         | np.isin(rows.code, _FETCHED)
     )
+
+
+def _enters(rows: Rows, step: Bools) -> Bools:
+    """Return (n,) which rows are level travels to a stated place, from home or the beginning.
+
+    Where they begin does not matter: nothing is printed yet, or the way home crossed it all.
+    """
+    stated = np.isfinite(rows.words[:, :2]).all(axis=1) & ~rows.relative[:, 0]
+    level = rows.known[:, 2] & ~step[:, 2] & ~step[:, 3]
+    return np.asarray(rows.is_motion & stated & level & rows.entered[:, :2].all(axis=1))
 
 
 def _settings(interpreter: Interpreter, line: Ints) -> np.ndarray:
