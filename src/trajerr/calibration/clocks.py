@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from trajerr.arrays import Floats
 from trajerr.errors import DataError
-
-Floats = NDArray[np.float64]
 
 UNEVEN = 0.5  # of the median step, how far a step may be off
 WANDER = 0.5  # of the mean step, how far a time may be off an even rate without resampling

@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.signal import lfilter
 
+from trajerr.arrays import Floats
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch
 from trajerr.calibration.uncertainty import Estimate, deviations, quantile
 from trajerr.dynamics.axis import AxisParameters, recurrence
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, DataError
-
-Floats = NDArray[np.float64]
 
 DRAGS = ("none", "all", "fit")
 GRID_HZ = np.geomspace(4.0, 200.0, 28)

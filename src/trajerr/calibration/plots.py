@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.calibration.identify import Identified
 from trajerr.calibration.recommendation import ShaperChoice, worst_remaining
 from trajerr.calibration.recordings import PowerSpectrum
@@ -15,8 +15,6 @@ from trajerr.calibration.resonance import Resonance
 from trajerr.calibration.uncertainty import Estimate
 from trajerr.evaluation import style
 from trajerr.evaluation.style import new_figure, styled
-
-Floats = NDArray[np.float64]
 
 UM = 1000.0  # µm per mm
 SHOWN_HZ = 200.0

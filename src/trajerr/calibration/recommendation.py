@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.calibration.firmware_shapers import firmware_shaper
 from trajerr.calibration.recordings import PowerSpectrum
 from trajerr.dynamics.shapers import Shaper, residual
-
-Floats = NDArray[np.float64]
 
 # Lowest frequencies that Klipper tries: each about a suggested acceleration of 1500 mm/s².
 LOWEST_HZ = {"zv": 21.0, "mzv": 23.0, "ei": 29.0, "2hump_ei": 39.0, "3hump_ei": 48.0}

@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import welch
 
+from trajerr.arrays import Floats
 from trajerr.calibration.clocks import UNEVEN, Timing, measure_timing
 from trajerr.errors import DataError
-
-Floats = NDArray[np.float64]
 
 RAW = ("time", "accel_x", "accel_y", "accel_z")
 PROCESSED = ("freq", "psd_x", "psd_y", "psd_z")

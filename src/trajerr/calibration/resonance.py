@@ -28,11 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
+from trajerr.arrays import Floats
 from trajerr.calibration.recordings import KAISER_BETA, PowerSpectrum
 from trajerr.calibration.uncertainty import Estimate, quantile
 from trajerr.errors import ConfigError, DataError
-
-Floats = NDArray[np.float64]
 
 FINER = 8  # points of the model in one bin
 REACH = 6  # bins that the window's transform spreads over, to each side

@@ -12,16 +12,14 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from trajerr.arrays import Floats
 from trajerr.calibration.stretches import Stretch
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, PlantState, simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

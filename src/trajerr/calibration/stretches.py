@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from trajerr.arrays import Floats
 from trajerr.calibration.recordings import require_even
 from trajerr.data.logs import LogFormat, read_log
 from trajerr.data.record import LayerRecord
 from trajerr.errors import DataError
-
-Floats = NDArray[np.float64]
 
 SLOWEST_HZ = 50.0  # sample rate
 SHORTEST = 200  # samples

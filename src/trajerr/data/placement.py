@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.gcode.program import Moves, Program
 from trajerr.motion.segments import segment
-
-Floats = NDArray[np.float64]
 
 TURN = np.pi / 4  # infill at 45° comes to lie along the axes, where one of them rests,
 TILT = np.radians([0.05, 5.0])  # or, in two of three draws, nearly so: there it creeps

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
+from trajerr.arrays import Floats
 from trajerr.data.numbers import is_number
 from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
@@ -20,7 +20,6 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.motion.trajectory import Trajectory
 
-Floats = NDArray[np.float64]
 Kind = Literal["nominal", "perturbed", "precompensated"]
 KINDS: tuple[str, ...] = get_args(Kind)
 

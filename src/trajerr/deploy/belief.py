@@ -14,14 +14,13 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.data.features import compute_features
 from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.response import Response
 from trajerr.dynamics.printer import Printer
 
-Floats = NDArray[np.float64]
 Result = TypeVar("Result")
 
 FAMILY_RATE_HZ = 600.0  # at least; at which the family is simulated

@@ -7,15 +7,11 @@ file that stay, the motion is one *block*; a travel may be split where the corre
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.deploy.joins import ROUNDING, Role
 from trajerr.gcode.program import Moves
 from trajerr.motion.planner import Plan
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 SHORTEST_REST = 0.04  # s; a shorter rest of a travel between two stretches is sampled, too
 SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that

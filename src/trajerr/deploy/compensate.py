@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trajerr import __version__
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.blocks import move_times
@@ -48,10 +48,6 @@ from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import without_long_rests
 from trajerr.motion.sampling import check_length
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 THICKER = 2.5  # how many times as thick as its move a piece may become, where it is slower
 METHODS = ("inverse", "subtract", "twin")

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Bools
 from trajerr.deploy.feedrates import INCH_F_DIGITS, MORE_F_DIGITS, Driven, rounded_feedrates
 from trajerr.deploy.knots import Cut, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 MARK = b"; trajerr corrected"
 MARK_LINES = 200  # the mark stands within the first lines

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trajerr.arrays import Floats
 from trajerr.deploy.learning import Episode
-from trajerr.gcode.program import Floats
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import grid, sample_pieces

@@ -7,11 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
 

@@ -16,6 +16,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from trajerr.arrays import Floats32
 from trajerr.data.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS, compute_features
 from trajerr.data.store import Split, open_split
 from trajerr.deploy.bundle import (
@@ -29,7 +30,6 @@ from trajerr.deploy.bundle import (
     write_manifest,
 )
 from trajerr.deploy.graphs import (
-    Floats32,
     Predict,
     state_at_rest,
     write_onnx,

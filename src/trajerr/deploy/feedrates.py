@@ -12,15 +12,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.deploy.knots import Cut, EmissionSettings
 from trajerr.dynamics.compiled import compiled
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 ROUNDS = 8
 FASTEST, SLOWEST = 3.0, 0.5  # multiples of its mean speed at which a piece may be driven

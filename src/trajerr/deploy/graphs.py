@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trajerr.arrays import Floats32
 from trajerr.data.features import FEATURES
 from trajerr.errors import BundleError
 
@@ -27,7 +27,6 @@ EXAMPLE_BATCH = 3  # that exporters see; 1 they would freeze
 EXAMPLE_TIME = 96  # at least
 OPSET = 20
 
-Floats32 = NDArray[np.float32]
 Predict = Callable[[Floats32], Floats32]  # (B, T, 15) raw features to (B, T, 2) mm
 
 # What the exporters say that nobody can act on: logger and beginning of the message.

@@ -19,15 +19,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.deploy.response import Response
 from trajerr.dynamics.printer import Printer
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 DAMPING = 0.01  # ρ: what the command's own size counts
 UNSEEN = 0.1  # what an error counts where nothing is seen, as a share of where it is

@@ -12,13 +12,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.gcode.program import MoveKind, Moves
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 FADE = 0.1  # s, over which a correction fades in a travel beside a wall
 SHORTEST_FADE = 0.025  # s, over which it fades inside a wall that nothing free surrounds

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.deploy.blocks import Block, Divider, move_times
 from trajerr.deploy.joins import Joins, Role
 from trajerr.deploy.thinning import thinned
@@ -19,9 +19,6 @@ from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves, Program
 from trajerr.motion.planner import Plan
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Offset = Callable[[Floats], Floats]
 
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.deploy.belief import Belief, Family
 from trajerr.deploy.inverse import Freedom, Smoothing, learning_step
 from trajerr.deploy.windows import batches
 from trajerr.errors import ConfigError
 
-Floats = NDArray[np.float64]
 Project = Callable[[Floats, slice], None]
 Judge = Callable[[Floats], float]
 Score = Callable[[Floats], Judge]

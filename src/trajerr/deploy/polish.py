@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats
 from trajerr.deploy.belief import Belief
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
 from trajerr.deploy.inverse import Smoothing, learning_step
@@ -25,9 +25,6 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 FIRST_ROUNDS = 4  # of timing the pieces before the first iteration; then one in each
 MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trajerr.arrays import Floats
 from trajerr.data.atomic import write_atomically
 from trajerr.data.features import HISTORY, compute_features
 from trajerr.data.store import open_split
@@ -33,7 +33,6 @@ from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample_pieces
 from trajerr.training.checkpoint import NETWORK_PREFIX, Loaded, read_checkpoint
 
-Floats = NDArray[np.float64]
 Stretch = tuple[Tensor, Tensor]  # (T, 15) features and (T, 2) errors in mm, float32
 UM = 1000.0
 

@@ -16,13 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.dynamics.axis import discretise
 from trajerr.dynamics.compiled import compiled
 from trajerr.dynamics.printer import Printer
-
-Floats = NDArray[np.float64]
 
 FREE = 0.5  # share of the answer without friction
 STUCK = 2e-3  # mm/s; what moves slower sticks, creep included

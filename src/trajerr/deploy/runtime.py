@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trajerr.arrays import Floats, Floats32
 from trajerr.data.features import (
     FEATURE_UNITS,
     FEATURES,
@@ -30,9 +31,6 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, on_the_clock, without_long_rests
 from trajerr.motion.sampling import grid, sample
-
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 
 LEAD_IN_S = 1.0  # at least; motion before a layer that lets the model's memory settle
 TOGETHER = 1 << 16  # samples of a long layer that are predicted at a time

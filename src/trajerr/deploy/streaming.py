@@ -8,11 +8,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from trajerr.arrays import Floats32
 from trajerr.data.features import FEATURES, FeatureStream
 from trajerr.deploy.sessions import CPU
 from trajerr.errors import DataError
-
-Floats32 = NDArray[np.float32]
 
 
 class StreamingPredictor:

@@ -5,13 +5,9 @@ know G-code, blocks' lines or files' sizes: :mod:`trajerr.deploy.knots` does.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.dynamics.compiled import compiled
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 def thinned(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trajerr.gcode.program import Floats
+from trajerr.arrays import Floats
 
 LONGEST = 1 << 16  # samples of a window, without its lead-in: five minutes at 200 Hz
 TOGETHER = 1 << 18  # samples of windows that are predicted together, each as long as the longest

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
+from trajerr.arrays import Floats
 from trajerr.errors import ConfigError
-
-Floats = NDArray[np.float64]
 
 MM_PER_M = 1000.0
 

@@ -6,11 +6,9 @@ Knows arrays only. See ``docs/physics.md`` for the scheme's derivation.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.dynamics.compiled import compiled
-
-Floats = NDArray[np.float64]
 
 
 @compiled

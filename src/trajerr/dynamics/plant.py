@@ -9,15 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from trajerr.arrays import Floats
 from trajerr.dynamics import kernel
 from trajerr.dynamics.axis import AxisParameters, discretise
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 SIMULATION_RATE_HZ = 10000.0  # halving the step changes the default result by < 0.1 µm
 JITTER_RATE_HZ = 1000.0  # timing errors are drawn on this grid, whatever the simulation's rate

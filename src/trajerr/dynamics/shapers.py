@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trajerr.arrays import Floats
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 TOLERANCE = 0.05  # ringing that EI shapers allow, as firmware sets it
 

@@ -8,16 +8,14 @@ import math
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from trajerr.arrays import Floats
 from trajerr.dynamics import kernel
 from trajerr.dynamics.axis import require_number
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 WLF_C1, WLF_C2 = 17.44, 51.6  # universal constants of Williams, Landel and Ferry; 1, K
 CHAIN_EXPONENT = 4.0  # relaxation of PLLA goes with M^4: Cooper-White and Mackay (1999)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajerr.arrays import Floats
 from trajerr.evaluation.metrics import mean_r_squared, residual
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_pieces
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.shapers import reach, shape_trajectory
@@ -25,10 +25,6 @@ from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample_around, sample_pieces
 from trajerr.motion.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural frequency
 SHAPERS = ("zv", "mzv", "ei")

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats
 from trajerr.data.error_sources import ErrorSources
 from trajerr.data.record import LayerRecord
 from trajerr.evaluation import style
@@ -17,9 +17,6 @@ from trajerr.evaluation.style import AXIS_COLOURS, new_figure, path_axes, styled
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
 EXCERPT_S = 4.0  # of the curves over time; a whole layer's would be a solid band

@@ -6,12 +6,10 @@ path near the progress at which it was commanded.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.dynamics.compiled import compiled
 from trajerr.motion.path import NominalPath
-
-Floats = NDArray[np.float64]
 
 REACH = 1.5  # mm of path searched before and after the progress of a point
 

@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.evaluation import style
 from trajerr.evaluation.closed_loop import UNCORRECTED, WallMotion
 from trajerr.evaluation.spectra import spectrum
 from trajerr.evaluation.style import new_figure, path_axes, styled
-
-Floats = NDArray[np.float64]
 
 UM = 1000.0  # µm per mm
 NEAR, SHARP = 1.0, np.radians(40.0)  # mm and rad: a path that turns so much so fast has a corner

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from trajerr.arrays import Floats
+
 Summary = dict[str, float]
 
 AXES = ("x", "y")

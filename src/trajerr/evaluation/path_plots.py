@@ -9,14 +9,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats
 from trajerr.evaluation import style
 from trajerr.evaluation.metrics import magnitude
 from trajerr.evaluation.style import new_figure, path_axes, styled
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
 

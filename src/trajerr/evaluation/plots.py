@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from numpy.typing import NDArray
 
+from trajerr.arrays import Bools, Floats
 from trajerr.evaluation import style
 from trajerr.evaluation.metrics import (
     AXES,
@@ -24,9 +24,6 @@ from trajerr.evaluation.metrics import (
 )
 from trajerr.evaluation.spectra import Spectrum
 from trajerr.evaluation.style import AXIS_COLOURS, new_figure, range_of, styled
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 UM = 1000.0  # µm per mm
 BOTH = (0, 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.data.features import FEATURES
 from trajerr.data.store import Sequence as LayerSequence
 from trajerr.data.store import Split
@@ -23,10 +24,7 @@ from trajerr.data.windows import window_starts
 from trajerr.errors import DataError
 from trajerr.evaluation.metrics import moving_axes
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 BATCH = 256  # windows at once
 CHUNK = 1024  # samples that a stream takes at once, its state carried to the next

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from trajerr.arrays import Floats
 
 SEGMENT = 256  # samples: 0.8 Hz resolution at 200 Hz
 

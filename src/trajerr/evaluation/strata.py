@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.gcode.program import WALLS, FeatureType
 
-Floats = NDArray[np.float64]
 Groups = dict[str, NDArray[np.bool_]]
 
 INFILL = frozenset({FeatureType.INFILL, FeatureType.SOLID_INFILL, FeatureType.TOP_SURFACE})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trajerr.gcode.program import Bools, Floats
+from trajerr.arrays import Bools, Floats
 
 CLOSED = 1e-9  # mm between start and end of a full circle
 MAX_TURNS = 1000

@@ -10,9 +10,10 @@ much is to come, and where comments tell layers or features while it heats the h
 
 import re
 
+from trajerr.arrays import Ints
 from trajerr.errors import GcodeError
 from trajerr.gcode.dialects import CommentReader
-from trajerr.gcode.program import Ints, MoveKind, Moves
+from trajerr.gcode.program import MoveKind, Moves
 
 _HEATER = rb"M10[49](?!\d)[^;\n]*[SR] *"
 _ZERO = rb"(?:-\d+|0+(?:\.0*)?)(?![.\d])"

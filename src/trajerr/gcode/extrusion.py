@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.errors import GcodeError
 from trajerr.gcode.modal import Rows
 from trajerr.gcode.modes import stated_by_slicer
-from trajerr.gcode.program import Bools, Floats, Ints, Program
+from trajerr.gcode.program import Program
 from trajerr.gcode.words import number
 
 FILAMENT_MM = 1.75  # diameter where the file does not name one

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trajerr.arrays import Ints
 from trajerr.errors import GcodeError
-from trajerr.gcode.program import Ints
 
 _SAMPLE_BYTES = 1 << 16
 _FOREIGN_SHARE = 0.1  # of control bytes, beyond which a file is no text

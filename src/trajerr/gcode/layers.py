@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.gcode.program import Bools, Floats, Ints
+from trajerr.arrays import Bools, Floats, Ints
 
 SAME_HEIGHT = 1e-4  # mm; slicers print heights to 1 µm
 

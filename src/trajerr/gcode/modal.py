@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.plain import PlainMotion
-from trajerr.gcode.program import Bools, Floats, Ints
 from trajerr.gcode.rows import Code, Row
 from trajerr.gcode.timeline import Timeline
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.errors import GcodeError
 from trajerr.gcode import arcs
 from trajerr.gcode.commands import Interpreter
@@ -11,7 +12,7 @@ from trajerr.gcode.dialects import CommentReader
 from trajerr.gcode.heat import HOTTEST
 from trajerr.gcode.layers import number_layers
 from trajerr.gcode.modal import STILL, Rows, motion_before
-from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
+from trajerr.gcode.program import MoveKind, Moves
 from trajerr.gcode.rows import Code
 from trajerr.gcode.words import number
 

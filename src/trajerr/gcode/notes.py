@@ -16,11 +16,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from trajerr.arrays import Bytes, Ints
 from trajerr.gcode.dialects import CommentReader
 from trajerr.gcode.program import FeatureType as F
-from trajerr.gcode.program import Ints
-
-Bytes = NDArray[np.uint8]
 
 _WRITERS = ("Slic3r", "PrusaSlicer", "SuperSlicer")
 _OUTER = ("external perimeter", "external small perimeter")

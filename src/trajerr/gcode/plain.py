@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.gcode.program import Bools, Floats, Ints
-
-Bytes = NDArray[np.uint8]
+from trajerr.arrays import Bools, Bytes, Floats, Ints
 
 COLUMNS = "XYZEFIJRP"
 CHUNK_BYTES = 1 << 21  # bounds the scratch memory of one scan

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trajerr.arrays import Ints
 from trajerr.errors import GcodeError
 from trajerr.gcode import files
 from trajerr.gcode.commands import Interpreter
@@ -30,7 +31,7 @@ from trajerr.gcode.modes import extruder_rule, first_statement, follow_modes
 from trajerr.gcode.motions import build_moves
 from trajerr.gcode.notes import has_notes, read_notes
 from trajerr.gcode.plain import PlainMotion, scan
-from trajerr.gcode.program import Ints, Moves, Program
+from trajerr.gcode.program import Moves, Program
 from trajerr.gcode.retraction import Retraction
 from trajerr.gcode.slicer import read_settings
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.gcode.program import Ints
+from trajerr.arrays import Ints
 
 T = TypeVar("T")
 

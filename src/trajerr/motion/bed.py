@@ -11,8 +11,9 @@ from typing import Self
 
 import numpy as np
 
+from trajerr.arrays import Bools, Floats, Ints
 from trajerr.errors import GcodeError
-from trajerr.gcode.program import WALLS, Bools, FeatureType, Floats, Ints, MoveKind, Program
+from trajerr.gcode.program import WALLS, FeatureType, MoveKind, Program
 from trajerr.gcode.stated_bed import StatedBed, read_stated_bed
 from trajerr.motion.segments import segment
 

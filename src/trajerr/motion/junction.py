@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from trajerr.gcode.program import Bools, Floats
+from trajerr.arrays import Bools, Floats
 
 _Rows = TypeVar("_Rows", Floats, Bools)
 

@@ -10,8 +10,9 @@ from typing import Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.arrays import Floats
 from trajerr.errors import ConfigError
-from trajerr.gcode.program import Floats, LimitSettings
+from trajerr.gcode.program import LimitSettings
 
 Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
 FIRMWARES: tuple[str, ...] = get_args(Firmware)

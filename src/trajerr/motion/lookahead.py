@@ -6,7 +6,7 @@ are recurrences, so they run over plain lists, which beats array elements severa
 
 import numpy as np
 
-from trajerr.gcode.program import Bools, Floats
+from trajerr.arrays import Bools, Floats
 
 
 def look_ahead(

@@ -5,7 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from trajerr.gcode.program import Floats, Ints, Moves
+from trajerr.arrays import Floats, Ints
+from trajerr.gcode.program import Moves
 from trajerr.motion.segments import chord_counts, points_along
 
 FINE_SAG = 2.5e-4  # mm, so that chords do not show in contour errors

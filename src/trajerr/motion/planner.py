@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
+from trajerr.arrays import Floats, Ints
 from trajerr.errors import ConfigError, GcodeError
-from trajerr.gcode.program import Floats, Ints, MoveKind, Program
+from trajerr.gcode.program import MoveKind, Program
 from trajerr.motion import junction
 from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
 from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead

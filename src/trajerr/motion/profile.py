@@ -6,7 +6,7 @@ without acceleration are holds and stay at rest.
 
 import numpy as np
 
-from trajerr.gcode.program import Floats
+from trajerr.arrays import Floats
 
 
 def peak_speed(entry: Floats, exits: Floats, change: Floats, nominal: Floats) -> Floats:

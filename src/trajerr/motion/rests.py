@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trajerr.gcode.program import Floats
+from trajerr.arrays import Floats
 from trajerr.motion.planner import Plan
 
 LONGEST_REST_S = 10.0  # ten times the settling time of a soft and hardly damped carriage

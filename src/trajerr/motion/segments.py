@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from trajerr.gcode.program import Bools, Floats, Ints, MoveKind, Moves
+from trajerr.arrays import Bools, Floats, Ints
+from trajerr.gcode.program import MoveKind, Moves
 
 SAG = 0.005  # mm, the farthest that a planned chord leaves its arc
 CHORD = 1.0  # mm, the longest chord of an arc, as Marlin's MM_PER_ARC_SEGMENT

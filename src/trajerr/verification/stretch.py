@@ -3,13 +3,9 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trajerr.arrays import Floats
 from trajerr.errors import GcodeError
 from trajerr.verification.interpreter import FIRMWARES, Move
-
-Floats = NDArray[np.float64]
 
 POSITION_MM = 1e-3  # to which written coordinates are rounded
 FILAMENT_SHARE = 1e-4  # a tenth of what is promised; what is written differs by 1e-5 mm
