@@ -21,6 +21,7 @@ from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import MARK, check_writable, write_lines
 from trajerr.deploy.episodes import Sampled, sample_windows
 from trajerr.deploy.feedrates import Driven, assemble, keep_time
+from trajerr.deploy.filament import spread_filament
 from trajerr.deploy.final_check import check_corrected
 from trajerr.deploy.inverse import Freedom
 from trajerr.deploy.joins import FADE, Joins, Role, join, roles
@@ -39,7 +40,7 @@ from trajerr.deploy.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
-from trajerr.gcode.extrusion import most_section, sections
+from trajerr.gcode.extrusion import filament_diameter, most_section, sections
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
@@ -168,6 +169,8 @@ def correct_program(
         polisher = job.polisher(settings.learning.planned_iterations)
         division, scores = polisher.polish(first, job.spans)
     division = rounded(division, program.moves)
+    area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
+    division = spread_filament(division, job.nominal, most_section(program) / area)
     driven = job.driven(division)
     after = job.by_layer([values.reached for values in scores])
     replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)

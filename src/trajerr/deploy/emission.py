@@ -333,7 +333,9 @@ class _Writer:
                 digits = decimals(axis, unit) - 1
             value = round((wanted - zero) / scale, digits)
             # What rounding left of the filament waits for the next move that extrudes.
-            still = round((wanted - at) / scale, digits) == 0.0
+            # Of a height it may not wait: a line that states it again would be no rest then.
+            seen = max(digits, OWN_DIGITS) if axis == 2 and absolute else digits
+            still = round((wanted - at) / scale, seen) == 0.0
             if still or (axis == 3 and abs(wanted - start[3]) < NOTHING):
                 continue
             self._at[axis] = value * scale + zero

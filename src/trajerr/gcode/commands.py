@@ -4,6 +4,7 @@ Knows the meaning of commands, and keeps what is modal. Where the motion leads i
 business: it only notes rows, which :mod:`trajerr.gcode.modal` resolves all at once.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from trajerr.gcode.rows import Code, Row, Words
 from trajerr.gcode.timeline import Timeline
 
 MM_PER_INCH = 25.4
+_BARE_WORDS = re.compile(r"\s*[XYZEFIJRS]\s*[-+.\d]", re.IGNORECASE)
 _MARKERS = set("%O")  # of a machine tool's program: its ends, its number
 AXES = "XYZE"
 
@@ -108,7 +110,7 @@ class Interpreter:
         self.rows.append(Row(self._line, code, values, seconds, slot))  # type: ignore[arg-type]
 
     def _motion(self, code: int, body: str) -> None:
-        if code == Code.INHERIT and body.strip()[:1].upper() not in set("XYZEFIJRS"):
+        if code == Code.INHERIT and not _BARE_WORDS.match(body):
             if body.strip()[:1] not in _MARKERS:
                 self._barrier(body.split()[0][:20] if body.split() else "")
             return

@@ -162,14 +162,22 @@ _READERS = {
 }
 
 
-def initial_limits(slicer: Mapping[str, str]) -> LimitSettings:
+def initial_limits(slicer: Mapping[str, str], known: bool = False) -> LimitSettings:
     """Return the machine limits of a slicer's configuration, where it has them.
 
     PrusaSlicer, SuperSlicer, OrcaSlicer, Bambu Studio and Creality Print share these keys
     (but ``machine_max_speed_x`` for ``machine_max_feedrate_x``); of a comma list the first
     value is that of the normal mode.
+
+    Parameters
+    ----------
+    slicer
+        Its settings.
+    known
+        Whether a printer is named: then its own limits hold, unless the slicer has sent its
+        own to the machine. What a slicer only reckons with never reaches it.
     """
-    if slicer.get("machine_limits_usage") == "ignore":
+    if slicer.get("machine_limits_usage") == "ignore" or (known and not _emitted(slicer)):
         return LimitSettings()
 
     def first(key: str) -> float | None:
@@ -190,3 +198,9 @@ def initial_limits(slicer: Mapping[str, str]) -> LimitSettings:
         min_travel_velocity=first("min_travel_rate"),
         junction_deviation=first("max_junction_deviation"),
     )
+
+
+def _emitted(slicer: Mapping[str, str]) -> bool:
+    """Whether a slicer has written its machine limits into the file as commands."""
+    usage = slicer.get("machine_limits_usage"), slicer.get("emit_machine_limits_to_gcode")
+    return usage[0] == "emit_to_gcode" or usage[1] == "1"

@@ -66,7 +66,6 @@ class Modes:
 
     axes: bool = False
     extruder: bool = False  # by its own word
-    stated: bool = False  # whether M82 or M83 has been given
 
 
 def first_statement(changes: Sequence[ModeChange], n_lines: int) -> int:
@@ -86,8 +85,8 @@ def follow_modes(
     rule
         Of :func:`extruder_rule`.
     relative_extruder
-        How E is read before the first M82 or M83: relative, whatever G90 says, or absolute,
-        as firmware starts.
+        How E is read at the beginning: firmware starts absolute, a start macro may have said
+        otherwise.
     """
     now = Modes(extruder=relative_extruder)
     kept: dict[int, Modes] = {}
@@ -98,17 +97,16 @@ def follow_modes(
         elif change.what == "restore":
             now = kept[change.slot]
         else:
-            now = _changed(now, change, rule, relative_extruder)
+            now = _changed(now, change, rule)
         timeline.change(change.line, _in_force(now, rule))
     return timeline
 
 
-def _changed(now: Modes, change: ModeChange, rule: str, assumed: bool) -> Modes:
+def _changed(now: Modes, change: ModeChange, rule: str) -> Modes:
     if change.what == "extruder":
-        return Modes(now.axes, change.relative, stated=True)
-    deaf = assumed and not now.stated  # a start macro has said M83, which no G90 undoes here
-    extruder = change.relative if rule == TOGETHER and not deaf else now.extruder
-    return Modes(change.relative, extruder, now.stated)
+        return Modes(now.axes, change.relative)
+    extruder = change.relative if rule == TOGETHER else now.extruder
+    return Modes(change.relative, extruder)
 
 
 def _in_force(now: Modes, rule: str) -> tuple[bool, bool]:

@@ -138,7 +138,7 @@ def _untouched(interpreter: Interpreter, moves: Moves) -> tuple[str, ...]:
 
 
 def _interpreter(flavor: str, firmware: str | None, slicer: dict[str, str]) -> Interpreter:
-    limits = LimitLog(_rules(flavor, firmware), [initial_limits(slicer)])
+    limits = LimitLog(_rules(flavor, firmware), [initial_limits(slicer, firmware is not None)])
     interpreter = Interpreter(flavor, firmware, limits, Retraction.of_slicer(slicer))
     if slicer.get("FLAVOR", "").lower() == "ultigcode":
         interpreter.filament_area.initial = ULTIMAKER_AREA

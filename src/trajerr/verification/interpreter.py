@@ -156,6 +156,8 @@ class Machine:
         if self.plane != "G17":
             return move
         center, angle = sweep(move.start, move.end, item, self.unit)
+        if self.firmware != "klipper":
+            angle += math.copysign(math.tau * int(item.turns), angle)
         radius = math.dist(center, move.start[:2])
         length = math.hypot(radius * angle, move.end[2] - move.start[2])
         return move._replace(length=length, between=outermost(move.start, center, radius, angle))

@@ -14,7 +14,7 @@ _STRAIGHT = re.compile(
 )
 _ARCS = ("G2", "G3")
 _STRAIGHT_WORDS = frozenset("XYZEF")
-_ARC_WORDS = frozenset("XYZEFIJR")
+_ARC_WORDS = frozenset("XYZEFIJRP")
 
 
 class Straight(NamedTuple):
@@ -35,6 +35,7 @@ class Arc(NamedTuple):
     i: float
     j: float
     radius: float | None
+    turns: float = 0.0  # P: whole turns more, on Marlin
 
 
 Item = Straight | Arc | Command
@@ -84,4 +85,5 @@ def _item(command: Command) -> Item:
     if not found.keys() <= _ARC_WORDS:
         return command
     i, j = found.get("I") or 0.0, found.get("J") or 0.0
-    return Arc(straight, command.name == "G2", i, j, found.get("R"))
+    turns = found.get("P") or 0.0
+    return Arc(straight, command.name == "G2", i, j, found.get("R"), turns)

@@ -6,6 +6,7 @@ meant, and what was replaced must lay down what the original did, where it did.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -68,8 +69,8 @@ def verify(
         At the first difference, with its line of the corrected and of the original file.
     """
     check = _Check(settings or VerifySettings(), name, layers)
-    lines = corrected.splitlines(keepends=True)
-    for index, line in enumerate(original.splitlines(keepends=True)):
+    lines = _split(corrected)
+    for index, line in enumerate(_split(original)):
         check.begin(index)
         given = replaced.get(index)
         if given is None:
@@ -361,3 +362,9 @@ def _is_other(a: float, b: float) -> bool:
 
 def _shown(text: bytes) -> str:
     return repr(text.rstrip(_ENDINGS).decode("latin-1")[:60])
+
+
+def _split(text: bytes) -> list[bytes]:
+    """Return the lines of a text with their ends: a lone CR ends them where no LF stands at all."""
+    ending = b"\n" if b"\n" in text else b"\r"
+    return [line for line in re.split(b"(?<=" + ending + b")", text) if line]
