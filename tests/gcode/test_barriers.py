@@ -86,7 +86,7 @@ def test_lines_that_say_more_stay_whole(line: str) -> None:
 
 
 def test_commands_of_another_firmware_are_followed_but_not_trusted() -> None:
-    lines = (*START, "G1 X9 Y9 E1", "G60", "G1 X50", "G61", "G1 X8 E1")
+    lines = (*START, "G1 X9 Y9 E1", "G60", "G1 X50", "G61 X Y", "G1 X8 E1")
     assert parse(*lines, firmware="klipper").moves.end[-1, 0] == 8
     assert "G1 X8 E1" in whole(*lines, firmware="klipper")
     assert "G1 X8 E1" not in whole(*lines, firmware="marlin")

@@ -238,7 +238,7 @@ def test_several_commands_in_one_line() -> None:
 
 def test_a_bare_g5_is_no_spline() -> None:
     program = read("M117 Printing...", "G5 ; reset all variables", "G1 X1")
-    assert (len(program.moves), program.unknown_commands) == (1, {})
+    assert (len(program.moves), program.unknown_commands) == (1, {"G5": 1})
 
 
 def test_commands_that_are_not_understood_are_counted() -> None:

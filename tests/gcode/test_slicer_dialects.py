@@ -377,7 +377,8 @@ def test_klipper_limits_in_order() -> None:
     assert program.settings[0].max_velocity == (500, None, None, None)
     assert first.max_acceleration == (20000, 20000, 500, 5000)
     assert (first.print_acceleration, first.travel_acceleration) == (2000, 2000)
-    assert (first.minimum_cruise_ratio, first.square_corner_velocity) == (0.5, 5)
+    # Klipper has forgotten ACCEL_TO_DECEL in August 2025.
+    assert (first.minimum_cruise_ratio, first.square_corner_velocity) == (None, 5)
     assert (second.velocity_limit, second.print_acceleration) == (300, 6000)
     assert (second.minimum_cruise_ratio, second.square_corner_velocity) == (0.25, 5)
     assert program.moves.nozzle[-1] == 220

@@ -31,15 +31,10 @@ EXACT = 1e-7  # units
 _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
 _PLANAR_WORDS = re.compile(rb"[XY]\s*[-+.\d]+\s*", re.I)
 _MOVES = re.compile(rb"\s*G0*[01](?!\d)\s*", re.I)
-_SETS_LIMITS = re.compile(rb"^\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)\b", re.M | re.I)
-_KEEPS_FEED = re.compile(rb"^\s*(?:SAVE_GCODE_STATE|M120|G60)\b", re.M | re.I)
+_SETS_LIMITS = re.compile(rb"(?:^|\r)\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)(?!\d)", re.M | re.I)
+_KEEPS_FEED = re.compile(rb"(?:^|\r)\s*(?:SAVE_GCODE_STATE|M120|G60)(?!\d)", re.M | re.I)
 _RETRACTS = re.compile(rb"\s*G1[01](?!\d)", re.I)
 _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
-_REFUSED = (
-    (re.compile(rb"^\s*M220\s*S\s*(?!100(?:\.0*)?\b)[\d.]", re.M), "a speed factor (M220)"),
-    (re.compile(rb"^\s*M200\s*(?:S1\s*)?D\s*(?!0(?:\.0*)?\b)[\d.]", re.M), "volumetric E (M200)"),
-    (re.compile(rb"^\s*N\s*\d+\s*[GM]", re.M), "line numbers"),
-)
 
 
 def is_marked(program: Program) -> bool:
@@ -53,16 +48,14 @@ def check_writable(program: Program) -> None:
     Raises
     ------
     GcodeError
-        If the file scales feedrates or extrusion by commands, or numbers its lines.
+        If the file scales feedrates or extrusion by commands, numbers its lines, or holds lines
+        that a machine tool and a printer read differently.
     """
-    for pattern, what in _REFUSED:
-        found = pattern.search(program.text)
-        if found:
-            line = program.text.count(b"\n", 0, found.end()) + 1
-            raise GcodeError(
-                f"{program.name}:{line}: {what} cannot be kept beside corrected moves, "
-                "expected a file without"
-            )
+    for line, what in program.unwritable[:1]:
+        raise GcodeError(
+            f"{program.name}:{line + 1}: {what} cannot be kept beside corrected moves, "
+            "expected a file without"
+        )
 
 
 def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:

@@ -142,7 +142,7 @@ def assemble(
         sweep=np.where(is_piece, 0.0, rows.sweep),
         feedrate=mean,
         settings=index,
-        stop=rows.stop | resumes,
+        stop=(rows.stop & (np.diff(owner, prepend=-1) != 0)) | resumes,
     )
     program = replace(nominal.program, moves=rows, settings=table)
     return Driven(program, piece, owner, asked, mean)

@@ -8,6 +8,7 @@ from trajerr.deploy.emission import limit_lines
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.extrusion import filament_diameter, most_section
+from trajerr.gcode.modes import extruder_rule
 from trajerr.gcode.program import Program
 from trajerr.verification.stretch import VerifySettings
 from trajerr.verification.verify import Verified, verify
@@ -44,6 +45,9 @@ def check_corrected(
     low, high = printer.bed(program).corners
     settings = VerifySettings(
         firmware="klipper" if printer.limits.firmware.startswith("klipper") else "marlin",
+        e_rule=extruder_rule(
+            program.slicer.get("gcode_flavor", "").lower(), printer.limits.firmware
+        ),
         # The mode of E counts where the file itself does not set it.
         begin=(*limit_lines(printer.limits), b"M82" if moves.absolute[0, 1] else b"M83"),
         max_correction_mm=max_correction_mm,

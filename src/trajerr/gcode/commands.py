@@ -13,28 +13,19 @@ import numpy as np
 from trajerr.errors import GcodeError
 from trajerr.gcode import effects
 from trajerr.gcode import words as text
+from trajerr.gcode.forms import odd_form
 from trajerr.gcode.heat import Heat
 from trajerr.gcode.limits import LimitLog
 from trajerr.gcode.modes import ModeChange
 from trajerr.gcode.plain import COLUMNS
 from trajerr.gcode.retraction import Retraction
-from trajerr.gcode.rows import Code, Row, Words
+from trajerr.gcode.rows import Code, Row, Saved, Words
 from trajerr.gcode.timeline import Timeline
 
 MM_PER_INCH = 25.4
 _BARE_WORDS = re.compile(r"\s*[XYZEFIJRS]\s*[-+.\d]", re.IGNORECASE)
 _MARKERS = set("%O")  # of a machine tool's program: its ends, its number
 AXES = "XYZE"
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What a slot keeps beside position, feedrate and modes."""
-
-    slot: int
-    speed_factor: float = 1.0
-    flow: float = 1.0
-    offset: tuple[float, ...] = (0.0,) * 4
 
 
 @dataclass
@@ -59,10 +50,11 @@ class Interpreter:
     stops: list[int] = field(default_factory=list)  # lines at which motion comes to rest
     whole: list[int] = field(default_factory=list)  # lines that must stay as they are
     barriers: list[tuple[int, str]] = field(default_factory=list)  # their lines and names
+    odd: list[tuple[int, str]] = field(default_factory=list)  # lines that firmware reads otherwise
     untimed: int = 0  # G10 and G11 of which the file does not say how far they go
     _line: int = 0
-    _slots: dict[str, _Saved] = field(default_factory=dict)
-    _stack: list[_Saved] = field(default_factory=list)
+    _slots: dict[str, Saved] = field(default_factory=dict)
+    _stack: list[Saved] = field(default_factory=list)
     _kept: int = 0  # how many states were
     _percent_kept: float = 1.0  # of M220 B
     _doubted: str = ""  # a command that makes its whole line a barrier
@@ -77,6 +69,8 @@ class Interpreter:
             count += 1
         if count > 1:
             self.whole.append(line)
+        if form := odd_form(raw, count):
+            self.odd.append((line, form))
         if self._doubted:
             self._barrier(self._doubted)
             self._doubted = ""
@@ -85,7 +79,7 @@ class Interpreter:
         if name in ("G0", "G1", "G2", "G3", ""):
             self._motion(int(name[1]) if name else Code.INHERIT, body)
         elif name == "G5" and not body.strip():
-            return  # resets counters on early CR-10s, whose start code many files still carry
+            self._barrier(name)  # resets counters on early CR-10s; many files still carry it
         elif name in effects.REFUSED:
             raise GcodeError(f"{name} asks for {effects.REFUSED[name]}, expected plain XY motion")
         elif name in _HANDLERS:
@@ -128,13 +122,14 @@ class Interpreter:
         self._add(Code.PAUSE, {}, seconds)
 
     @property
-    def _on_klipper(self) -> bool:
+    def on_klipper(self) -> bool:
+        """Whether Klipper's rules hold."""
         return (self.firmware or self.flavor).startswith("klipper")
 
     def _dwell(self, body: str) -> None:
         words = text.loose_words(body)
         seconds = (words.get("P") or 0.0) / 1000.0
-        if not self._on_klipper:  # whose G4 knows P alone
+        if not self.on_klipper:  # whose G4 knows P alone
             seconds += words.get("S") or 0.0
         self._pause(max(0.0, seconds))
 
@@ -149,6 +144,10 @@ class Interpreter:
 
     def _mode(self, what: str, relative: bool) -> None:
         self.modes.append(ModeChange(self._line, what, relative))
+
+    def _arc_centre(self, name: str, absolute: bool) -> None:
+        self.centre_absolute.change(self._line, absolute)
+        self._barrier(name)  # printers do not know it
 
     def _volumetric(self, body: str) -> None:
         words = text.loose_words(body)
@@ -217,15 +216,15 @@ class Interpreter:
     def _set_retraction(self, name: str, body: str) -> None:
         self.retraction.read(name, body, self.unit.current)
 
-    def _keep(self) -> _Saved:
+    def _keep(self) -> Saved:
         """Keep the state; return what holds it."""
         slot = self._kept
         self._kept += 1
         self._add(Code.SAVE, {}, slot=slot)
         self.modes.append(ModeChange(self._line, "save", slot=slot))
-        return _Saved(slot, self.speed_factor.current, self.flow.current, self.home_offset.current)
+        return Saved(slot, self.speed_factor.current, self.flow.current, self.home_offset.current)
 
-    def _fetch(self, saved: _Saved) -> None:
+    def _fetch(self, saved: Saved) -> None:
         self.modes.append(ModeChange(self._line, "restore", slot=saved.slot))
         self.speed_factor.change(self._line, saved.speed_factor)
         self.flow.change(self._line, saved.flow)
@@ -276,6 +275,8 @@ class Interpreter:
             goes["F"] = words["F"]
         if "E" in words:
             self._barrier("G61 E", "E")
+        if not named:
+            self._doubted = "G61"  # some versions of Marlin go nowhere then
         self._add(Code.RECALL, goes, slot=saved.slot)
         self._distrust("G61", "marlin")
 
@@ -334,7 +335,7 @@ class Interpreter:
             self._barrier(name)
 
     def _limit(self, name: str, body: str) -> None:
-        if name == "SET_VELOCITY_LIMIT" and self.firmware and not self._on_klipper:
+        if name == "SET_VELOCITY_LIMIT" and self.firmware and not self.on_klipper:
             self._barrier(name)  # no other firmware heeds it
             return
         self.limits.read(self._line, name, body, self.unit.current)
@@ -361,8 +362,8 @@ _HANDLERS: dict[str, Callable[[Interpreter, str], None]] = {
     "G61": Interpreter._recall_position,
     "G90": lambda i, _: i._mode("axes", relative=False),
     "G91": lambda i, _: i._mode("axes", relative=True),
-    "G90.1": lambda i, _: i.centre_absolute.change(i._line, True),
-    "G91.1": lambda i, _: i.centre_absolute.change(i._line, False),
+    "G90.1": lambda i, _: i._arc_centre("G90.1", absolute=True),
+    "G91.1": lambda i, _: i._arc_centre("G91.1", absolute=False),
     "G92": Interpreter._set_position,
     "M82": lambda i, _: i._mode("extruder", relative=False),
     "M83": lambda i, _: i._mode("extruder", relative=True),

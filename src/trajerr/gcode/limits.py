@@ -50,6 +50,8 @@ class LimitLog:
 def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSettings:
     """Apply SET_VELOCITY_LIMIT (Klipper ``toolhead.py``, ``cmd_SET_VELOCITY_LIMIT``).
 
+    ACCEL_TO_DECEL means nothing to it since August 2025.
+
     Raises
     ------
     GcodeError
@@ -59,10 +61,6 @@ def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSetti
     acceleration = text.number(named.get("ACCEL"))
     corner = text.number(named.get("SQUARE_CORNER_VELOCITY"))
     ratio = text.number(named.get("MINIMUM_CRUISE_RATIO"))
-    to_deceleration = text.number(named.get("ACCEL_TO_DECEL"))
-    in_force = acceleration or state.print_acceleration
-    if ratio is None and to_deceleration and in_force:
-        ratio = 1.0 - min(1.0, to_deceleration / in_force)
     if ratio is not None and not 0.0 <= ratio < 1.0:
         raise GcodeError(f"MINIMUM_CRUISE_RATIO is {ratio:g}, expected 0 or more and below 1")
     return replace(

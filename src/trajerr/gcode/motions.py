@@ -131,7 +131,8 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
     odd |= (rows.code <= 1) & np.isfinite(rows.words[:, 5:9]).any(axis=1)
     barrier = rows.code == Code.BARRIER
     moves = rows.is_motion & step.any(axis=1)
-    ends = barrier | (odd & ~moves) | np.isin(rows.code, _OF_STATE)
+    renames = (rows.code == Code.SET) & np.isfinite(rows.words[:, :2]).any(axis=1)
+    ends = barrier | (odd & ~moves) | renames | np.isin(rows.code, _OF_STATE)
     beside = motion_before(ends, rows.is_motion)
     parks = (rows.code == Code.PAUSE) & np.append(barrier[1:], False)
     return np.asarray(

@@ -131,6 +131,8 @@ class Program:
     noted: bool = False  # features are told by notes behind the code, so these have to stay
     firmware: str | None = None  # of the printer by whose rules it was read, where one was named
     unknown_commands: Mapping[str, int] = field(default_factory=dict)  # barriers, counted
+    unwritable: tuple[tuple[int, str], ...] = ()  # lines, and what they hold that no corrected
+    #   line can stand beside
     remarks: tuple[str, ...] = ()  # what a person should know of how it was read
 
     @property

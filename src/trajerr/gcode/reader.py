@@ -24,6 +24,7 @@ from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.dialects import CommentReader, generator
 from trajerr.gcode.endings import check_complete
 from trajerr.gcode.extrusion import beads, check_sense, choose_mode
+from trajerr.gcode.forms import unknown_to_klipper
 from trajerr.gcode.layers import layer_heights
 from trajerr.gcode.limits import LimitLog, initial_limits
 from trajerr.gcode.modal import Rows, resolve
@@ -109,6 +110,7 @@ def _parse(text: bytes, name: str, where: str, firmware: str | None) -> Program:
         noted=noted,
         firmware=firmware,
         unknown_commands=Counter(command for _, command in lines.interpreter.barriers),
+        unwritable=_unwritable(text, line_starts, lines.interpreter),
         remarks=(*remarks, *_untimed(lines.interpreter), *_untouched(lines.interpreter, moves)),
     )
 
@@ -118,6 +120,23 @@ def _comments(text: bytes, line_starts: Ints, rest: Ints) -> list[str]:
     chosen = rest[data[line_starts[rest]] == ord(";")]
     bounds = zip(line_starts[chosen].tolist(), line_starts[chosen + 1].tolist(), strict=True)
     return [text[a + 1 : b].decode("utf-8", "replace").rstrip() for a, b in bounds]
+
+
+def _unwritable(
+    text: bytes, line_starts: Ints, interpreter: Interpreter
+) -> tuple[tuple[int, str], ...]:
+    """Return the lines beside which no corrected line would mean what it says, and why."""
+    speed, area = interpreter.speed_factor, interpreter.filament_area
+    found = list(interpreter.odd)
+    skipped = unknown_to_klipper(text) if interpreter.on_klipper else None
+    if skipped is not None:
+        line = int(np.searchsorted(line_starts, skipped, side="right")) - 1
+        found.append((line, "a command's number that Klipper does not know"))
+    scaled = zip(speed.lines, speed.values, strict=True)
+    found += [(line, "a speed factor (M220)") for line, value in scaled if value != 1.0]
+    volumes = zip([0, *area.lines], [area.initial, *area.values], strict=True)
+    found += [(line, "volumetric E (M200)") for line, value in volumes if value != 1.0]
+    return tuple(sorted(found))
 
 
 def _untouched(interpreter: Interpreter, moves: Moves) -> tuple[str, ...]:

@@ -33,3 +33,13 @@ class Row:
     words: tuple[float, ...]  # in the order of plain.COLUMNS, NaN where absent
     seconds: float = 0.0
     slot: int = -1  # which SAVE it is, or fetches
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a slot keeps beside position, feedrate and modes."""
+
+    slot: int
+    speed_factor: float = 1.0
+    flow: float = 1.0
+    offset: tuple[float, ...] = (0.0,) * 4

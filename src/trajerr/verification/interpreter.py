@@ -65,6 +65,9 @@ class Machine:
     firmware
         "klipper": E is relative while M83 or G91 is in force. "marlin": G90 and G91 set the
         mode of E, too, until M82 or M83.
+    e_rule
+        What G90 and G91 do to E in its place: "either" as Klipper and Marlin 1, "together" as
+        Marlin 2, "apart" (nothing) as RepRapFirmware; "" is the firmware's own.
 
     Raises
     ------
@@ -72,11 +75,12 @@ class Machine:
         If the firmware is another.
     """
 
-    def __init__(self, firmware: str) -> None:
+    def __init__(self, firmware: str, e_rule: str = "") -> None:
         if firmware not in FIRMWARES:
             expected = " or ".join(FIRMWARES)
             raise GcodeError(f"firmware of the check: got {firmware!r}, expected {expected}")
         self.firmware = firmware
+        self.e_rule = e_rule or ("either" if firmware == "klipper" else "together")
         self.line = 0  # which one is executed; set by the caller
         # Positions count from where the machine stands when the file begins.
         self.position = [0.0, 0.0, 0.0]  # mm, of the machine
@@ -210,13 +214,13 @@ class Machine:
             self.e_mode = name == "M83"
         else:
             self.absolute = name == "G90"
-            if self.firmware == "marlin":
+            if self.e_rule == "together":
                 self.e_mode = None
         self._settle_e_mode()
 
     def _settle_e_mode(self) -> None:
-        if self.firmware == "marlin" and self.e_mode is not None:
-            self.is_e_relative = self.e_mode
+        if self.e_rule == "apart" or (self.e_rule == "together" and self.e_mode is not None):
+            self.is_e_relative = bool(self.e_mode)
         else:
             self.is_e_relative = bool(self.e_mode) or not self.absolute
 

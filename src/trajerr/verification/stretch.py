@@ -12,6 +12,8 @@ FILAMENT_SHARE = 1e-4  # a tenth of what is promised; what is written differs by
 FILAMENT_MM = 5e-4
 ROUNDED_MM = 2e-3  # of filament; the cross section of less is only its rounding
 AREA_SHARE = 0.05  # by which a piece may be thicker than the thickest of the original
+HASTE_SHARE = 0.4  # of the printing time, by which a stretch may be asked for faster
+HASTE_S = 0.05  # and this many s: short pieces make up for speeding up
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class VerifySettings:
     """
 
     firmware: str = "marlin"  # whose rules hold
+    e_rule: str = ""  # what G90 and G91 do to E, where that is not the firmware's own
     begin: tuple[bytes, ...] = ()  # lines that tell what the machine knows before the file
     max_correction_mm: float = 0.5
     bed_mm: tuple[Floats, Floats] | None = None  # (2,) lowest and (2,) highest x y; None: any
@@ -62,9 +65,15 @@ class Extent:
         self.peak = 0.0  # mm, the most that was fed so far
         self.pulled, self.pulled_line = 0.0, 0  # mm, at most back from there
         self.pushed, self.pushed_line = 0.0, 0  # mm, by one move of the extruder only
+        self.time = 0.0  # s, of what is printed, at the feedrates asked for
+        self.fastest, self.fast_line = 0.0, 0  # mm/s, of a printing move
 
-    def add(self, move: Move, line: int, is_free: bool = False) -> None:
-        """Take one more move; one that is free may lead anywhere."""
+    def add(self, move: Move, line: int, speed: float, is_free: bool = False) -> None:
+        """Take one more move at mm/s; one that is free may lead anywhere."""
+        if move.filament > 0.0 and move.length > 0.0 and speed > 0.0:
+            self.time += move.length / speed
+            if speed > self.fastest:
+                self.fastest, self.fast_line = speed, line
         for point in () if is_free else (move.start, move.end, *move.between):
             self._reach(point, line)
         if move.filament == move.filament and move.filament != 0.0:
@@ -112,7 +121,7 @@ def filament_slack(gross: float) -> float:
 
 def compare(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
     """Return what a corrected stretch does that it must not, and in which line; or ``None``."""
-    faults = (_reaches, _thickens, _pulls, _rises)
+    faults = (_reaches, _thickens, _pulls, _rises, _hastens)
     found = (fault(before, after, settings) for fault in faults)
     return next((fault for fault in found if fault is not None), None)
 
@@ -155,3 +164,11 @@ def _rises(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str
             where = f"extrude at Z{after.z[side]:.4f}"
             return f"{where}, the original from {low:.4f} to {high:.4f}", after.z_lines[side]
     return None
+
+
+def _hastens(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
+    """Compare the time that printing takes at the feedrates asked for: real ones are below."""
+    if before.time - after.time <= HASTE_SHARE * before.time + HASTE_S:
+        return None
+    asked = f"be printed in {after.time:.3g} s at the feedrates asked for"
+    return f"{asked}, the original in {before.time:.3g} s", after.fast_line

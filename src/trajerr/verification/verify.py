@@ -87,7 +87,7 @@ class _Check:
 
     def __init__(self, settings: VerifySettings, name: str, layers: Sequence[int]) -> None:
         self.settings, self.name = settings, name
-        self.before, self.after = Machine(settings.firmware), Machine(settings.firmware)
+        self.before, self.after = (Machine(settings.firmware, settings.e_rule) for _ in range(2))
         for line in settings.begin:
             self.before.run(line)
             self.after.run(line)
@@ -261,7 +261,8 @@ class _Check:
             self._from_nowhere = self.index
         # Which way a travel takes from a place that only the printer knows, nobody can tell.
         is_free = side == 1 and self._from_nowhere == self.index and move.filament == 0.0
-        self._stretch()[side].add(move, line, is_free)
+        speed = machine.feed / 60.0 * machine.speed_factor
+        self._stretch()[side].add(move, line, speed, is_free)
 
     def _known(self, machine: Machine, move: Move) -> None:
         """Refuse to correct where the position is not known."""
