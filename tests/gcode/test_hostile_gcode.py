@@ -80,7 +80,7 @@ def test_what_lasts_for_years_is_not_sampled(line: str) -> None:
 
 
 def test_commands_in_one_line_are_found_as_in_many() -> None:
-    one = parse_program(b'G91 G1 X1 F60 M862.3 P "G1 X9" M204 S500 G1X2Y1 G4P0G1X-3', "t")
+    one = parse_program(b'G91 G1 X1 F60 M204 S500 G1X2Y1 M862.3 P "G1 X9" G4P0G1X-3', "t")
     many = parse_program(b"G91\nG1 X1 F60\nM204 S500\nG1 X2 Y1\nG4 P0\nG1 X-3\n", "t")
     np.testing.assert_array_equal(one.moves.end, many.moves.end)
     assert one.settings == many.settings

@@ -236,6 +236,11 @@ def test_several_commands_in_one_line() -> None:
     assert ends("G20 G91 G1 X1", "G21 G90 G0 X1") == [[25.4, 0, 0, 0], [1, 0, 0, 0]]
 
 
+def test_letters_of_other_commands_are_parameters() -> None:
+    program = read("M900 L1000.0 M1.0", "G1 X1", "M204 S500 M100", "G1 X2")
+    assert (program.moves.stop.tolist(), program.unwritable) == ([False, False], ())
+
+
 def test_a_bare_g5_is_no_spline() -> None:
     program = read("M117 Printing...", "G5 ; reset all variables", "G1 X1")
     assert (len(program.moves), program.unknown_commands) == (1, {"G5": 1})
@@ -252,6 +257,7 @@ def test_commands_that_are_not_understood_are_counted() -> None:
     [
         "M117 printing G1 X99",
         "M118 ; echo G1 X99",
+        "M1002 judge_flag g29_before_print_flag",
         "M486 AG1 X99",
         "Z_TILT_ADJUST",
         "EXCLUDE_OBJECT_START NAME=G1_X99",

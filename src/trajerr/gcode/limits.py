@@ -172,10 +172,10 @@ def initial_limits(slicer: Mapping[str, str], known: bool = False) -> LimitSetti
     slicer
         Its settings.
     known
-        Whether a printer is named: then its own limits hold, unless the slicer has sent its
-        own to the machine. What a slicer only reckons with never reaches it.
+        Whether a printer is named: then its own limits hold, and those that the file's commands
+        set. What a slicer only reckons with never reaches the machine.
     """
-    if slicer.get("machine_limits_usage") == "ignore" or (known and not _emitted(slicer)):
+    if known or slicer.get("machine_limits_usage") == "ignore":
         return LimitSettings()
 
     def first(key: str) -> float | None:
@@ -196,9 +196,3 @@ def initial_limits(slicer: Mapping[str, str], known: bool = False) -> LimitSetti
         min_travel_velocity=first("min_travel_rate"),
         junction_deviation=first("max_junction_deviation"),
     )
-
-
-def _emitted(slicer: Mapping[str, str]) -> bool:
-    """Whether a slicer has written its machine limits into the file as commands."""
-    usage = slicer.get("machine_limits_usage"), slicer.get("emit_machine_limits_to_gcode")
-    return usage[0] == "emit_to_gcode" or usage[1] == "1"

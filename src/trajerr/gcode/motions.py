@@ -18,6 +18,7 @@ from trajerr.gcode.words import number
 
 # mm; no printer is a kilometre long, and 100 km of filament weigh 300 kg
 _FARTHEST = np.array([1e6, 1e6, 1e6, 1e8])
+FAR = 1.0  # mm, along an axis
 _XY_WORDS = [0, 1, 5, 6, 7]  # X Y I J R
 _MOVING = (0, 1, 2, 3, Code.RETURN, Code.RECALL, Code.SHIFT, Code.FILAMENT)
 _FETCHED = (Code.RETURN, Code.RECALL, Code.SHIFT)
@@ -148,11 +149,13 @@ def _whole(rows: Rows, interpreter: Interpreter) -> Bools:
 def _enters(rows: Rows, step: Bools) -> Bools:
     """Return (n,) which rows are level travels to a stated place, from home or the beginning.
 
-    Where they begin does not matter: nothing is printed yet, or the way home crossed it all.
+    Where they begin does not matter: nothing is printed yet, or the way home crossed it all. They
+    lead far along both axes, so that what is written in their place states both.
     """
+    far = (np.abs(np.diff(rows.position[:, :2], axis=0)) > FAR).all(axis=1)
     stated = np.isfinite(rows.words[:, :2]).all(axis=1) & ~rows.relative[:, 0]
     level = rows.known[:, 2] & ~step[:, 2] & ~step[:, 3]
-    return np.asarray(rows.is_motion & stated & level & rows.entered[:, :2].all(axis=1))
+    return np.asarray(rows.is_motion & stated & level & far & rows.entered[:, :2].all(axis=1))
 
 
 def _settings(interpreter: Interpreter, line: Ints) -> np.ndarray:

@@ -10,6 +10,7 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _WORD = re.compile(rf"\s*([A-Za-z])\s*({_NUMBER})?(?![\d.])")
 _COMMAND = re.compile(r"([GMT])\s*(\d{1,9})(?:\.(\d{1,9}))?(?![\d.])", re.IGNORECASE)
 _NEXT_COMMAND = re.compile(r"(?<![A-Za-z])[GM]\s*\d", re.IGNORECASE)
+_NEXT_MOTION = re.compile(r"(?<![A-Za-z])G\s*\d", re.IGNORECASE)  # M900 K1 M1: M is a parameter
 _EXTENDED = re.compile(r"[A-Za-z_][A-Za-z_]\w*")
 # A name is tried once, from its beginning: a long word without "=" takes no squared time.
 _PARAMETER = re.compile(r"(?<!\w)(\w++)\s*+=\s*+(\"[^\"]*\"|'[^']*'|[^\s;]+)")
@@ -25,7 +26,9 @@ _MIX = re.compile(rf"[Ee]{_NUMBER}(?::{_NUMBER})+")
 _OTHER_EXTRUDERS = ("A", "B")
 
 # What follows these is free text, never words.
-TEXT_COMMANDS = frozenset({"M16", "M23", "M28", "M30", "M32", "M36", "M98", "M117", "M118", "M486"})
+TEXT_COMMANDS = frozenset(
+    {"M16", "M23", "M28", "M30", "M32", "M36", "M98", "M117", "M118", "M486", "M1002"}
+)
 MAX_VALUE = 1e15  # beyond this a value is a slip of the keyboard in any unit
 
 
@@ -89,7 +92,8 @@ def commands(code: str) -> Iterator[Command]:
         is_classic = name[1:2].isdigit() or not name
         end = len(code)
         if is_classic and name not in TEXT_COMMANDS:
-            following = _NEXT_COMMAND.search(unquoted, max(begin, start + 1))
+            others = _NEXT_MOTION if name[:1] == "M" else _NEXT_COMMAND
+            following = others.search(unquoted, max(begin, start + 1))
             end = following.start() if following else end
         yield Command(name, code[begin:end])
         start = end
