@@ -19,7 +19,7 @@ from trajerr.gcode.reader import parse_program
 from trajerr.motion.bed import Bed
 
 PROJECT = Path(__file__).resolve().parents[2]
-CASE = PROJECT / "tests" / "gcode" / "cases" / "centre.gcode"
+CASE = PROJECT / "tests" / "cases" / "c04_centre_origin" / "centre.gcode"
 QUICK = CorrectionSettings(layers=(1,))
 MIDDLE = (-110.0, -110.0)
 
