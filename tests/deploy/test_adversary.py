@@ -123,3 +123,11 @@ def test_a_height_stated_again_stays_a_rest(tmp_path: Path) -> None:
         [*HEAD, *polygon(8.0)[:3], *lines, "M104 S0", ""], "ender3_v2", tmp_path
     )
     assert after.moves.end[-1, 2] == pytest.approx(before.moves.end[-1, 2], abs=1e-6)
+
+
+def test_a_zero_set_at_an_unknown_place_says_nothing_about_the_bed(tmp_path: Path) -> None:
+    """Homing by a probe ends anywhere; copies are printed around where G92 then begins."""
+    text = Path(__file__).parents[1] / "cases" / "c14_g92_copies" / "copies.gcode"
+    lines = text.read_text().replace("G1 X40 Y40 F7200", "G1 X40 Y40 F7200\nG1 X60 H1").split("\n")
+    plain, corrected = correct(lines, "klipper_fast", tmp_path)
+    assert corrected.text != plain.text

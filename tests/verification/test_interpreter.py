@@ -173,6 +173,22 @@ def test_what_moves_the_nozzle_to_an_unknown_place(lines, known):
 
 
 @pytest.mark.parametrize(
+    ("lines", "placed"),
+    [
+        ("G1 X4 Y4,G92 X0 Y0 Z0", "XYZ"),
+        ("G1 X60 H1,G92 X0 Y0", "Z"),
+        ("G28,G92 X0 Y0 Z0", ""),
+        ("G28,G92 X0 Y0,G28 X", "XZ"),
+        ("G1 X60 H1,G92 X0,SAVE_GCODE_STATE,G28,RESTORE_GCODE_STATE", "YZ"),
+        ("SAVE_GCODE_STATE,G1 X60 H1,G92 X0,RESTORE_GCODE_STATE", "YZ"),
+    ],
+)
+def test_which_axes_count_from_a_place_on_the_machine(lines, placed):
+    known = machine(*lines.split(",")).is_placed
+    assert "".join("XYZ"[i] for i in range(3) if known[i]) == placed
+
+
+@pytest.mark.parametrize(
     ("line", "length", "low", "high"),
     [
         ("G2 X20 Y30 I10 J0", 5 * math.pi, (10, 20), (20, 30)),

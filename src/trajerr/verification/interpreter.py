@@ -50,6 +50,7 @@ class _Saved:
     relative_e: bool | None
     base: tuple[float, ...]
     offset: tuple[float, ...]
+    is_placed: tuple[bool, ...]
     position: tuple[float, ...]
     e: float
     feed: float
@@ -86,6 +87,7 @@ class Machine:
         self.position = [0.0, 0.0, 0.0]  # mm, of the machine
         self.base = [0.0, 0.0, 0.0]  # mm, where the file's zero is in the machine
         self.offset = [0.0, 0.0, 0.0]  # mm, what of it SET_GCODE_OFFSET has set
+        self.is_placed = [True] * 3  # whether an axis counts from a place on the machine
         self.e = 0.0  # mm, as the file counts
         self.fed = 0.0  # mm of filament since the beginning
         self.unit = 1.0  # mm
@@ -231,6 +233,7 @@ class Machine:
             self.lost_by, self.lost_line = name, self.line
             for i in axes or range(3):
                 self.position[i], self.base[i] = UNKNOWN, self.offset[i]
+                self.is_placed[i] = True
             return
         if not axes and "E" not in found and self.firmware == "klipper":
             found = dict.fromkeys("XYZE", 0.0)
@@ -239,8 +242,9 @@ class Machine:
             if value is not None and self.position[i] == self.position[i]:
                 self.base[i] = self.position[i] - value * self.unit
             elif value is not None:
-                # Wherever the nozzle is, the file counts from there.
+                # The file counts from here, wherever on the bed that is.
                 self.position[i], self.base[i] = value * self.unit, 0.0
+                self.is_placed[i] = False
         value = found.get("E")
         if value is not None:
             self.e = value * self.unit
@@ -321,6 +325,7 @@ class Machine:
             self.e_mode,
             tuple(self.base),
             tuple(self.offset),
+            tuple(self.is_placed),
             tuple(self.position),
             self.e,
             self.feed,
@@ -331,6 +336,8 @@ class Machine:
     def _restore(self, saved: _Saved) -> None:
         self.absolute, self.e_mode = saved.absolute, saved.relative_e
         self.base, self.offset = list(saved.base), list(saved.offset)
+        both = zip(self.is_placed, saved.is_placed, strict=True)
+        self.is_placed = [now and then for now, then in both]
         self.e, self.feed = saved.e, saved.feed
         self.speed_factor, self.flow = saved.speed_factor, saved.flow
         self._settle_e_mode()

@@ -1,6 +1,7 @@
 """A stretch of lines that a correction has replaced: what it lays down, how far it reaches."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trajerr.arrays import Floats
@@ -50,9 +51,17 @@ class VerifySettings:
 
 
 class Extent:
-    """What the moves of one file do at most within a stretch, and in which of its lines."""
+    """What the moves of one file do at most within a stretch, and in which of its lines.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_placed
+        Of x and y, whether it counts from a place on the machine, so that it tells where the
+        bed ends.
+    """
+
+    def __init__(self, is_placed: Sequence[bool] = (True, True)) -> None:
+        self.is_placed = tuple(is_placed)
         self.low = [math.inf, math.inf]  # mm, x y
         self.high = [-math.inf, -math.inf]
         self.lines = [0, 0, 0, 0]  # of these four
@@ -127,8 +136,8 @@ def compare(before: Extent, after: Extent, settings: VerifySettings) -> tuple[st
 
 
 def _reaches(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
-    bed = settings.bed_mm
     for i, axis in enumerate("XY"):
+        bed = settings.bed_mm if after.is_placed[i] else None
         for side, sign in ((0, -1.0), (1, 1.0)):
             was, now = (e.high[i] if side else e.low[i] for e in (before, after))
             line, beyond = after.lines[2 * side + i], sign * (now - was)

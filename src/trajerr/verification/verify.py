@@ -275,7 +275,7 @@ class _Check:
 
     def _stretch(self) -> tuple[Extent, Extent]:
         if self._open is None:
-            self._open = (Extent(), Extent())
+            self._open = (Extent(self.before.is_placed), Extent(self.after.is_placed))
             self.stretches += 1
         return self._open
 
