@@ -7,8 +7,8 @@ from trajerr.gcode.program import MoveKind, Program
 from trajerr.gcode.reader import parse_program
 
 
-def read(*lines: str) -> Program:
-    return parse_program("\n".join([*lines, ""]).encode(), "test.gcode")
+def read(*lines: str, firmware: str | None = None) -> Program:
+    return parse_program("\n".join([*lines, ""]).encode(), "test.gcode", firmware)
 
 
 def ends(*lines: str) -> list[list[float]]:
@@ -68,9 +68,12 @@ def test_g92_renames_and_does_not_move() -> None:
     assert moves.origin.tolist() == [[0, 0, 0, 0], [10, 0, 0, 5]]
 
 
-def test_g92_without_words_renames_all() -> None:
-    moves = read("G1 X10 Y20 Z3 E5", "G92", "G1 X1 Y1 Z1 E1").moves
-    assert moves.end[-1].tolist() == [11, 21, 4, 6]
+def test_g92_without_words_renames_all_on_klipper_only() -> None:
+    lines = ("G1 X10 Y20 Z3 E5", "G92", "G1 X1 Y1 Z1 E1")
+    assert read(*lines, firmware="klipper").moves.end[-1].tolist() == [11, 21, 4, 6]
+    program = read(*lines)
+    assert program.moves.end[-1].tolist() == [1, 1, 1, 1]
+    assert program.unknown_commands == {"G92": 1}
 
 
 def test_homing_returns_to_zero_and_forgets_g92() -> None:

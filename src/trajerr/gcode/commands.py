@@ -139,6 +139,9 @@ class Interpreter:
 
     def _set_position(self, body: str) -> None:
         words = text.words(body)
+        if not words and self.firmware != "klipper":
+            self._barrier("G92")  # all axes at 0 to some firmware, nothing to Marlin
+            return
         named = {axis: words[axis] or 0.0 for axis in "XYZE" if axis in words}
         self._add(Code.SET, dict(named) if words else dict.fromkeys("XYZE", 0.0))
 
