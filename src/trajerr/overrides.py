@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from trajerr.data.numbers import is_number
+from trajerr.checks import is_number
 from trajerr.errors import ConfigError
 
 FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open

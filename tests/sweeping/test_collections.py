@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.data.atomic import clear_leftovers, write_atomically
 from trajerr.data.quality import LayerFigures, collected_figures, layer_path, save_figures
+from trajerr.files import clear_leftovers, write_atomically
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 

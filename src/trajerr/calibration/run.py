@@ -20,11 +20,11 @@ from trajerr.calibration.recordings import read_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
 from trajerr.calibration.stretches import read_axes
 from trajerr.calibration.uncertainty import Estimate
-from trajerr.data.atomic import write_atomically
 from trajerr.data.logs import LogFormat
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, DataError
 from trajerr.evaluation.style import save_figure
+from trajerr.files import write_atomically
 
 SCHEMA_VERSION = 1
 NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]*")  # as overrides take it

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import trajerr
-from trajerr.data.atomic import clear_leftovers
 from trajerr.data.error_sources import ErrorSources, error_sources
 from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.placement import IN_PLACE, Placement, draw, place
@@ -30,6 +29,7 @@ from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError
+from trajerr.files import clear_leftovers
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.lead_in import lead_in

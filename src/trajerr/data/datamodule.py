@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from trajerr.data.numbers import as_names, require_count, require_from_zero
+from trajerr.checks import as_names, require_count, require_from_zero
 from trajerr.data.stats import Stats, read_stats
 from trajerr.data.store import Sequence, Split, open_split
 from trajerr.data.windows import WindowTable

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.checks import require_count, require_positive
 from trajerr.data.matfile import Value, as_doubles, read_matfile
-from trajerr.data.numbers import require_count, require_positive
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import measure_sample_rate
 from trajerr.data.stats import SPLITS

@@ -17,12 +17,12 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.features import TEMPERATURES, compute_features
 from trajerr.data.matfile import Value, as_doubles, read_matfile
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import FASTEST_HZ, SLOWEST_HZ, measure_sample_rate
 from trajerr.errors import DataError
+from trajerr.files import write_atomically
 from trajerr.gcode.program import FeatureType
 
 STRUCT = "simulation_data"

@@ -18,11 +18,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from trajerr.checks import as_names, require_count, require_positive
 from trajerr.data.dataset import make_window, own_storage
 from trajerr.data.features import HISTORY
 from trajerr.data.inputs import Input, find_inputs
 from trajerr.data.logs import LogFormat
-from trajerr.data.numbers import as_names, require_count, require_positive
 from trajerr.data.repair import FaultSettings
 from trajerr.data.scale import measure_error_rms, measure_scale
 from trajerr.data.splits import (

@@ -15,9 +15,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.record import LayerRecord
 from trajerr.errors import ConfigError, DataError
+from trajerr.files import write_atomically
 
 UM_PER_MM = 1000.0
 REPORT = "quality.json"

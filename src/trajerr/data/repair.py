@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trajerr.checks import require_positive
 from trajerr.data.features import HISTORY
-from trajerr.data.numbers import require_positive
 from trajerr.data.record import LayerRecord, stated_printer
 from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from trajerr.data.numbers import as_names, require_count, require_from_zero
+from trajerr.checks import as_names, require_count, require_from_zero
 from trajerr.data.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
 

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.inputs import Input, read_input
 from trajerr.data.logs import LogFormat
 from trajerr.data.record import LayerRecord
 from trajerr.data.repair import FaultSettings, repair
 from trajerr.data.store import make_sequence, save_sequence
 from trajerr.errors import DataError
+from trajerr.files import write_atomically
 
 FORMAT = 1  # of staged files
 INDEX = "index.json"

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.features import (
     FEATURE_UNITS,
     FEATURES,
@@ -20,6 +19,7 @@ from trajerr.data.features import (
     TEMPERATURES,
 )
 from trajerr.errors import DataError
+from trajerr.files import write_atomically
 
 FILE = "stats.json"
 SCHEMA_VERSION = 1

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 
 from trajerr.arrays import Floats
-from trajerr.data.numbers import is_number
+from trajerr.checks import is_number
 from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
 from trajerr.dynamics.printer import Printer

@@ -15,7 +15,6 @@ import numpy as np
 
 from trajerr import __version__
 from trajerr.arrays import Bools, Floats, Ints
-from trajerr.data.atomic import write_atomically
 from trajerr.deploy.belief import Belief, ErrorModel
 from trajerr.deploy.blocks import move_times
 from trajerr.deploy.emission import MARK, check_writable, write_lines
@@ -40,6 +39,7 @@ from trajerr.deploy.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.evaluation.contour import contour_offsets
+from trajerr.files import write_atomically
 from trajerr.gcode.extrusion import filament_diameter, most_section, sections
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats
-from trajerr.data.atomic import write_atomically
 from trajerr.data.features import HISTORY, compute_features
 from trajerr.data.store import open_split
 from trajerr.deploy.compensate import CorrectionSettings, correct_program
@@ -24,6 +23,7 @@ from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.evaluation.closed_loop import UNCORRECTED, Replay
+from trajerr.files import write_atomically
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.models.losses import trajectory_mae

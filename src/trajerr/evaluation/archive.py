@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from trajerr.data.atomic import write_atomically
 from trajerr.evaluation.predict import Layers, Prediction, Windows
+from trajerr.files import write_atomically
 
 
 def write_predictions(

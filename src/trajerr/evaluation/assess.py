@@ -15,7 +15,6 @@ from typing import Any, cast
 import torch
 from rich.console import Console
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.stats import SPLITS, Stats
 from trajerr.data.store import Split, open_split
 from trajerr.dynamics.printer import Printer
@@ -37,6 +36,7 @@ from trajerr.evaluation.predict import (
 )
 from trajerr.evaluation.style import to_png
 from trajerr.evaluation.timing import measure_inference
+from trajerr.files import write_atomically
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
 from trajerr.training.checkpoint import Loaded, find_best_checkpoint, load_checkpoint

@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.collection import Collection
 from trajerr.data.error_sources import ErrorSources, as_report, average
 from trajerr.data.matlab import read_layer
@@ -17,6 +16,7 @@ from trajerr.data.quality import REPORT, LayerFigures, QualityLimits, judge, lay
 from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.evaluation.collection_plots import collection_page, planned_layer
 from trajerr.evaluation.style import save_figure
+from trajerr.files import write_atomically
 from trajerr.motion.limits import MachineLimits
 
 PLOTS = "plots"

@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.data.atomic import write_atomically
 from trajerr.evaluation import plots
 from trajerr.evaluation.bootstrap import ClusterSums, cluster_sums, paired_intervals
 from trajerr.evaluation.comparison_page import render_comparison
 from trajerr.evaluation.predict import Layers, Prediction
 from trajerr.evaluation.style import to_png
+from trajerr.files import write_atomically
 
 Scores = Mapping[str, Any]
 

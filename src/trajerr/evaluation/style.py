@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from trajerr.data.atomic import write_atomically
+from trajerr.files import write_atomically
 
 P = ParamSpec("P")
 

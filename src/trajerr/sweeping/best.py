@@ -8,7 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from trajerr.data.atomic import write_atomically
+from trajerr.files import write_atomically
 from trajerr.sweeping.report import plain_config
 
 Plain = Mapping[str, Any]

@@ -23,8 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.data.atomic import write_atomically
 from trajerr.errors import TrajerrError
+from trajerr.files import write_atomically
 
 OUTCOME = "outcome.json"
 TABLE = "sweep.csv"

@@ -15,8 +15,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from trajerr.data.atomic import write_atomically
 from trajerr.errors import ConfigError
+from trajerr.files import write_atomically
 from trajerr.sweeping.best import write_experiment
 from trajerr.sweeping.report import FailedRun
 from trajerr.sweeping.space import Space

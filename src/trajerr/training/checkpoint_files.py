@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
-from trajerr.data.atomic import clear_leftovers, write_atomically
 from trajerr.errors import ConfigError
+from trajerr.files import clear_leftovers, write_atomically
 
 LOCK = ".training.lock"
 

@@ -16,10 +16,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from trajerr.data.atomic import write_atomically
 from trajerr.data.datamodule import PrinterDataModule
 from trajerr.data.record import stated_printer
 from trajerr.errors import ConfigError
+from trajerr.files import write_atomically
 from trajerr.models.fir import FirNetwork
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
