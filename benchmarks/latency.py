@@ -23,13 +23,13 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.data.features import FEATURES
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
 from trajerr.deploy.graphs import write_onnx, write_quantized, write_step, write_torchscript
 from trajerr.deploy.sessions import CPU, open_session
 from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.entry import conf_dir
 from trajerr.models.registry import build_network, count_parameters
+from trajerr.motion.features import FEATURES
 from trajerr.training.checkpoint import load_checkpoint
 
 MODELS = ("base", "small", "large", "lstm", "hybrid")

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trajerr.data.sources import Source
 from trajerr.gcode.parts import PARTS
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
+from trajerr.gcode.sources import Source
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample, sample_layers

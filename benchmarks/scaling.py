@@ -28,9 +28,9 @@ from hydra.utils import instantiate
 
 from trajerr.configs import compose, load_printer
 from trajerr.data.collection import Collection, collect
-from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
 from trajerr.data.workforce import Workforce
+from trajerr.gcode.sources import find_sources
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LAYERS = (10, 100, 1000)

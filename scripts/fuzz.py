@@ -23,13 +23,13 @@ with atheris.instrument_imports(include=["trajerr", "scipy.io.matlab"]):
     import numpy as np
     import scipy.io
 
-    from trajerr.data.features import compute_features
     from trajerr.data.matlab import read_layer, write_layer
     from trajerr.data.record import LayerRecord
     from trajerr.data.repair import FaultSettings, repair
     from trajerr.errors import TrajerrError
     from trajerr.gcode.parts import PARTS, part_text
     from trajerr.gcode.reader import parse_program
+    from trajerr.motion.features import compute_features
     from trajerr.motion.limits import MachineLimits
     from trajerr.motion.planner import plan
     from trajerr.motion.sampling import sample

@@ -15,11 +15,11 @@ from trajerr.building import build
 from trajerr.data.collection import Collection, collect, split_errors
 from trajerr.data.planning import summarise_sources
 from trajerr.data.quality import QualityLimits, collected_figures, require_passed
-from trajerr.data.sources import find_sources
 from trajerr.data.variants import parse_variants
 from trajerr.data.workforce import Workforce, count_workers
 from trajerr.entry import command
 from trajerr.evaluation import collection_report
+from trajerr.gcode.sources import find_sources
 
 
 @command("collect")

@@ -21,7 +21,6 @@ from trajerr.data.collection import (
 from trajerr.data.error_sources import average, error_sources
 from trajerr.data.matlab import read_layer
 from trajerr.data.quality import LayerFigures, load_figures
-from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
 from trajerr.data.workforce import Workforce, count_workers
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
@@ -30,6 +29,7 @@ from trajerr.errors import ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part
 from trajerr.gcode.program import MoveKind
 from trajerr.gcode.reader import parse_program
+from trajerr.gcode.sources import Source
 from trajerr.motion import sampling
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import plan

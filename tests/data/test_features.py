@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trajerr.data.features import FEATURE_UNITS, FEATURES, FeatureStream, compute_features
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program
+from trajerr.motion.features import FEATURE_UNITS, FEATURES, FeatureStream, compute_features
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 
@@ -156,7 +156,7 @@ def test_features_agree_with_the_planners_exact_derivatives():
 
 
 def test_features_need_numpy_only():
-    code = "import sys, trajerr.data.features; print([m for m in sys.modules])"
+    code = "import sys, trajerr.motion.features; print([m for m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "scipy", "h5py", "lightning", "numba", "hydra"}
     assert not heavy & set(eval(run.stdout))  # noqa: S307 - a list that the line above printed

@@ -12,12 +12,12 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trajerr.data.features import compute_features
 from trajerr.data.mat5 import unpacked
 from trajerr.data.matfile import read_matfile
 from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.repair import FaultSettings, repair
 from trajerr.errors import DataError, TrajerrError
+from trajerr.motion.features import compute_features
 
 HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
 CELL, STRUCT, CHAR, DOUBLE = 1, 2, 4, 6

@@ -13,11 +13,11 @@ from trajerr.data.collection import Collection, collect
 from trajerr.data.matlab import read_layer
 from trajerr.data.record import stated_printer
 from trajerr.data.repair import FaultSettings, plausible_speed, repair
-from trajerr.data.sources import Source
 from trajerr.data.variants import Variant
 from trajerr.data.workforce import Workforce
 from trajerr.entry import conf_dir
 from trajerr.errors import ConfigError, DataError
+from trajerr.gcode.sources import Source
 
 CUT = FaultSettings()
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.data.sources import Source, find_sources, select_layers
 from trajerr.errors import ConfigError, DataError, GcodeError
+from trajerr.gcode.sources import Source, find_sources, select_layers
 
 SIXTY = np.arange(1, 61)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from trajerr.data.features import compute_features
 from trajerr.data.stats import FILE, Stats, read_stats, write_stats
 from trajerr.data.store import (
     load_sequence,
@@ -18,6 +17,7 @@ from trajerr.data.store import (
     save_tensors,
 )
 from trajerr.errors import DataError
+from trajerr.motion.features import compute_features
 
 NOTES = {"part": "cube", "layer": 1, "variant": "a", "kind": "nominal", "sample_rate_hz": 200.0}
 

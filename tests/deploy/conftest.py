@@ -8,7 +8,6 @@ import pytest
 import torch
 import yaml
 
-from trajerr.data.features import compute_features
 from trajerr.data.matlab import write_layer
 from trajerr.data.preparation import PrepareSettings, prepare
 from trajerr.data.record import LayerRecord
@@ -19,6 +18,7 @@ from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.parts import load_part
 from trajerr.models.registry import build_network
+from trajerr.motion.features import compute_features
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 

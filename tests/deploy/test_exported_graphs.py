@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 
-from trajerr.data.features import FEATURES
 from trajerr.data.store import open_split
 from trajerr.deploy import export, graphs
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
@@ -16,6 +15,7 @@ from trajerr.deploy.export import export_bundle
 from trajerr.deploy.runtime import Predictor
 from trajerr.errors import BundleError, ConfigError, DataError
 from trajerr.gcode.parts import load_part
+from trajerr.motion.features import FEATURES
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 

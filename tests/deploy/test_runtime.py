@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from trajerr.data.features import FEATURES, compute_features
 from trajerr.deploy.bundle import MANIFEST, ONNX, ONNX_STEP, SEAL, write_manifest
 from trajerr.deploy.runtime import Predictor
 from trajerr.errors import BundleError, ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part, part_text
+from trajerr.motion.features import FEATURES, compute_features
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 

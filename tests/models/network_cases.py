@@ -4,8 +4,8 @@ from typing import Any
 import torch
 import yaml
 
-from trajerr.data.features import FEATURES
 from trajerr.models.registry import build_network
+from trajerr.motion.features import FEATURES
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 SAMPLE_RATE_HZ = 200.0

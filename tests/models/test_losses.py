@@ -4,7 +4,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajerr.data.features import compute_features
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.errors import ConfigError
 from trajerr.models.losses import (
@@ -13,6 +12,7 @@ from trajerr.models.losses import (
     settling_samples,
     trajectory_mae,
 )
+from trajerr.motion.features import compute_features
 
 RATE_HZ = 200.0
 SOFT_X = AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from network_cases import build, network_config, random_features
 
-from trajerr.data.features import FEATURES
 from trajerr.errors import ConfigError
 from trajerr.models import inputs
 from trajerr.models.registry import NETWORKS, build_network, count_parameters
+from trajerr.motion.features import FEATURES
 
 RECURRENT = ("base", "small", "large", "lstm", "physics", "hybrid")
 EXPORTED = ("base", "small", "large", "lstm", "hybrid")

@@ -3,9 +3,9 @@ import torch
 from network_cases import SAMPLE_RATE_HZ, build
 from scipy.integrate import solve_ivp
 
-from trajerr.data.features import compute_features
 from trajerr.models.fir import FirNetwork
 from trajerr.models.physics import AxisEquation
+from trajerr.motion.features import compute_features
 
 FREQUENCY_HZ, DAMPING, FRICTION = 24.0, 0.14, 2000.0
 

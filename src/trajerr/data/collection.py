@@ -22,7 +22,6 @@ from trajerr.data.placement import IN_PLACE, Placement, draw, place
 from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
 from trajerr.data.record import LayerRecord
 from trajerr.data.repair import PLANNED_SPEED
-from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.data.variants import Variant, command
 from trajerr.data.workforce import Workforce, stopped
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
@@ -31,6 +30,7 @@ from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError
 from trajerr.files import clear_leftovers
 from trajerr.gcode.program import MoveKind, Program
+from trajerr.gcode.sources import LayerSpec, Source, select_layers
 from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan, plan

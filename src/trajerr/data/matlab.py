@@ -17,13 +17,13 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from trajerr.data.features import TEMPERATURES, compute_features
 from trajerr.data.matfile import Value, as_doubles, read_matfile
 from trajerr.data.record import LayerRecord
 from trajerr.data.resample import FASTEST_HZ, SLOWEST_HZ, measure_sample_rate
 from trajerr.errors import DataError
 from trajerr.files import write_atomically
 from trajerr.gcode.program import FeatureType
+from trajerr.motion.features import TEMPERATURES, compute_features
 
 STRUCT = "simulation_data"
 KNOWN_STRUCTS = (STRUCT, "trajectory_data", "sim_data", "data", "error_sources")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from trajerr.data.sources import Source
+from trajerr.gcode.sources import Source
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.summary import summarise

@@ -20,7 +20,6 @@ from filelock import FileLock, Timeout
 
 from trajerr.checks import as_names, require_count, require_positive
 from trajerr.data.dataset import make_window, own_storage
-from trajerr.data.features import HISTORY
 from trajerr.data.inputs import Input, find_inputs
 from trajerr.data.logs import LogFormat
 from trajerr.data.repair import FaultSettings
@@ -37,6 +36,7 @@ from trajerr.data.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_s
 from trajerr.data.store import WINDOW, load_sequence, save_tensors
 from trajerr.data.windows import count_windows
 from trajerr.errors import ConfigError, DataError
+from trajerr.motion.features import HISTORY
 
 FORMAT = 1  # of what is stored; raise it when the same input gives other tensors
 SAME_RATE = 1e-4  # relative; rates measured from rounded time columns differ by less

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.checks import require_positive
-from trajerr.data.features import HISTORY
 from trajerr.data.record import LayerRecord, stated_printer
 from trajerr.data.resample import resample, snapped_to_grid
 from trajerr.errors import ConfigError, DataError
+from trajerr.motion.features import HISTORY
 from trajerr.motion.limits import highest_speed
 
 CHOICES = ("cut", "refuse", "keep")

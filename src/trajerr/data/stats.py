@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trajerr.data.features import (
+from trajerr.errors import DataError
+from trajerr.files import write_atomically
+from trajerr.motion.features import (
     FEATURE_UNITS,
     FEATURES,
     TARGET_UNITS,
@@ -18,8 +20,6 @@ from trajerr.data.features import (
     TEMPERATURE_UNITS,
     TEMPERATURES,
 )
-from trajerr.errors import DataError
-from trajerr.files import write_atomically
 
 FILE = "stats.json"
 SCHEMA_VERSION = 1

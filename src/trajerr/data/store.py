@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajerr.data.features import FEATURES, HISTORY, TARGETS, compute_features
 from trajerr.data.record import LayerRecord
 from trajerr.data.stats import SPLITS, Stats, read_stats
 from trajerr.errors import DataError
 from trajerr.files import write_atomically
+from trajerr.motion.features import FEATURES, HISTORY, TARGETS, compute_features
 
 WINDOW = "sample_"  # begins the name of a file that holds one window
 

@@ -16,10 +16,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from trajerr.arrays import Floats
-from trajerr.data.features import compute_features
 from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.response import Response
 from trajerr.dynamics.printer import Printer
+from trajerr.motion.features import compute_features
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from trajerr.data.sources import LayerSpec, select_layers
 from trajerr.deploy.belief import ErrorModel
 from trajerr.deploy.compensate import (
     METHODS,
@@ -27,6 +26,7 @@ from trajerr.errors import ConfigError
 from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import parse_program, read_program
+from trajerr.gcode.sources import LayerSpec, select_layers
 from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.planner import plan
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint

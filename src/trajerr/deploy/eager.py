@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from trajerr.data.features import TARGETS
 from trajerr.deploy.runtime import check_features, check_sample_rate, gcode_features
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program, read_program
+from trajerr.motion.features import TARGETS
 from trajerr.training.checkpoint import Loaded, load_checkpoint
 
 

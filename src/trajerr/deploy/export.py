@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from trajerr.arrays import Floats32
-from trajerr.data.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS, compute_features
 from trajerr.data.store import Split, open_split
 from trajerr.deploy.bundle import (
     ONNX,
@@ -46,6 +45,7 @@ from trajerr.evaluation.predict import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.models.registry import count_parameters
+from trajerr.motion.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS, compute_features
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats32
-from trajerr.data.features import FEATURES
 from trajerr.errors import BundleError
+from trajerr.motion.features import FEATURES
 
 EXAMPLE_BATCH = 3  # that exporters see; 1 they would freeze
 EXAMPLE_TIME = 96  # at least

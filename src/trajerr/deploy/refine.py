@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats
-from trajerr.data.features import HISTORY, compute_features
 from trajerr.data.store import open_split
 from trajerr.deploy.compensate import CorrectionSettings, correct_program
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
@@ -27,6 +26,7 @@ from trajerr.files import write_atomically
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.models.losses import trajectory_mae
+from trajerr.motion.features import HISTORY, compute_features
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, without_long_rests

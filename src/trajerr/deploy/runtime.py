@@ -13,13 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trajerr.arrays import Floats, Floats32
-from trajerr.data.features import (
-    FEATURE_UNITS,
-    FEATURES,
-    TARGET_UNITS,
-    TARGETS,
-    compute_features,
-)
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, Bundle, open_bundle
 from trajerr.deploy.sessions import CPU, check_session, open_session
 from trajerr.deploy.streaming import StreamingPredictor
@@ -27,6 +20,13 @@ from trajerr.errors import BundleError, DataError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.bed import Bed, from_corner
+from trajerr.motion.features import (
+    FEATURE_UNITS,
+    FEATURES,
+    TARGET_UNITS,
+    TARGETS,
+    compute_features,
+)
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, on_the_clock, without_long_rests

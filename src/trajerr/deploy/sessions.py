@@ -6,8 +6,8 @@ from typing import Any
 
 import onnxruntime
 
-from trajerr.data.features import TARGETS
 from trajerr.errors import BundleError, ConfigError
+from trajerr.motion.features import TARGETS
 
 CPU = ("CPUExecutionProvider",)
 

@@ -9,9 +9,9 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from trajerr.arrays import Floats32
-from trajerr.data.features import FEATURES, FeatureStream
 from trajerr.deploy.sessions import CPU
 from trajerr.errors import DataError
+from trajerr.motion.features import FEATURES, FeatureStream
 
 
 class StreamingPredictor:

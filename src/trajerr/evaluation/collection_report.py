@@ -13,10 +13,10 @@ from trajerr.data.error_sources import ErrorSources, as_report, average
 from trajerr.data.matlab import read_layer
 from trajerr.data.planning import plan_source
 from trajerr.data.quality import REPORT, LayerFigures, QualityLimits, judge, layer_path
-from trajerr.data.sources import LayerSpec, Source, select_layers
 from trajerr.evaluation.collection_plots import collection_page, planned_layer
 from trajerr.evaluation.style import save_figure
 from trajerr.files import write_atomically
+from trajerr.gcode.sources import LayerSpec, Source, select_layers
 from trajerr.motion.limits import MachineLimits
 
 PLOTS = "plots"

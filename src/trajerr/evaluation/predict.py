@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from trajerr.arrays import Bools, Floats, Ints
-from trajerr.data.features import FEATURES
 from trajerr.data.store import Sequence as LayerSequence
 from trajerr.data.store import Split
 from trajerr.data.windows import window_starts
 from trajerr.errors import DataError
 from trajerr.evaluation.metrics import moving_axes
+from trajerr.motion.features import FEATURES
 
 Singles = NDArray[np.float32]
 
