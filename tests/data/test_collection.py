@@ -18,11 +18,11 @@ from trajerr.data.collection import (
     simulate_layer,
     survey,
 )
-from trajerr.data.error_sources import average, error_sources
 from trajerr.data.matlab import read_layer
 from trajerr.data.quality import LayerFigures, load_figures
 from trajerr.data.variants import Variant
 from trajerr.data.workforce import Workforce, count_workers
+from trajerr.dynamics.error_sources import average, error_sources
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError, GcodeError

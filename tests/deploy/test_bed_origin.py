@@ -13,9 +13,9 @@ from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.polish import bounded
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
-from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import Bed
 
 PROJECT = Path(__file__).resolve().parents[2]

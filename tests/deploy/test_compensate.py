@@ -18,9 +18,9 @@ from trajerr.deploy.learning import LearningSettings
 from trajerr.deploy.response import Response
 from trajerr.dynamics.axis import frequency_response
 from trajerr.errors import ConfigError, GcodeError
-from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import FeatureType
 from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
 
 QUICK = CorrectionSettings(layers=(1,))

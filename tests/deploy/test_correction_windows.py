@@ -14,9 +14,9 @@ from trajerr.deploy.compensate import CorrectionSettings, correct_program
 from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.learning import LearningSettings
 from trajerr.deploy.windows import IDLE_S, Window, batches, part, pooled
-from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
 
 QUICK = CorrectionSettings(learning=LearningSettings(iterations=4, planned_iterations=2))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from trajerr.evaluation import bootstrap, metrics
+from trajerr.metrics import bootstrap
+from trajerr.metrics import errors as metrics
 
 RNG = np.random.default_rng(3)
 CLUSTER = np.repeat(np.arange(8), RNG.integers(30, 90, 8))

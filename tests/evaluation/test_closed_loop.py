@@ -10,10 +10,10 @@ import yaml
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
-from trajerr.evaluation import closed_loop
-from trajerr.evaluation.closed_loop import STIFFNESS, Replay, WallErrors, WallMotion
 from trajerr.evaluation.correction_plots import comparison, corner, error_maps, spectra
 from trajerr.gcode.reader import parse_program
+from trajerr.metrics import closed_loop
+from trajerr.metrics.closed_loop import STIFFNESS, Replay, WallErrors, WallMotion
 from trajerr.motion import sampling
 from trajerr.motion.rests import LONGEST_REST_S
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import Moves
+from trajerr.metrics.contour import contour_offsets
 from trajerr.motion.path import NominalPath, move_lengths
 
 

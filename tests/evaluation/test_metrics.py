@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sklearn_metrics
 from torchmetrics import functional as torchmetrics
 
-from trajerr.evaluation import metrics
+from trajerr.metrics import errors as metrics
 
 RNG = np.random.default_rng(7)
 TARGET = RNG.normal(0.02, [0.1, 0.2], (501, 2))

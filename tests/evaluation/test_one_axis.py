@@ -14,7 +14,7 @@ from trajerr.data.preparation import PrepareSettings, prepare
 from trajerr.data.splits import SplitSettings
 from trajerr.evaluation import timing
 from trajerr.evaluation.assess import EvaluateSettings, evaluate
-from trajerr.evaluation.metrics import moving_axes
+from trajerr.metrics.errors import moving_axes
 
 REMARK = "Only x has an error in this data"
 

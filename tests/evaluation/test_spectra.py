@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from trajerr.evaluation.spectra import spectrum
+from trajerr.metrics.spectra import spectrum
 
 RATE = 200.0
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.evaluation import strata
 from trajerr.gcode.program import FeatureType
+from trajerr.metrics import strata
 
 RATE = 200.0
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from trajerr.evaluation.metrics import moving_axes
+from trajerr.metrics.errors import moving_axes
 from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
 
 BURN_IN = 5

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import trajerr
-from trajerr.data.error_sources import ErrorSources, error_sources
 from trajerr.data.matlab import read_layer, write_layer
 from trajerr.data.placement import IN_PLACE, Placement, draw, place
 from trajerr.data.quality import LayerFigures, layer_path, measure, save_figures
@@ -24,6 +23,7 @@ from trajerr.data.record import LayerRecord
 from trajerr.data.repair import PLANNED_SPEED
 from trajerr.data.variants import Variant, command
 from trajerr.data.workforce import Workforce, stopped
+from trajerr.dynamics.error_sources import ErrorSources, error_sources
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures

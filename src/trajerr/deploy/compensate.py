@@ -38,12 +38,12 @@ from trajerr.deploy.refusals import check_original, check_other_file, nothing_to
 from trajerr.deploy.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
-from trajerr.evaluation.contour import contour_offsets
 from trajerr.files import write_atomically
 from trajerr.gcode.extrusion import filament_diameter, most_section, sections
 from trajerr.gcode.program import WALLS, Program
 from trajerr.gcode.reader import read_program
 from trajerr.gcode.writer import replace_lines
+from trajerr.metrics.contour import contour_offsets
 from trajerr.motion.bed import Bed, check_inside
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan

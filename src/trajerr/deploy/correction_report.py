@@ -15,9 +15,9 @@ from trajerr import __version__
 from trajerr.deploy.compensate import Correction
 from trajerr.deploy.refine import Round
 from trajerr.evaluation import correction_plots
-from trajerr.evaluation.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.evaluation.style import save_figure
 from trajerr.files import write_atomically
+from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
 
 REPORT = "correction.json"
 UM = 1000.0  # µm per mm

@@ -23,10 +23,10 @@ from trajerr.deploy.refusals import check_original, check_other_file
 from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
-from trajerr.evaluation.closed_loop import Replay
 from trajerr.gcode.program import WALLS, FeatureType, Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.gcode.sources import LayerSpec, select_layers
+from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import bed_notes, check_inside
 from trajerr.motion.planner import plan
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint

@@ -40,10 +40,10 @@ from trajerr.deploy.graphs import (
 from trajerr.deploy.sessions import CPU, open_session
 from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.errors import BundleError, ConfigError, DataError
-from trajerr.evaluation.metrics import summary
 from trajerr.evaluation.predict import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
 from trajerr.gcode.parts import PARTS, load_part
+from trajerr.metrics.errors import summary
 from trajerr.models.registry import count_parameters
 from trajerr.motion.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS, compute_features
 from trajerr.motion.limits import MachineLimits

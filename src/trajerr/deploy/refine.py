@@ -21,10 +21,10 @@ from trajerr.deploy.compensate import CorrectionSettings, correct_program
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
-from trajerr.evaluation.closed_loop import UNCORRECTED, Replay
 from trajerr.files import write_atomically
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.models.losses import trajectory_mae
 from trajerr.motion.features import HISTORY, compute_features
 from trajerr.motion.lead_in import lead_in

@@ -9,11 +9,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from trajerr.arrays import Bools, Floats
-from trajerr.data.error_sources import ErrorSources
 from trajerr.data.record import LayerRecord
+from trajerr.dynamics.error_sources import ErrorSources
 from trajerr.evaluation import style
-from trajerr.evaluation.spectra import spectrum
 from trajerr.evaluation.style import AXIS_COLOURS, new_figure, path_axes, styled
+from trajerr.metrics.spectra import spectrum
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample

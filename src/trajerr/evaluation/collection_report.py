@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr.data.collection import Collection
-from trajerr.data.error_sources import ErrorSources, as_report, average
 from trajerr.data.matlab import read_layer
 from trajerr.data.planning import plan_source
 from trajerr.data.quality import REPORT, LayerFigures, QualityLimits, judge, layer_path
+from trajerr.dynamics.error_sources import ErrorSources, as_report, average
 from trajerr.evaluation.collection_plots import collection_page, planned_layer
 from trajerr.evaluation.style import save_figure
 from trajerr.files import write_atomically

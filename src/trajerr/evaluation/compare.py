@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr.evaluation import plots
-from trajerr.evaluation.bootstrap import ClusterSums, cluster_sums, paired_intervals
 from trajerr.evaluation.comparison_page import render_comparison
 from trajerr.evaluation.predict import Layers, Prediction
 from trajerr.evaluation.style import to_png
 from trajerr.files import write_atomically
+from trajerr.metrics.bootstrap import ClusterSums, cluster_sums, paired_intervals
 
 Scores = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """The figures of a correction: a corner before and after, error maps, spectra, the comparison.
 
-Arrays and figures of :mod:`trajerr.evaluation.closed_loop` in, matplotlib figures out.
+Arrays and figures of :mod:`trajerr.metrics.closed_loop` in, matplotlib figures out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from trajerr.arrays import Floats
 from trajerr.evaluation import style
-from trajerr.evaluation.closed_loop import UNCORRECTED, WallMotion
-from trajerr.evaluation.spectra import spectrum
 from trajerr.evaluation.style import new_figure, path_axes, styled
+from trajerr.metrics.closed_loop import UNCORRECTED, WallMotion
+from trajerr.metrics.spectra import spectrum
 
 UM = 1000.0  # µm per mm
 NEAR, SHARP = 1.0, np.radians(40.0)  # mm and rad: a path that turns so much so fast has a corner

@@ -18,9 +18,9 @@ from trajerr.evaluation.console import (
     overlap_warning,
     target_texts,
 )
-from trajerr.evaluation.metrics import magnitude
 from trajerr.evaluation.predict import Layers
 from trajerr.evaluation.style import PATH_COLOURS
+from trajerr.metrics.errors import magnitude
 
 Scores = Mapping[str, Any]
 Singles = NDArray[np.float32]

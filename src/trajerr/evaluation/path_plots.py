@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 
 from trajerr.arrays import Bools, Floats
 from trajerr.evaluation import style
-from trajerr.evaluation.metrics import magnitude
 from trajerr.evaluation.style import new_figure, path_axes, styled
+from trajerr.metrics.errors import magnitude
 
 UM = 1000.0  # µm per mm
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from trajerr.evaluation import path_plots, plots
-from trajerr.evaluation.metrics import magnitude, root_mean_square_error
 from trajerr.evaluation.predict import Layers, Prediction
 from trajerr.evaluation.scores import Bins, group_samples, spectra_of
+from trajerr.metrics.errors import magnitude, root_mean_square_error
 
 STRETCH = 2.0  # s of a sequence_prediction
 

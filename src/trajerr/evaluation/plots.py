@@ -14,7 +14,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from trajerr.arrays import Bools, Floats
 from trajerr.evaluation import style
-from trajerr.evaluation.metrics import (
+from trajerr.evaluation.style import AXIS_COLOURS, new_figure, range_of, styled
+from trajerr.metrics.errors import (
     AXES,
     PERCENTILES,
     mean_absolute_error,
@@ -22,8 +23,7 @@ from trajerr.evaluation.metrics import (
     r_squared,
     root_mean_square_error,
 )
-from trajerr.evaluation.spectra import Spectrum
-from trajerr.evaluation.style import AXIS_COLOURS, new_figure, range_of, styled
+from trajerr.metrics.spectra import Spectrum
 
 UM = 1000.0  # µm per mm
 BOTH = (0, 1)

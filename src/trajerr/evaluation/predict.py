@@ -21,7 +21,7 @@ from trajerr.data.store import Sequence as LayerSequence
 from trajerr.data.store import Split
 from trajerr.data.windows import window_starts
 from trajerr.errors import DataError
-from trajerr.evaluation.metrics import moving_axes
+from trajerr.metrics.errors import moving_axes
 from trajerr.motion.features import FEATURES
 
 Singles = NDArray[np.float32]

@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.errors import ConfigError
-from trajerr.evaluation import bootstrap, strata
-from trajerr.evaluation.metrics import (
+from trajerr.evaluation.predict import Layers, Prediction, Windows
+from trajerr.metrics import bootstrap, strata
+from trajerr.metrics.errors import (
     AXES,
     axis_summary,
     grouped_summary,
     summary,
     tail_summary,
 )
-from trajerr.evaluation.predict import Layers, Prediction, Windows
-from trajerr.evaluation.spectra import Spectrum, spectrum
+from trajerr.metrics.spectra import Spectrum, spectrum
 
 Scores = dict[str, Any]
 

@@ -10,7 +10,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 class MovingAxes(Metric):
     """Which columns of targets ever change; all of them if none does.
 
-    What :func:`trajerr.evaluation.metrics.moving_axes` says of a whole split, said of batches.
+    What :func:`trajerr.metrics.errors.moving_axes` says of a whole split, said of batches.
     """
 
     least: Tensor

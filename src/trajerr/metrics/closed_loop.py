@@ -17,8 +17,8 @@ from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_pieces
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.shapers import reach, shape_trajectory
 from trajerr.errors import DataError
-from trajerr.evaluation.contour import contour_offsets
 from trajerr.gcode.program import WALLS, Program
+from trajerr.metrics.contour import contour_offsets
 from trajerr.motion.lead_in import lead_in
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan

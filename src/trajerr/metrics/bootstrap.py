@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajerr.arrays import Floats
-from trajerr.evaluation.metrics import mean_r_squared, residual
+from trajerr.metrics.errors import mean_r_squared, residual
 
 Interval = tuple[float, float]
 

@@ -1,0 +1,1 @@
+"""How wrong: pure functions of arrays, from one error to a replay of a whole print."""
