@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from trajerr.data.datamodule import PrinterDataModule
-from trajerr.data.dataset import PrinterSimulationDataset, own_storage
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.store import save_tensors
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.store import save_tensors
+from trajerr.dataset.torch_dataset import PrinterSimulationDataset, own_storage
+from trajerr.training.datamodule import PrinterDataModule
 
 WINDOWS = 10_000  # at most; 120 MB of files
 FILES_A_REPEAT = 640  # windows read one by one in each repeat

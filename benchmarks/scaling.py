@@ -26,10 +26,10 @@ from pathlib import Path
 
 from hydra.utils import instantiate
 
+from trajerr.collection.campaign import Collection, collect
+from trajerr.collection.process_pool import Workforce
+from trajerr.collection.variants import parse_variants
 from trajerr.configs import compose, load_printer
-from trajerr.data.collection import Collection, collect
-from trajerr.data.variants import parse_variants
-from trajerr.data.workforce import Workforce
 from trajerr.gcode.sources import find_sources
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

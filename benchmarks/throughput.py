@@ -17,8 +17,8 @@ import torch
 from hydra.utils import instantiate
 
 from trajerr.configs import compose
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.models.losses import trajectory_mae
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.run import make_task, train
 

@@ -22,12 +22,12 @@ import numpy as np
 from accuracy import run
 from matplotlib.figure import Figure
 
-from trajerr.data.store import Split, open_split
-from trajerr.evaluation import style
+from trajerr.dataset.store import Split, open_split
 from trajerr.evaluation.baselines import fit_fir
-from trajerr.evaluation.predict import Network, lay_out, predict_sequences
-from trajerr.evaluation.style import new_figure, save_figure, styled
+from trajerr.evaluation.prediction import Network, lay_out, predict_sequences
 from trajerr.metrics.errors import axis_summary
+from trajerr.reports import style
+from trajerr.reports.style import new_figure, save_figure, styled
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
 # The default collection takes layers 1, 6, 11, …: these lie between. In the order of use.

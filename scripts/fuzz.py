@@ -23,9 +23,9 @@ with atheris.instrument_imports(include=["trajerr", "scipy.io.matlab"]):
     import numpy as np
     import scipy.io
 
-    from trajerr.data.matlab import read_layer, write_layer
-    from trajerr.data.record import LayerRecord
-    from trajerr.data.repair import FaultSettings, repair
+    from trajerr.dataset.matlab import read_layer, write_layer
+    from trajerr.dataset.record import LayerRecord
+    from trajerr.dataset.repair import FaultSettings, repair
     from trajerr.errors import TrajerrError
     from trajerr.gcode.parts import PARTS, part_text
     from trajerr.gcode.reader import parse_program

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from trajerr.configs import load_printer
-from trajerr.deploy.compensate import CorrectionSettings, apply_correction
+from trajerr.deploy.compensate import apply_correction
 from trajerr.deploy.error_models import TwinModel
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.errors import TrajerrError
 from trajerr.gcode.reader import parse_program
 

@@ -49,7 +49,7 @@ def test_a_printer_is_built_with_its_parts():
         "builtins.eval",
         "hydra.utils.get_method",
         "trajerr.entry.os.system",
-        "trajerr.data.store.pickle.loads",
+        "trajerr.dataset.store.pickle.loads",
         "trajerr.dynamics.printer.Printer.from_dict",
         "trajerr.dynamics.printer.Printer ",
         "trajerr.building.build",

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from trajerr.building import build
-from trajerr.data.collection import Collection, collect, split_errors
-from trajerr.data.planning import summarise_sources
-from trajerr.data.quality import QualityLimits, collected_figures, require_passed
-from trajerr.data.variants import parse_variants
-from trajerr.data.workforce import Workforce, count_workers
+from trajerr.collection.campaign import Collection, collect, split_errors
+from trajerr.collection.planning import summarise_sources
+from trajerr.collection.process_pool import Workforce, count_workers
+from trajerr.collection.variants import parse_variants
+from trajerr.dataset.quality import QualityLimits, collected_figures, require_passed
 from trajerr.entry import command
-from trajerr.evaluation import collection_report
 from trajerr.gcode.sources import find_sources
+from trajerr.reports import collection_report
 
 
 @command("collect")

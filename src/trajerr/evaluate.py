@@ -7,14 +7,16 @@ from rich.console import Console
 
 from trajerr.building import build
 from trajerr.entry import command
-from trajerr.evaluation.assess import evaluate
+from trajerr.evaluation.assess import EvaluateSettings, assess
+from trajerr.reports.evaluation_report import write_evaluation
 
 
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Evaluate the configured checkpoints and write their figures."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    evaluate(build(config["settings"], "settings"), config, Console())
+    settings: EvaluateSettings = build(config["settings"], "settings")
+    write_evaluation(settings, *assess(settings, config), Console())
 
 
 if __name__ == "__main__":

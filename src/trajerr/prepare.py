@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from trajerr.building import build
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.stats import Stats
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.stats import Stats
 from trajerr.entry import command
 
 

@@ -8,11 +8,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from trajerr.building import build
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.entry import command
 from trajerr.errors import ConfigError
 from trajerr.evaluation.timing import step_latency_us, window_latency_ms
 from trajerr.training.checkpoint import load_checkpoint
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import Outcome, train
 
 LATENCIES = {"window_ms": window_latency_ms, "step_us": step_latency_us}

@@ -10,8 +10,9 @@ from sweeps import load_printer, record, write_raw
 
 from trajerr.calibration.resonance import Sweep
 from trajerr.calibration.run import Accelerometer, CalibrationRun
-from trajerr.data.logs import LogAxis, LogFormat
+from trajerr.dataset.logs import LogAxis, LogFormat
 from trajerr.errors import ConfigError, DataError
+from trajerr.reports.calibration_report import write_calibration
 
 LOG = LogFormat(x=LogAxis("c", "m"), time="t")
 
@@ -25,6 +26,12 @@ def settings(folder, **changes):
         "accelerometer": Accelerometer(x=str(folder / "raw.csv")),
     }
     return CalibrationRun(**{**values, **changes})
+
+
+def calibrate(run, console):
+    found = run.calibrate()
+    write_calibration(run, found, console)
+    return found.report
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,8 @@ def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_
     sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
     out = tmp_path / "printers" / "mine.yaml"
     said = io.StringIO()
-    report = settings(tmp_path, accelerometer=sensor).run(Console(file=said, width=120))
+    run = settings(tmp_path, accelerometer=sensor)
+    report = calibrate(run, Console(file=said, width=120))
     assert "mzv" in said.getvalue()
     assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
     assert report["axes"]["x"]["recording"]["clock"] is None
@@ -74,9 +82,9 @@ def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_
     first = out.read_bytes()
     kept = (tmp_path / "results" / "calibration.json").read_bytes()
     with pytest.raises(DataError, match="exists; overwrite=true replaces it"):
-        settings(tmp_path, accelerometer=sensor).run(Console(file=said))
+        calibrate(run, Console(file=said))
     again = settings(tmp_path, accelerometer=sensor, overwrite=True, plot=False)
-    again.run(Console(file=said))
+    calibrate(again, Console(file=said))
     assert out.read_bytes() == first
     assert (tmp_path / "results" / "calibration.json").read_bytes() == kept
     assert json.loads(kept)["base"] == "ender3_v2"
@@ -90,7 +98,8 @@ def test_uneven_times_are_resampled_and_told(tmp_path, recorded):
     write_raw(tmp_path / "raw.csv", np.delete(rows, slice(30_000, 30_008), axis=0))
     sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
     said = io.StringIO()
-    report = settings(tmp_path, accelerometer=sensor, plot=False).run(Console(file=said, width=120))
+    run = settings(tmp_path, accelerometer=sensor, plot=False)
+    report = calibrate(run, Console(file=said, width=120))
     assert report["axes"]["x"]["natural_freq_hz"]["value"] == pytest.approx(46.0, rel=0.01)
     told = report["axes"]["x"]["recording"]
     assert told["missing"] == 8
@@ -110,6 +119,6 @@ def test_the_wrong_column_is_refused_and_nothing_is_written(tmp_path, recorded):
     write_raw(tmp_path / "raw.csv", deaf)
     sensor = Accelerometer(x=str(tmp_path / "raw.csv"), x_column="z", sweep=Sweep(25.0, 90.0))
     with pytest.raises(DataError, match=r"raw\.csv: no excitation"):
-        settings(tmp_path, accelerometer=sensor).run(Console(file=io.StringIO()))
+        calibrate(settings(tmp_path, accelerometer=sensor), Console(file=io.StringIO()))
     assert not (tmp_path / "printers").exists()
     assert not (tmp_path / "results").exists()

@@ -13,7 +13,7 @@ from sweeps import CONF, load_printer
 from trajerr.calibration.identify import Unknowns, identify
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch, read_axes
-from trajerr.data.logs import LogAxis, LogFormat, LogSection
+from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
 from trajerr.errors import ConfigError, DataError
 
 
@@ -210,9 +210,9 @@ def test_the_measured_servo_axis_is_explained_by_physics(emps):
 
 def test_the_fir_baseline_on_the_measured_axis(shared, tmp_path):
     """``experiment=emps``: fitted forward, ridge chosen on the forward half's last sixth."""
-    from trajerr.data.preparation import PrepareSettings, prepare
-    from trajerr.data.splits import SplitSettings
-    from trajerr.data.store import open_split
+    from trajerr.dataset.preparation import PrepareSettings, prepare
+    from trajerr.dataset.splits import SplitSettings
+    from trajerr.dataset.store import open_split
     from trajerr.models.fir import FirNetwork
 
     log = instantiate(OmegaConf.load(CONF / "log" / "emps.yaml"), _convert_="all")

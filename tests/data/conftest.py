@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.splits import SplitSettings
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
 
 RecordMaker = Callable[..., LayerRecord]
 CollectionMaker = Callable[..., list[Path]]

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from small_print import printer, small_gcode, small_program
 
-from trajerr.data import collection as collecting
-from trajerr.data.collection import (
+from trajerr.collection import campaign as collecting
+from trajerr.collection.campaign import (
     Collection,
     seed_of,
     simulate_layer,
     survey,
 )
-from trajerr.data.matlab import read_layer
-from trajerr.data.quality import LayerFigures, load_figures
-from trajerr.data.variants import Variant
-from trajerr.data.workforce import Workforce, count_workers
+from trajerr.collection.process_pool import Workforce, count_workers
+from trajerr.collection.variants import Variant
+from trajerr.dataset.matlab import read_layer
+from trajerr.dataset.quality import LayerFigures, load_figures
 from trajerr.dynamics.error_sources import average, error_sources
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.thermal import temperatures

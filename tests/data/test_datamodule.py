@@ -5,12 +5,12 @@ import lightning
 import pytest
 import torch
 
-from trajerr.data import datamodule
-from trajerr.data.datamodule import PrinterDataModule
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.stats import read_stats
-from trajerr.data.store import open_split
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.stats import read_stats
+from trajerr.dataset.store import open_split
 from trajerr.errors import ConfigError, DataError
+from trajerr.training import datamodule
+from trajerr.training.datamodule import PrinterDataModule
 
 
 def epoch(module: PrinterDataModule, number: int) -> list[dict[str, torch.Tensor]]:

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from trajerr.data.dataset import PrinterSimulationDataset
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.splits import SplitSettings
-from trajerr.data.stats import read_stats
-from trajerr.data.store import open_split, split_files
-from trajerr.data.windows import count_windows
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.stats import read_stats
+from trajerr.dataset.store import open_split, split_files
+from trajerr.dataset.torch_dataset import PrinterSimulationDataset
+from trajerr.dataset.windows import count_windows
 from trajerr.errors import DataError
 
 SETTINGS = PrepareSettings((), sequence_length=32, stride=7, split=SplitSettings(seed=1))

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from trajerr.data.datamodule import PrinterDataModule
+from trajerr.training.datamodule import PrinterDataModule
 
 SCRIPT = """
 import sys
 import lightning
 import torch
-from trajerr.data.datamodule import PrinterDataModule
+from trajerr.training.datamodule import PrinterDataModule
 
 
 class Recorder(lightning.LightningModule):

@@ -12,10 +12,10 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trajerr.data.mat5 import unpacked
-from trajerr.data.matfile import read_matfile
-from trajerr.data.matlab import read_layer, write_layer
-from trajerr.data.repair import FaultSettings, repair
+from trajerr.dataset.mat5 import unpacked
+from trajerr.dataset.matfile import read_matfile
+from trajerr.dataset.matlab import read_layer, write_layer
+from trajerr.dataset.repair import FaultSettings, repair
 from trajerr.errors import DataError, TrajerrError
 from trajerr.motion.features import compute_features
 

@@ -6,10 +6,10 @@ import scipy.io
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trajerr.data.logs import LogAxis, LogFormat, LogSection, read_log
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.splits import SplitSettings
-from trajerr.data.store import open_split
+from trajerr.dataset.logs import LogAxis, LogFormat, LogSection, read_log
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.store import open_split
 from trajerr.errors import ConfigError, DataError
 
 X = LogAxis("cmd", "meas")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from trajerr.data.matlab import read_layer, write_layer
+from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.errors import DataError
 
 DESIGNED = (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_print import printer, small_program
 
-from trajerr.data.placement import DRAWS, IN_PLACE, MARGIN_MM, Placement, draw, place
+from trajerr.collection.placement import DRAWS, IN_PLACE, MARGIN_MM, Placement, draw, place
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program

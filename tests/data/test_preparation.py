@@ -8,12 +8,12 @@ import pytest
 import scipy.io
 import torch
 
-from trajerr.data import preparation
-from trajerr.data.matlab import read_layer, write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.splits import SplitSettings
-from trajerr.data.stats import SPLITS, read_stats
-from trajerr.data.store import open_split
+from trajerr.dataset import preparation
+from trajerr.dataset.matlab import read_layer, write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.stats import SPLITS, read_stats
+from trajerr.dataset.store import open_split
 from trajerr.errors import ConfigError, DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.data.quality import (
+from trajerr.dataset.quality import (
     LayerFigures,
     QualityLimits,
     judge,

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from small_print import small_gcode
 
-from trajerr.data.collection import Collection, collect
-from trajerr.data.matlab import read_layer
-from trajerr.data.record import stated_printer
-from trajerr.data.repair import FaultSettings, plausible_speed, repair
-from trajerr.data.variants import Variant
-from trajerr.data.workforce import Workforce
+from trajerr.collection.campaign import Collection, collect
+from trajerr.collection.process_pool import Workforce
+from trajerr.collection.variants import Variant
+from trajerr.dataset.matlab import read_layer
+from trajerr.dataset.record import stated_printer
+from trajerr.dataset.repair import FaultSettings, plausible_speed, repair
 from trajerr.entry import conf_dir
 from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.sources import Source

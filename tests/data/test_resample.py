@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trajerr.data.resample import measure_sample_rate, resample
+from trajerr.dataset.resample import measure_sample_rate, resample
 
 
 def line(record, slope):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.data.splits import (
+from trajerr.dataset.splits import (
     Group,
     SplitSettings,
     assign_splits,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from trajerr.data.stats import FILE, Stats, read_stats, write_stats
-from trajerr.data.store import (
+from trajerr.dataset.stats import FILE, Stats, read_stats, write_stats
+from trajerr.dataset.store import (
     load_sequence,
     load_tensors,
     make_sequence,

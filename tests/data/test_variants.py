@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import welch
 from small_print import printer, small_program
 
-from trajerr.data.variants import (
+from trajerr.collection.variants import (
     DEVIATION_BAND_HZ,
     DEVIATION_MM,
     Kind,

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.data.store import Sequence
-from trajerr.data.windows import WindowTable, count_windows, window_starts
+from trajerr.dataset.store import Sequence
+from trajerr.dataset.windows import WindowTable, count_windows, window_starts
 from trajerr.errors import DataError
 
 lengths_lists = st.lists(st.integers(1, 40), min_size=1, max_size=6)

@@ -8,11 +8,11 @@ import pytest
 import torch
 import yaml
 
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.splits import SplitSettings
-from trajerr.data.stats import read_stats
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.stats import read_stats
 from trajerr.deploy.export import Exported, export_bundle
 from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer

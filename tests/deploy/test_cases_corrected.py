@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from trajerr.configs import load_printer
-from trajerr.deploy.compensate import Correction, CorrectionSettings, apply_correction
+from trajerr.deploy.compensate import Correction, apply_correction
 from trajerr.deploy.error_models import TwinModel
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import read_program
 

@@ -6,9 +6,10 @@ import torch
 from correction_cases import linear_printer, small_print
 
 from trajerr.deploy import refine as module
-from trajerr.deploy.compensate import CorrectionSettings
 from trajerr.deploy.learning import LearningSettings
+from trajerr.deploy.original import Original
 from trajerr.deploy.refine import RefineSettings, TorchModel, refine, save_refined
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.errors import ConfigError
 from trajerr.models.registry import build_network
 from trajerr.training.checkpoint import load_checkpoint
@@ -64,7 +65,7 @@ def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
     seen = []
     settings = RefineSettings(rounds=2, layers=1, steps=40, batch=8, window=128, lr=5e-3)
     network, rounds = refine(
-        small_print(), loaded, linear_printer(), QUICK, settings, None, seen.append
+        Original(small_print(), linear_printer()), loaded, QUICK, settings, None, seen.append
     )
     assert seen == rounds
     assert [r.number for r in rounds] == [0, 1, 2]
@@ -82,7 +83,7 @@ def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
 def test_it_ends_where_belief_and_plant_agree(loaded, monkeypatch):
     settings = RefineSettings(rounds=3, layers=1, agreement_um=1e6)
     _, rounds = refine(
-        small_print(), loaded, linear_printer(), QUICK, settings, None, lambda r: None
+        Original(small_print(), linear_printer()), loaded, QUICK, settings, None, lambda r: None
     )
     assert len(rounds) == 1
 

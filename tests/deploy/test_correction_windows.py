@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from trajerr.deploy import windows
 from trajerr.deploy.belief import Belief
-from trajerr.deploy.compensate import CorrectionSettings, correct_program
+from trajerr.deploy.compensate import correct_program
 from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.learning import LearningSettings
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.deploy.windows import IDLE_S, Window, batches, part, pooled
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from trajerr.data.store import open_split
+from trajerr.dataset.store import open_split
 from trajerr.deploy import export, graphs
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
 from trajerr.deploy.export import export_bundle

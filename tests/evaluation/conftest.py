@@ -9,16 +9,17 @@ from motion import layer
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.splits import SplitSettings
-from trajerr.data.stats import read_stats
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.stats import read_stats
 from trajerr.dynamics.printer import Printer
 from trajerr.entry import conf_dir
 from trajerr.evaluation import timing
-from trajerr.evaluation.assess import EvaluateSettings, evaluate
+from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.models.registry import build_network
+from trajerr.reports.evaluation_report import write_evaluation
 
 NETWORKS = {
     "lstm": {
@@ -87,7 +88,7 @@ def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "CALLS", 5)
         config = {"data": {"root": "<script>alert(1)</script>"}}
-        evaluate(settings, config, Console(quiet=True))
+        write_evaluation(settings, *assess(settings, config), Console(quiet=True))
     return folder
 
 

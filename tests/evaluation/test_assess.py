@@ -13,7 +13,8 @@ from scipy import signal
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from trajerr.errors import ConfigError, DataError
-from trajerr.evaluation.assess import evaluate, unique_names
+from trajerr.evaluation.assess import assess, unique_names
+from trajerr.reports.evaluation_report import write_evaluation
 
 PICTURES = (
     "trajectory_comparison",
@@ -250,22 +251,25 @@ def test_the_first_samples_of_a_layer_are_its_first_window(kept):
 
 def test_trained_layers_are_refused_and_nothing_is_written(settings):
     with pytest.raises(DataError, match=r"split train shares 6 layers .*allow_overlap=true"):
-        evaluate(replace(settings, split="train"), {}, Console(quiet=True))
+        write_evaluation(
+            replace(settings, split="train"),
+            *assess(replace(settings, split="train"), {}),
+            Console(quiet=True),
+        )
     assert not Path(settings.output_dir).exists()
 
 
 def test_allowed_overlap_is_said(found, settings):
     assert len(found["overlap"]) == 6
     said = io.StringIO()
-    evaluate(
-        replace(settings, split="train", allow_overlap=True), {}, Console(file=said, width=100)
-    )
+    seen = replace(settings, split="train", allow_overlap=True)
+    write_evaluation(seen, *assess(seen, {}), Console(file=said, width=100))
     assert "Not unseen data: 6 layers" in said.getvalue()
 
 
 def test_the_console_speaks_the_familiar_form(settings):
     said = io.StringIO()
-    (found,) = evaluate(settings, {}, Console(file=said, width=100))
+    (found,) = write_evaluation(settings, *assess(settings, {}), Console(file=said, width=100))
     text = said.getvalue()
     assert found["overlap"] == []
     for line in (
@@ -281,14 +285,14 @@ def test_the_console_speaks_the_familiar_form(settings):
         assert line in text
     easy = replace(settings, targets={"mae_mm": 9.0}, targets_on="trajectory")
     said = io.StringIO()
-    evaluate(easy, {}, Console(file=said, width=100))
+    write_evaluation(easy, *assess(easy, {}), Console(file=said, width=100))
     assert "✓ Model meets performance targets!" in said.getvalue()
 
 
 def test_several_checkpoints_are_compared(settings, checkpoints):
     both = replace(settings, checkpoint=[str(checkpoints["lstm"]), str(checkpoints["fir"])])
     said = io.StringIO()
-    results = evaluate(both, {}, Console(file=said, width=110))
+    results = write_evaluation(both, *assess(both, {}), Console(file=said, width=110))
     folder = Path(settings.output_dir)
     assert {p.name for p in folder.iterdir()} == {
         "lstm",
@@ -324,10 +328,10 @@ def test_no_checkpoint_means_the_last_finished_run(settings, checkpoints, tmp_pa
     (folder / "best.ckpt").write_bytes(checkpoints["fir"].read_bytes())
     (folder.parent / "train.json").write_text("{}")
     last = replace(settings, checkpoint=None, runs=str(tmp_path / "outputs"))
-    (found,) = evaluate(last, {}, Console(quiet=True))
+    (found,) = write_evaluation(last, *assess(last, {}), Console(quiet=True))
     assert found["model"]["name"] == "fir"
     with pytest.raises(DataError, match=r"no finished training"):
-        evaluate(replace(last, runs=str(tmp_path)), {}, Console(quiet=True))
+        assess(replace(last, runs=str(tmp_path)), {})
 
 
 def test_data_of_another_rate_is_refused(settings, checkpoints, tmp_path):
@@ -336,7 +340,7 @@ def test_data_of_another_rate_is_refused(settings, checkpoints, tmp_path):
     torch.save(content, tmp_path / "other.ckpt")
     other = replace(settings, checkpoint=str(tmp_path / "other.ckpt"))
     with pytest.raises(DataError, match=r"200 Hz, expected 100 Hz"):
-        evaluate(other, {}, Console(quiet=True))
+        write_evaluation(other, *assess(other, {}), Console(quiet=True))
 
 
 @pytest.mark.parametrize(
@@ -348,7 +352,11 @@ def test_data_of_another_rate_is_refused(settings, checkpoints, tmp_path):
 )
 def test_wrong_settings_name_their_key(settings, change, message):
     with pytest.raises(ConfigError, match=message):
-        evaluate(replace(settings, **change), {}, Console(quiet=True))
+        write_evaluation(
+            replace(settings, **change),
+            *assess(replace(settings, **change), {}),
+            Console(quiet=True),
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import yaml
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
-from trajerr.evaluation.correction_plots import comparison, corner, error_maps, spectra
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics import closed_loop
 from trajerr.metrics.closed_loop import STIFFNESS, Replay, WallErrors, WallMotion
 from trajerr.motion import sampling
 from trajerr.motion.rests import LONGEST_REST_S
+from trajerr.reports.correction_plots import comparison, corner, error_maps, spectra
 
 HEAD = "G90\nM83\nM204 P1000 T1000\nM205 X8 Y8\n;LAYER_CHANGE\n;Z:0.2\nG1 Z0.2 F600\n"
 

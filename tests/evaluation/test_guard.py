@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.data.stats import Source
-from trajerr.evaluation.guard import shared_layers
+from trajerr.dataset.stats import Source
+from trajerr.evaluation.leakage import shared_layers
 
 
 def source(part: str, layer: int, split: str = "train", sha256: str = "", **rest) -> Source:

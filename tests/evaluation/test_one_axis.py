@@ -9,12 +9,13 @@ import pytest
 from motion import layer
 from rich.console import Console
 
-from trajerr.data.logs import LogAxis, LogFormat, LogSection
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.splits import SplitSettings
+from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.splits import SplitSettings
 from trajerr.evaluation import timing
-from trajerr.evaluation.assess import EvaluateSettings, evaluate
+from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.metrics.errors import moving_axes
+from trajerr.reports.evaluation_report import write_evaluation
 
 REMARK = "Only x has an error in this data"
 
@@ -53,7 +54,7 @@ def judged(log_of_x, checkpoints, tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "CALLS", 5)
-        (found,) = evaluate(settings, {}, Console(file=said, width=120))
+        (found,) = write_evaluation(settings, *assess(settings, {}), Console(file=said, width=120))
     return found, said.getvalue(), folder
 
 

@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from motion import layer
 
-from trajerr.evaluation import path_plots, plots, style
 from trajerr.metrics import strata
 from trajerr.metrics.spectra import spectrum
+from trajerr.reports import path_plots, plots, style
 
 MOTION = layer(seed=2, turns=4)
 XY, ERROR, PREDICTED = MOTION["xy"], MOTION["error"], MOTION["predicted"]

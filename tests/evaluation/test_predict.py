@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from trajerr.data.store import open_split
+from trajerr.dataset.store import open_split
 from trajerr.errors import DataError
-from trajerr.evaluation import baselines, predict
+from trajerr.evaluation import baselines
+from trajerr.evaluation import prediction as predict
 from trajerr.models.registry import build_network
 from trajerr.training.checkpoint import load_checkpoint
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from trajerr import export
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.splits import SplitSettings
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
 from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, open_bundle
 from trajerr.deploy.runtime import Predictor
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trajerr.data.matlab import write_layer
-from trajerr.data.record import LayerRecord
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.record import LayerRecord
 
 COMMAND = [sys.executable, "-m", "trajerr.prepare"]
 

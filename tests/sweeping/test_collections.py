@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.data.quality import LayerFigures, collected_figures, layer_path, save_figures
+from trajerr.dataset.quality import LayerFigures, collected_figures, layer_path, save_figures
 from trajerr.files import clear_leftovers, write_atomically
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from training_cases import prepare_tiny
 
-from trajerr.data.datamodule import PrinterDataModule
+from trajerr.training.datamodule import PrinterDataModule
 
 
 @pytest.fixture(scope="session")

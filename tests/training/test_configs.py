@@ -7,9 +7,9 @@ from hydra.utils import instantiate
 from rich.console import Console
 
 from trajerr import configs
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.entry import conf_dir
 from trajerr.models.registry import NETWORKS, count_parameters
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.progress import EpochReport
 from trajerr.training.run import make_task, make_trainer
 

@@ -8,9 +8,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_cases import TINY_NETWORK, prepare_tiny, train_config
 
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError, DataError
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import make_task, resolve_precision, train
 from trajerr.training.task import TrajectoryTask
 

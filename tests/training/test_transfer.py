@@ -5,10 +5,10 @@ import pytest
 import torch
 from training_cases import linear_printer, prepare_tiny, train_config
 
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError, DataError
-from trajerr.evaluation.guard import shared_layers
+from trajerr.evaluation.leakage import shared_layers
 from trajerr.training.checkpoint import load_checkpoint, read_checkpoint
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import Outcome, make_task, train
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.transfer import (

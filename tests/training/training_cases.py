@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from trajerr.data.matlab import write_layer
-from trajerr.data.preparation import PrepareSettings, prepare
-from trajerr.data.record import LayerRecord
-from trajerr.data.splits import SplitSettings
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
 from trajerr.dynamics.axis import AxisParameters, recurrence
 from trajerr.dynamics.printer import Printer
 

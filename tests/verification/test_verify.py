@@ -11,10 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "deploy"))
 from correction_cases import Dialect, linear_printer, noted, small_print
 
-from trajerr.deploy.compensate import CorrectionSettings, correct_program
+from trajerr.deploy.compensate import correct_program
 from trajerr.deploy.error_models import TwinModel
 from trajerr.deploy.final_check import check_corrected
 from trajerr.deploy.learning import LearningSettings
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program

@@ -1,7 +1,6 @@
-"""One calibration from files to files: what ``python -m trajerr.calibrate`` does."""
+"""One calibration: from files to a printer and how sure it is."""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,28 +8,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from trajerr.calibration.findings import AxisFindings
 from trajerr.calibration.identify import Unknowns, identify
-from trajerr.calibration.plots import AxisFindings, calibration_page
 from trajerr.calibration.printer_file import Measured, calibrated, render
 from trajerr.calibration.recommendation import ShaperChoice, recommend
 from trajerr.calibration.recordings import read_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
 from trajerr.calibration.stretches import read_axes
 from trajerr.calibration.uncertainty import Estimate
-from trajerr.data.logs import LogFormat
+from trajerr.dataset.logs import LogFormat
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, DataError
-from trajerr.evaluation.style import save_figure
-from trajerr.files import write_atomically
 
 SCHEMA_VERSION = 1
 NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]*")  # as overrides take it
 SENSOR_AXES = ("x", "y", "z")
 SHAPED_HZ = (8.0, 150.0)  # natural frequencies that a shaper is recommended for
-PER_MILLE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +54,15 @@ class Accelerometer:
         """By axis, the files given."""
         named = {"x": self.x, "y": self.y}
         return {axis: Path(file) for axis, file in named.items() if file is not None}
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What a calibration has found."""
+
+    axes: Mapping[str, AxisFindings]  # by "x" and "y"
+    printer: str  # its config, as text
+    report: Mapping[str, Any]  # the same for programs
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ class CalibrationRun:
         if logged and self.log is None:
             raise ConfigError("log_file needs log=csv, or another format of the group log")
 
-    def run(self, console: Console) -> dict[str, Any]:
-        """Calibrate, write the printer, the figures and the page, and report.
+    def calibrate(self) -> Calibrated:
+        """Measure each axis and return the printer that has what was found.
 
         Raises
         ------
@@ -120,14 +122,7 @@ class CalibrationRun:
         said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())
         printer = calibrated(self.base, self.name, measured, f"trajerr.calibrate from {said}")
         text = render(printer, self.base, measured, version("trajerr"))
-        report = self._report(axes, printer, sources)
-        folder = Path(self.output_dir)
-        write_atomically(folder / "calibration.json", _json(report))
-        if self.plot:
-            save_figure(calibration_page(self.name, axes), folder / "calibration.png")
-        write_atomically(out, text.encode())
-        _show(console, axes, out, folder)
-        return report
+        return Calibrated(axes, text, self._report(axes, printer, sources))
 
     @property
     def _files(self) -> list[Path]:
@@ -224,71 +219,3 @@ def _rms(pair: tuple[float, float]) -> dict[str, float]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _json(report: Mapping[str, Any]) -> bytes:
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()
-
-
-def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder: Path) -> None:
-    table = Table("axis", "value", "found", "95 % interval")
-    for axis, found in axes.items():
-        for name, estimate in _rows(found).items():
-            interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
-            table.add_row(axis, name, f"{estimate.value:.4g}", interval)
-    console.print(table)
-    for axis, found in axes.items():
-        for line in _sentences(axis, found):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(f"Figures in {folder}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"Printer in {out}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _rows(found: AxisFindings) -> dict[str, Estimate]:
-    rows = {"natural frequency / Hz": found.natural_freq_hz, "damping ratio": found.damping_ratio}
-    names = {
-        "friction_mm_s2": ("friction over mass / mm s⁻²", 1.0),
-        "delay_s": ("delay / ms", PER_MILLE),
-        "drag_share": ("share of damping to the ground", 1.0),
-        "offset_mm": ("offset / µm", PER_MILLE),
-    }
-    estimates = found.identified.estimates if found.identified else {}
-    for key, (name, factor) in names.items():
-        if key in estimates:
-            rows[name] = estimates[key].scaled(factor)
-    return rows
-
-
-def _sentences(axis: str, found: AxisFindings) -> list[str]:
-    lines = []
-    if found.spectrum is not None and found.spectrum.timing is not None:
-        lines += [f"{axis}: {sentence}" for sentence in found.spectrum.timing.sentences()]
-    if found.resonance is not None and found.resonance.friction_hz > 0.0:
-        lines.append(
-            f"{axis}: friction is as great as what this test commands at "
-            f"{found.resonance.friction_hz:.0f} Hz; a greater ACCEL_PER_HZ would be surer"
-        )
-    if found.identified is not None:
-        error, left = (1e3 * v for v in found.identified.rms(held_out=False))
-        line = f"{axis}: error {error:.1f} µm RMS, the model leaves {left:.1f}"
-        if found.identified.fitted < len(found.identified.times):
-            error, left = (1e3 * v for v in found.identified.rms(held_out=True))
-            line += f"; held out: {error:.1f}, leaves {left:.1f}"
-        lines.append(line)
-        if found.identified.servo.drag_share > 0.0:
-            lines.append(
-                f"{axis}: drag to the ground is not part of a printer's config: it is left out "
-                "there, and its lag, proportional to speed, with it"
-            )
-    lines += [_advice(axis, choice, choice is found.best) for choice in found.shapers]
-    return lines
-
-
-def _advice(axis: str, choice: ShaperChoice, best: bool) -> str:
-    return (
-        f"{axis}: {choice.name} {choice.frequency_hz:.1f} Hz: vibrations "
-        f"{100.0 * choice.vibration:.1f} %, smoothing {choice.smoothing_mm:.3f} mm, "
-        f"acceleration up to {choice.max_acceleration_mm_s2:.0f} mm/s²"
-        + (" (recommended)" if best else "")
-    )

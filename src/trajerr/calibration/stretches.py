@@ -8,8 +8,8 @@ from scipy.interpolate import CubicSpline
 
 from trajerr.arrays import Floats
 from trajerr.calibration.recordings import require_even
-from trajerr.data.logs import LogFormat, read_log
-from trajerr.data.record import LayerRecord
+from trajerr.dataset.logs import LogFormat, read_log
+from trajerr.dataset.record import LayerRecord
 from trajerr.errors import DataError
 
 SLOWEST_HZ = 50.0  # sample rate

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from trajerr.arrays import Floats32
-from trajerr.data.store import Split, open_split
+from trajerr.dataset.store import Split, open_split
 from trajerr.deploy.bundle import (
     ONNX,
     ONNX_INT8,
@@ -40,7 +40,7 @@ from trajerr.deploy.graphs import (
 from trajerr.deploy.sessions import CPU, open_session
 from trajerr.deploy.streaming import StreamingPredictor
 from trajerr.errors import BundleError, ConfigError, DataError
-from trajerr.evaluation.predict import cut_windows, lay_out
+from trajerr.evaluation.prediction import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.metrics.errors import summary

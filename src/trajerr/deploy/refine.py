@@ -16,19 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats
-from trajerr.data.store import open_split
-from trajerr.deploy.compensate import CorrectionSettings, correct_program
+from trajerr.dataset.store import open_split
+from trajerr.deploy.compensate import correct
+from trajerr.deploy.original import Original
+from trajerr.deploy.scope import Scope
+from trajerr.deploy.settings import CorrectionSettings
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
-from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.models.losses import trajectory_mae
 from trajerr.motion.features import HISTORY, compute_features
 from trajerr.motion.lead_in import lead_in
-from trajerr.motion.planner import Plan, plan
+from trajerr.motion.planner import Plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample_pieces
 from trajerr.training.checkpoint import NETWORK_PREFIX, Loaded, read_checkpoint
@@ -95,9 +97,8 @@ class TorchModel:
 
 
 def refine(
-    program: Program,
+    original: Original,
     loaded: Loaded,
-    printer: Printer,
     correction: CorrectionSettings,
     settings: RefineSettings,
     data_root: Path | None,
@@ -107,12 +108,10 @@ def refine(
 
     Parameters
     ----------
-    program
-        What will be printed.
+    original
+        What will be printed; its printer simulates what was corrected.
     loaded
         The network, which is left as it is, and what it was made from.
-    printer
-        Simulates what was corrected.
     correction
         How to correct; of its layers some are taken.
     settings
@@ -129,18 +128,20 @@ def refine(
     """
     rate = loaded.sample_rate_hz
     network = copy.deepcopy(loaded.network)
-    nominal = plan(printer.placed(program), printer.limits)
+    program, printer, nominal = original.program, original.printer, original.planned
     layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
     chosen = replace(correction, layers=layers, least_improvement=-np.inf)
     known = _trained_on(data_root, rate) if data_root is not None else []
     fresh = [_simulated(nominal, layer, printer, rate, settings.seed) for layer in layers]
-    rounds: list[Round] = []
+    scope, rounds = Scope.of(original, chosen), list[Round]()
     best = network
     loss: float | None = None
     for number in range(settings.rounds + 1):
-        done = correct_program(program, TorchModel(network, rate), printer, chosen)
+        done = correct(scope, TorchModel(network, rate), chosen)
         again = parse_program(done.text or b"", program.name, program.firmware)
-        replay = Replay(program, {"inverse": again}, printer, layers, chosen.feature_types)
+        replay = Replay(
+            program, {"inverse": again}, printer, layers, chosen.feature_types, planned=nominal
+        )
         believed = UM * float(np.sqrt(np.mean(np.square(done.belief_after_mm))))
         simulated = replay.errors("inverse").wall_contour_rms_um
         before = replay.errors(UNCORRECTED).wall_contour_rms_um

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trajerr.evaluation.predict import Layers, Prediction, Windows
+from trajerr.evaluation.prediction import Layers, Prediction, Windows
 from trajerr.files import write_atomically
 
 

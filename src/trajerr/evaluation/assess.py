@@ -1,11 +1,10 @@
-"""One evaluation from checkpoint to files: what ``python -m trajerr.evaluate`` does.
+"""One evaluation: from checkpoints and a split to predictions and scores.
 
-Knows the order of things and where they go; every figure comes from :mod:`.scores`.
+Knows the order of things; every score comes from :mod:`.scores`.
 """
 
-import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -13,19 +12,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rich.console import Console
 
-from trajerr.data.stats import SPLITS, Stats
-from trajerr.data.store import Split, open_split
+from trajerr.dataset.stats import SPLITS, Stats
+from trajerr.dataset.store import Split, open_split
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
-from trajerr.evaluation import baselines, html, scores
-from trajerr.evaluation.archive import write_predictions
-from trajerr.evaluation.compare import write_comparison
-from trajerr.evaluation.console import print_report
-from trajerr.evaluation.guard import refuse_overlap
-from trajerr.evaluation.pictures import draw_all
-from trajerr.evaluation.predict import (
+from trajerr.evaluation import baselines, scores
+from trajerr.evaluation.leakage import refuse_overlap
+from trajerr.evaluation.prediction import (
     Layers,
     Network,
     Prediction,
@@ -34,9 +28,7 @@ from trajerr.evaluation.predict import (
     lay_out,
     predict,
 )
-from trajerr.evaluation.style import to_png
 from trajerr.evaluation.timing import measure_inference
-from trajerr.files import write_atomically
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
 from trajerr.training.checkpoint import Loaded, find_best_checkpoint, load_checkpoint
@@ -117,24 +109,34 @@ class Material:
     noise_floor_mm: float | None
 
 
-def evaluate(
-    settings: EvaluateSettings, config: Mapping[str, Any], console: Console
-) -> list[dict[str, Any]]:
-    """Evaluate every checkpoint, write its files, print its report; compare if several.
+@dataclass(frozen=True)
+class Assessed:
+    """What one checkpoint predicts, and how well."""
+
+    folder: Path  # where its files belong
+    name: str  # of the network, numbered where several share it
+    scores: Mapping[str, Any]
+    prediction: Prediction
+
+
+def assess(
+    settings: EvaluateSettings, config: Mapping[str, Any]
+) -> tuple[Material, Iterator[Assessed]]:
+    """Judge every checkpoint, one after the other.
 
     Parameters
     ----------
     settings
-        What to evaluate, on what, and what to write.
+        What to evaluate, on what, and where the files belong.
     config
-        The resolved configuration, kept in the results.
-    console
-        Where the reports are printed.
+        The resolved configuration, kept in the scores.
 
     Returns
     -------
-    list of dict
-        What each ``metrics.json`` holds.
+    material
+        What all are judged on.
+    assessed
+        One checkpoint after the other.
 
     Raises
     ------
@@ -147,25 +149,18 @@ def evaluate(
     material = gather(settings)
     output, names = Path(settings.output_dir), unique_names([_name(c) for c in loaded])
     folders = [output] if len(files) == 1 else [output / name for name in names]
-    results, predictions = [], []
-    for file, checkpoint, shared, folder in zip(files, loaded, overlaps, folders, strict=True):
-        network = cast(Network, checkpoint.network)
-        with threads_for(checkpoint.network):
-            prediction = predict(network, material.split, material.windows)
-        found = _score(settings, material, checkpoint, prediction)
-        found["overlap"] = shared
-        found["provenance"] = _provenance(file, checkpoint, material.split.stats, config)
-        _write(settings, material, folder, found, prediction)
-        print_report(console, found)
-        results.append(found)
-        predictions.append(prediction)
-    if len(files) > 1:
-        compared = dict(zip(names, predictions, strict=True))
-        write_comparison(
-            output, compared, dict(zip(names, results, strict=True)), material.layers, console
-        )
-    console.print(f"Written to {output}", highlight=False, soft_wrap=True)
-    return results
+
+    def judged() -> Iterator[Assessed]:
+        for i, checkpoint in enumerate(loaded):
+            network = cast(Network, checkpoint.network)
+            with threads_for(checkpoint.network):
+                prediction = predict(network, material.split, material.windows)
+            found = _score(settings, material, checkpoint, prediction)
+            found["overlap"] = overlaps[i]
+            found["provenance"] = _provenance(files[i], checkpoint, material.split.stats, config)
+            yield Assessed(folders[i], names[i], found, prediction)
+
+    return material, judged()
 
 
 def gather(settings: EvaluateSettings) -> Material:
@@ -230,55 +225,6 @@ def _score(
         "parameters": count_parameters(checkpoint.network),
     }
     return found
-
-
-def _write(
-    settings: EvaluateSettings,
-    material: Material,
-    folder: Path,
-    found: Mapping[str, Any],
-    prediction: Prediction,
-) -> None:
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / "metrics.json", f"{text}\n".encode())
-    if settings.save_predictions:
-        write_predictions(
-            folder / "predictions.npz",
-            prediction,
-            material.baselines,
-            material.layers,
-            material.windows,
-        )
-    pictures: dict[str, bytes] = {}
-    if settings.visualize or settings.generate_report:
-        pictures = _draw(settings, material, found, prediction)
-    if settings.visualize:
-        for name, png in pictures.items():
-            write_atomically(folder / f"{name}.png", png)
-    if settings.generate_report:
-        page = html.render(found, material.layers, prediction.layers, pictures)
-        write_atomically(folder / "report.html", page.encode())
-
-
-def _draw(
-    settings: EvaluateSettings, material: Material, found: Mapping[str, Any], prediction: Prediction
-) -> dict[str, bytes]:
-    printer = material.printer
-    figures = draw_all(
-        found["model"]["name"],
-        prediction,
-        material.baselines,
-        material.layers,
-        settings.bins,
-        limits_mm={
-            name.removesuffix("_mm"): limit
-            for name, limit in settings.targets.items()
-            if limit is not None and name.startswith("p")
-        },
-        noise_floor_mm=material.noise_floor_mm,
-        resonance_hz=(printer.x.natural_freq_hz, printer.y.natural_freq_hz) if printer else (),
-    )
-    return {name: to_png(figure) for name, figure in figures.items()}
 
 
 def _provenance(

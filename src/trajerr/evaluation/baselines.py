@@ -5,12 +5,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.data.record import stated_printer
-from trajerr.data.stats import Stats
-from trajerr.data.store import Split
+from trajerr.dataset.record import stated_printer
+from trajerr.dataset.stats import Stats
+from trajerr.dataset.store import Split
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, noise_floor
 from trajerr.dynamics.printer import Printer
-from trajerr.evaluation.predict import Layers, Network, Prediction, Windows, predict
+from trajerr.evaluation.prediction import Layers, Network, Prediction, Windows, predict
 from trajerr.models.fir import FirNetwork
 from trajerr.models.physics import PhysicsNetwork
 from trajerr.motion.trajectory import Trajectory

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.errors import ConfigError
-from trajerr.evaluation.predict import Layers, Prediction, Windows
+from trajerr.evaluation.prediction import Layers, Prediction, Windows
 from trajerr.metrics import bootstrap, strata
 from trajerr.metrics.errors import (
     AXES,

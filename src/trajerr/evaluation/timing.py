@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajerr.evaluation.predict import Network
+from trajerr.evaluation.prediction import Network
 from trajerr.models.threads import on_threads
 
 WARM_UP = 10  # calls

@@ -84,6 +84,8 @@ class Replay:
         The feature types that count as walls.
     seed
         Of the printer's timing jitter, the same for all.
+    planned
+        The nominal program's plan, where it is known already.
     """
 
     nominal: Program
@@ -92,13 +94,16 @@ class Replay:
     layers: Sequence[int]
     features: Collection[int] = WALLS
     seed: int = 1
+    planned: Plan | None = None
 
     @cached_property
     def plans(self) -> dict[str, Plan]:
         """The plans of all programs, by method; the nominal one is "uncorrected"."""
-        programs = {UNCORRECTED: self.nominal, **self.candidates}
-        limits = self.printer.limits
-        return {name: plan(self.printer.placed(p), limits) for name, p in programs.items()}
+        own = self.planned or self._plan(self.nominal)
+        return {UNCORRECTED: own} | {name: self._plan(p) for name, p in self.candidates.items()}
+
+    def _plan(self, program: Program) -> Plan:
+        return plan(self.printer.placed(program), self.printer.limits)
 
     @cached_property
     def path(self) -> NominalPath:

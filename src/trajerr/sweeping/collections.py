@@ -9,9 +9,9 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from trajerr.data.quality import REPORT, QualityLimits, collected_figures, judge
+from trajerr.dataset.quality import REPORT, QualityLimits, collected_figures, judge
 from trajerr.dynamics.error_sources import as_report, average, from_report
-from trajerr.evaluation.collection_report import BY_PART, show, write_report
+from trajerr.reports.collection_report import BY_PART, show, write_report
 from trajerr.sweeping.report import OUTCOME, plain_config
 
 

@@ -39,7 +39,7 @@ class Loaded:
     network: nn.Module  # in eval mode, on the CPU
     network_config: Mapping[str, Any]  # what build_network takes
     config: Mapping[str, Any]  # resolved config of the run
-    stats: Mapping[str, Any]  # of the prepared data, see trajerr.data.stats.Stats.to_dict
+    stats: Mapping[str, Any]  # of the prepared data, see trajerr.dataset.stats.Stats.to_dict
     printer: Mapping[str, Any] | None  # None where trained on measured motion
     metrics: Mapping[str, float]  # of the validation split when it was saved
     burn_in: int  # samples of a window that its loss left out

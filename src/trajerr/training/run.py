@@ -16,8 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from trajerr.data.datamodule import PrinterDataModule
-from trajerr.data.record import stated_printer
+from trajerr.dataset.record import stated_printer
 from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.models.fir import FirNetwork
@@ -42,6 +41,7 @@ from trajerr.training.checkpoint import (
     read_checkpoint,
 )
 from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.progress import EpochReport
 from trajerr.training.ranges import check_ranges
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate

@@ -5,8 +5,8 @@ from pathlib import Path
 import lightning
 from lightning.pytorch.tuner.tuning import Tuner
 
-from trajerr.data.datamodule import PrinterDataModule
 from trajerr.errors import ConfigError
+from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.task import TrajectoryTask
 
 RATES = (1e-6, 0.3)

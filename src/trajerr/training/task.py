@@ -43,7 +43,7 @@ class TrajectoryTask(lightning.LightningModule):
     schedule
         ``name`` of the learning rate's schedule and its arguments.
     stats
-        What ``stats.json`` says, see :class:`trajerr.data.stats.Stats`.
+        What ``stats.json`` says, see :class:`trajerr.dataset.stats.Stats`.
     printer
         The simulated printer, see :meth:`trajerr.dynamics.printer.Printer.to_dict`; None for
         measured motion.

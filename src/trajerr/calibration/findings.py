@@ -1,0 +1,24 @@
+"""What measurements tell about one axis, with where it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trajerr.calibration.identify import Identified
+from trajerr.calibration.recommendation import ShaperChoice
+from trajerr.calibration.recordings import PowerSpectrum
+from trajerr.calibration.resonance import Resonance
+from trajerr.calibration.uncertainty import Estimate
+
+
+@dataclass(frozen=True)
+class AxisFindings:
+    """All that was found of one axis, and what it was found in."""
+
+    natural_freq_hz: Estimate
+    damping_ratio: Estimate
+    resonance: Resonance | None = None  # of an accelerometer
+    spectrum: PowerSpectrum | None = None
+    column: int = 0  # of the spectrum
+    identified: Identified | None = None  # of a log
+    best: ShaperChoice | None = None
+    shapers: Sequence[ShaperChoice] = ()

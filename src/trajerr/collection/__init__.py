@@ -1,0 +1,1 @@
+"""Simulated campaigns: which prints, in which variants, collected by many processes."""

@@ -1,0 +1,382 @@
+"""Collecting: print layers on the simulated machine and write them as ``.mat`` files.
+
+plan → sample finely → change the command where a variant asks → simulate → decimate →
+temperatures → :class:`LayerRecord`. Each file depends on its own settings alone: seeds are
+drawn from (seed, source, layer, variant), so neither order nor processes matter.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import trajerr
+from trajerr.collection.placement import IN_PLACE, Placement, draw, place
+from trajerr.collection.process_pool import Workforce, stopped
+from trajerr.collection.variants import Variant, command
+from trajerr.dataset.matlab import read_layer, write_layer
+from trajerr.dataset.quality import LayerFigures, layer_path, measure, save_figures
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.repair import PLANNED_SPEED
+from trajerr.dynamics.error_sources import ErrorSources, error_sources
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
+from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.thermal import temperatures
+from trajerr.errors import ConfigError, DataError
+from trajerr.files import clear_leftovers
+from trajerr.gcode.program import MoveKind, Program
+from trajerr.gcode.sources import LayerSpec, Source, select_layers
+from trajerr.motion.bed import bed_notes, check_inside
+from trajerr.motion.lead_in import lead_in
+from trajerr.motion.planner import Plan, plan
+from trajerr.motion.rests import LONGEST_REST_S, busy_span, without_long_rests
+from trajerr.motion.sampling import sample, sample_pieces
+
+GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
+LAYERS_A_TASK = 2
+NOZZLE_TIMES = 8.0  # time constants of the heater after which a rest tells nothing more
+LEFT_OUT = "rest_left_out_s"  # of a layer's long rests, not in its samples
+LEAST_LEFT_OUT_S = 1e-6  # less is rounding
+SPLIT_S = 20.0  # of a layer's motion, enough to split its error by source
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What to collect and how; plain values that travel to other processes.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    printer: Printer
+    variants: tuple[Variant, ...]
+    layers: LayerSpec
+    sample_rate_hz: float
+    seed: int
+    out: Path
+
+    def __post_init__(self) -> None:
+        rate = self.sample_rate_hz
+        if not 10.0 <= rate <= SIMULATION_RATE_HZ:
+            raise ConfigError(f"sample_rate_hz: got {rate}, expected 10 to {SIMULATION_RATE_HZ:g}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"seed: got {self.seed}, expected a whole number from 0")
+
+    @property
+    def simulation_rate(self) -> float:
+        """Hz, the least multiple of the sample rate that the plant may be simulated at."""
+        return float(np.ceil(SIMULATION_RATE_HZ / self.sample_rate_hz) * self.sample_rate_hz)
+
+    def folder(self, part: str) -> Path:
+        """Return where a part's layers go."""
+        return self.out / f"data_simulation_{part}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some layers of one source, in all variants that take them."""
+
+    source: Source
+    layers: tuple[tuple[int, int], ...]  # (place in the selection, layer)
+    files: int  # how many that makes
+    notes: tuple[str, ...] = ()  # what is worth telling of the source, a line each
+
+
+def collect(
+    collection: Collection,
+    sources: Sequence[Source],
+    force: Workforce,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> list[LayerFigures]:
+    """Collect all sources and return the figures of every layer and variant.
+
+    Files that are there are checked and kept, so that an interrupted collection resumes.
+
+    Parameters
+    ----------
+    collection
+        What and how.
+    sources
+        Of G-code.
+    force
+        Processes that do it.
+    on_progress
+        Told how many files are done, of how many.
+    on_note
+        Told what is worth telling of the sources, a line each.
+
+    Raises
+    ------
+    TrajerrError
+        If a source is unusable or a file that is there was made with other settings.
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    # With many sources each is read by one process only; few are shared out layer by layer.
+    grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
+    surveys = list(force.map(functools.partial(survey, collection), sources))
+    for note in sorted(note for task in surveys for note in task.notes):
+        on_note(note)
+    tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
+    tasks.sort(key=lambda task: (task.source.name, task.layers))
+    total = sum(task.files for task in tasks)
+    on_progress(0, total)
+    done: list[LayerFigures] = []
+    for figures in force.map(functools.partial(run, collection), tasks):
+        done += figures
+        on_progress(len(done), total)
+    for name in {source.name for source in sources}:
+        save_figures(collection.folder(name), (row for row in done if row.part == name))
+    return done
+
+
+def split_errors(
+    collection: Collection, sources: Sequence[Source], force: Workforce
+) -> dict[str, tuple[int, ErrorSources]]:
+    """Split the error of each source's middle layer in the first variant by effect.
+
+    Returns
+    -------
+    dict
+        Source name → number of the layer, RMS by effect.
+    """
+    return dict(sorted(force.map(functools.partial(_split, collection), sources)))
+
+
+def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, ErrorSources]]:
+    variant = collection.variants[0]
+    layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
+    layer = layers[len(layers) // 2]
+    motion_plan = without_long_rests(_plan(collection, source, variant))
+    begin, end = busy_span(motion_plan, layer)
+    planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
+    split = error_sources(collection.printer, planned, seed=collection.seed)
+    return source.name, (layer, split)
+
+
+def survey(collection: Collection, source: Source) -> Task:
+    """Return all of a source's work.
+
+    Raises
+    ------
+    TrajerrError
+        If the G-code, its layers or its place on the bed are not usable.
+    """
+    program = _program(collection, source)
+    clear_leftovers(collection.folder(source.name))
+    moves = program.moves
+    printing = np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)])
+    chosen = tuple(enumerate(select_layers(collection.layers, printing, source.name)))
+    bed = collection.printer.bed(program)
+    check_inside(program, bed, layers=[layer for _, layer in chosen])
+    return replace(
+        _task(collection, source, chosen), notes=(*program.notes, *bed_notes(program, bed))
+    )
+
+
+def _task(collection: Collection, source: Source, chosen: tuple[tuple[int, int], ...]) -> Task:
+    files = sum(variant.takes(index) for index, _ in chosen for variant in collection.variants)
+    return Task(source, chosen, files)
+
+
+def _pieces(collection: Collection, task: Task, grain: int | None) -> list[Task]:
+    size = grain or max(1, len(task.layers))
+    starts = range(0, len(task.layers), size)
+    return [_task(collection, task.source, task.layers[start : start + size]) for start in starts]
+
+
+def run(collection: Collection, task: Task) -> list[LayerFigures]:
+    """Collect a task's layers and return the figures of each; files that are there are kept.
+
+    Raises
+    ------
+    DataError
+        If a file that is there was made with other settings, or is not ours.
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    figures = []
+    for variant in sorted(collection.variants, key=lambda variant: variant.scales):
+        for index, layer in task.layers:
+            if variant.takes(index) and not stopped():
+                figures.append(_collect_layer(collection, task.source, layer, variant))
+    return figures
+
+
+def _collect_layer(
+    collection: Collection, source: Source, layer: int, variant: Variant
+) -> LayerFigures:
+    program = _program(collection, source)
+    path = layer_path(collection.folder(source.name), layer, variant.name)
+    placement = _placement(collection, source, variant)
+    params = _params(collection, program, variant) | placement.params()
+    if path.is_file():
+        return measure(_checked(path, params))
+    motion_plan = _plan(collection, source, variant)
+    record = simulate_layer(collection, motion_plan, source.name, layer, variant, params)
+    write_layer(path, record)
+    return measure(record)
+
+
+def _program(collection: Collection, source: Source) -> Program:
+    return _read(source, source.stamp(), collection.printer.limits.firmware)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(source: Source, stamp: tuple[int, int], firmware: str) -> Program:
+    return source.read(firmware)
+
+
+def _placement(collection: Collection, source: Source, variant: Variant) -> Placement:
+    """Return where a source's part stands in a variant."""
+    if not variant.placed:
+        return IN_PLACE
+    return _drawn(source, source.stamp(), collection.printer, collection.seed, variant.name)
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(
+    source: Source, stamp: tuple[int, int], printer: Printer, seed: int, name: str
+) -> Placement:
+    program = printer.placed(_read(source, stamp, printer.limits.firmware))
+    return draw(program, printer.bed_mm, seed_of(seed, program.sha256, name))
+
+
+def _plan(collection: Collection, source: Source, variant: Variant) -> Plan:
+    """Return a source's plan in a variant."""
+    placement = _placement(collection, source, variant)
+    return _planned(source, source.stamp(), collection.printer, variant.scales, placement)
+
+
+@functools.lru_cache(maxsize=8)  # those in a common choice of variants
+def _planned(
+    source: Source,
+    stamp: tuple[int, int],
+    printer: Printer,
+    scales: tuple[float, float],
+    placement: Placement,
+) -> Plan:
+    acceleration, speed = scales
+    program = printer.placed(_read(source, stamp, printer.limits.firmware))
+    if placement != IN_PLACE:
+        program = place(program, placement)
+    return plan(program, printer.limits, acceleration_scale=acceleration, speed_scale=speed)
+
+
+def simulate_layer(
+    collection: Collection,
+    motion_plan: Plan,
+    part: str,
+    layer: int,
+    variant: Variant,
+    params: dict[str, str | float],
+) -> LayerRecord:
+    """Print one layer in one variant and return it at the data rate.
+
+    Simulation begins a lead-in before the layer, so that the layer starts
+    in the state that the print so far leaves behind. Of a rest so long that nozzle and
+    carriage settle, no more is sampled than that takes; the layer's temperatures know it all.
+    """
+    thermal = collection.printer.thermal
+    longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
+    moving = without_long_rests(motion_plan, longest)
+    begin, end = busy_span(moving, layer, longest)
+    start, rate = lead_in(moving, begin), collection.simulation_rate
+    seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
+    commanded, figures = command(
+        variant, collection.printer, lambda: sample_pieces(moving, rate, start, end), seed
+    )
+    coarse, xy = simulate_decimated(
+        collection.printer, commanded, collection.sample_rate_hz, seed=seed
+    )
+    late = slice(int(np.searchsorted(coarse.time, begin)), None)
+    coarse, xy = coarse.rows(late), xy[late]
+    whole_begin, whole_end = motion_plan.layer_span(layer)
+    left_out = (whole_end - whole_begin) - (end - begin)
+    heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
+    figures |= _raised_speed(collection, moving, begin, end)
+    figures |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
+    return LayerRecord(
+        part=part,
+        layer=layer,
+        variant=variant.name,
+        sample_rate=collection.sample_rate_hz,
+        time=coarse.time,
+        commanded=_rounded(coarse.position),
+        actual=_rounded(xy),
+        extruding=coarse.kind == MoveKind.PRINT,
+        travel=coarse.kind == MoveKind.TRAVEL,
+        feature=coarse.feature,
+        temperatures=heat,
+        adhesion=adhesion,
+        params=params | figures,
+    )
+
+
+def _raised_speed(
+    collection: Collection, motion_plan: Plan, begin: float, end: float
+) -> dict[str, float]:
+    """Return the highest speed planned within a time, where the G-code raised the limits to it."""
+    ends = motion_plan.start_time + motion_plan.duration
+    within = (ends > begin) & (motion_plan.start_time < end)
+    moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
+    highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
+    own = collection.printer.limits.highest_speed
+    return {PLANNED_SPEED: highest} if highest > own else {}
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.round(values / GRAIN_MM) * GRAIN_MM)
+
+
+def seed_of(seed: int, *names: object) -> int:
+    """Return a seed that depends on a run's seed and on what it is for, on nothing else."""
+    text = "|".join(str(name) for name in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _params(collection: Collection, program: Program, variant: Variant) -> dict[str, str | float]:
+    return {
+        "kind": variant.kind,
+        "acceleration_scale": float(variant.acceleration_scale),
+        "speed_scale": float(variant.speed_scale),
+        "seed": float(collection.seed),
+        "sample_rate_hz": float(collection.sample_rate_hz),
+        "simulation_rate_hz": collection.simulation_rate,
+        "printer_name": collection.printer.name,
+        "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),
+        "source": program.name,
+        "source_sha256": program.sha256,
+        "generator": program.generator,
+        "trajerr_version": trajerr.__version__,
+        "numpy_version": np.__version__,
+    }
+
+
+_MAY_DIFFER = {"trajerr_version", "numpy_version", "generator", "source"}
+
+
+def _checked(path: Path, params: dict[str, str | float]) -> LayerRecord:
+    """Read a layer collected before and make sure that it is what would be collected now."""
+    record = read_layer(path)
+    for key, wanted in params.items():
+        found: Any = record.params.get(key)
+        if key not in _MAY_DIFFER and found != wanted:
+            raise DataError(
+                f"{path}: was collected with {key} {_short(found)}, now it is {_short(wanted)}; "
+                f"clear {path.parent} or choose another out"
+            )
+    return record
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - whatever the file holds
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

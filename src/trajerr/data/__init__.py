@@ -1,1 +1,0 @@
-"""Records of motion to features, files, splits and batches; knows no network."""

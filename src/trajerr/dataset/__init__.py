@@ -1,0 +1,1 @@
+"""Recorded motion, from files of any origin to windows of training splits."""

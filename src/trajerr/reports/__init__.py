@@ -1,0 +1,1 @@
+"""Pictures, tables and pages of what other rooms have computed."""

@@ -1,0 +1,107 @@
+"""What ``calibrate`` writes and shows: the printer, figures for programs, the page, a table."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trajerr.calibration.findings import AxisFindings
+from trajerr.calibration.recommendation import ShaperChoice
+from trajerr.calibration.run import Calibrated, CalibrationRun
+from trajerr.calibration.uncertainty import Estimate
+from trajerr.files import write_atomically
+from trajerr.reports.calibration_plots import calibration_page
+from trajerr.reports.style import save_figure
+
+PER_MILLE = 1000.0
+
+
+def write_calibration(run: CalibrationRun, found: Calibrated, console: Console) -> None:
+    """Write ``calibration.json``, the page and the printer, and print what was found.
+
+    Parameters
+    ----------
+    run
+        What was asked for; says where files go.
+    found
+        What it has found.
+    console
+        Where the table goes.
+    """
+    folder, out = Path(run.output_dir), Path(run.out)
+    write_atomically(folder / "calibration.json", _json(found.report))
+    if run.plot:
+        save_figure(calibration_page(run.name, found.axes), folder / "calibration.png")
+    write_atomically(out, found.printer.encode())
+    _show(console, found.axes, out, folder)
+
+
+def _json(report: Mapping[str, Any]) -> bytes:
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder: Path) -> None:
+    table = Table("axis", "value", "found", "95 % interval")
+    for axis, found in axes.items():
+        for name, estimate in _rows(found).items():
+            interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
+            table.add_row(axis, name, f"{estimate.value:.4g}", interval)
+    console.print(table)
+    for axis, found in axes.items():
+        for line in _sentences(axis, found):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Figures in {folder}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Printer in {out}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _rows(found: AxisFindings) -> dict[str, Estimate]:
+    rows = {"natural frequency / Hz": found.natural_freq_hz, "damping ratio": found.damping_ratio}
+    names = {
+        "friction_mm_s2": ("friction over mass / mm s⁻²", 1.0),
+        "delay_s": ("delay / ms", PER_MILLE),
+        "drag_share": ("share of damping to the ground", 1.0),
+        "offset_mm": ("offset / µm", PER_MILLE),
+    }
+    estimates = found.identified.estimates if found.identified else {}
+    for key, (name, factor) in names.items():
+        if key in estimates:
+            rows[name] = estimates[key].scaled(factor)
+    return rows
+
+
+def _sentences(axis: str, found: AxisFindings) -> list[str]:
+    lines = []
+    if found.spectrum is not None and found.spectrum.timing is not None:
+        lines += [f"{axis}: {sentence}" for sentence in found.spectrum.timing.sentences()]
+    if found.resonance is not None and found.resonance.friction_hz > 0.0:
+        lines.append(
+            f"{axis}: friction is as great as what this test commands at "
+            f"{found.resonance.friction_hz:.0f} Hz; a greater ACCEL_PER_HZ would be surer"
+        )
+    if found.identified is not None:
+        error, left = (1e3 * v for v in found.identified.rms(held_out=False))
+        line = f"{axis}: error {error:.1f} µm RMS, the model leaves {left:.1f}"
+        if found.identified.fitted < len(found.identified.times):
+            error, left = (1e3 * v for v in found.identified.rms(held_out=True))
+            line += f"; held out: {error:.1f}, leaves {left:.1f}"
+        lines.append(line)
+        if found.identified.servo.drag_share > 0.0:
+            lines.append(
+                f"{axis}: drag to the ground is not part of a printer's config: it is left out "
+                "there, and its lag, proportional to speed, with it"
+            )
+    lines += [_advice(axis, choice, choice is found.best) for choice in found.shapers]
+    return lines
+
+
+def _advice(axis: str, choice: ShaperChoice, best: bool) -> str:
+    return (
+        f"{axis}: {choice.name} {choice.frequency_hz:.1f} Hz: vibrations "
+        f"{100.0 * choice.vibration:.1f} %, smoothing {choice.smoothing_mm:.3f} mm, "
+        f"acceleration up to {choice.max_acceleration_mm_s2:.0f} mm/s²"
+        + (" (recommended)" if best else "")
+    )

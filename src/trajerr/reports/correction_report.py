@@ -1,0 +1,174 @@
+"""The proof of a correction: figures for ``correction.json``, pictures, the console's tables."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from trajerr import __version__
+from trajerr.deploy.compensate import Correction
+from trajerr.deploy.refine import Round
+from trajerr.files import write_atomically
+from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
+from trajerr.reports import correction_plots
+from trajerr.reports.style import save_figure
+
+REPORT = "correction.json"
+UM = 1000.0  # µm per mm
+
+
+def write_report(
+    folder: Path,
+    replay: Replay,
+    method: str,
+    done: Correction,
+    rounds: Sequence[Round],
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Replay, write figures and pictures, and return the figures.
+
+    Parameters
+    ----------
+    folder
+        Where they go.
+    replay
+        The nominal program, the corrected one, and others to compare with.
+    method
+        Which of them was written.
+    done
+        What was believed of it.
+    rounds
+        Of refinement before; empty where there were none.
+    config
+        The resolved config, for the record.
+    """
+    began = time.perf_counter()
+    figures: dict[str, Any] = {
+        "schema_version": 1,
+        "cases": replay.cases(),
+        **replay.costs(method),
+        "seconds": done.seconds,
+        "seconds_per_layer": done.seconds / len(done.layers),
+        "method": method,
+        "layers_corrected": len(done.layers),
+        "layers_compared": list(replay.layers),
+        "belief_um": {
+            "before": UM * root_mean_square(done.belief_before_mm),
+            "after": UM * root_mean_square(done.belief_after_mm),
+        },
+        "largest_correction_mm": done.largest_mm,
+        "refinement": [asdict(r) for r in rounds],
+        "source": {"name": replay.nominal.name, "sha256": replay.nominal.sha256},
+        "printer": replay.printer.name,
+        "version": __version__,
+        "config": dict(config),
+    }
+    draw(folder, replay, method, figures["cases"])
+    figures["report_seconds"] = time.perf_counter() - began
+    text = json.dumps(figures, indent=2)
+    write_atomically(folder / REPORT, text.encode())
+    return figures
+
+
+def show_correction(
+    out: Path, done: Correction, least_improvement: float, console: Console
+) -> None:
+    """Say whether a corrected file was written, or why not."""
+    if done.text is None:
+        console.print(
+            f"Nothing written: the correction is believed to bring "
+            f"{100 * done.improvement:.1f} %, less than "
+            f"{100 * least_improvement:g} %; the file is best left alone"
+        )
+    else:
+        console.print(f"✓ {out}  ({done.seconds / len(done.layers):.2f} s a layer)")
+
+
+def root_mean_square(values: Sequence[float]) -> float:
+    """Return √mean(v²)."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def draw(
+    folder: Path,
+    replay: Replay,
+    method: str,
+    cases: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> None:
+    """Write the figures of a comparison into a folder."""
+    for name, figure in _pictures(replay, method, cases):
+        save_figure(figure, folder / f"{name}.png")
+
+
+def _pictures(
+    replay: Replay, method: str, cases: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield one figure after the other, so that no two with their motions are in memory."""
+    layer = replay.layers[len(replay.layers) // 2]
+    shown = {name: replay.walls(name, layer) for name in (UNCORRECTED, method)}
+    title = f"layer {layer}"
+    yield (
+        "corner",
+        correction_plots.corner(shown[UNCORRECTED], shown[method], name=method, title=title),
+    )
+    yield "error_maps", correction_plots.error_maps(shown, title=title)
+    shown.clear()
+    yield (
+        "spectra",
+        correction_plots.spectra(
+            {
+                name: (replay.walls(name, number) for number in replay.layers)
+                for name in (UNCORRECTED, SHAPERS[0], method)
+            },
+            replay.sample_rate_hz,
+            (replay.printer.x.natural_freq_hz, replay.printer.y.natural_freq_hz),
+        ),
+    )
+    yield "comparison", correction_plots.comparison(cases)
+
+
+def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
+    """Return the comparison as a console table: contour RMS on walls and its change."""
+    cases = figures["cases"]
+    result = Table(title=f"Contour error on walls / µm RMS, {figures['printer']}")
+    result.add_column("method")
+    for case in cases:
+        result.add_column(case, justify="right", no_wrap=True)
+    result.add_column("p99", justify="right")
+    result.add_column("tracking", justify="right")
+    for name in cases["nominal"]:
+        cells = []
+        for errors in cases.values():
+            value = errors[name]["wall_contour_rms_um"]
+            change = value / errors[UNCORRECTED]["wall_contour_rms_um"] - 1.0
+            cells.append(f"{value:.1f}" + ("" if name == UNCORRECTED else f" {change:+.0%}"))
+        nominal = cases["nominal"][name]
+        cells += [f"{nominal['wall_contour_p99_um']:.1f}", f"{nominal['wall_tracking_rms_um']:.1f}"]
+        result.add_row(name, *cells, style="bold" if name == method else None)
+    time_s, size = figures["print_time_s"], figures["file_bytes"]
+    result.caption = (
+        f"print time {time_s['after'] / time_s['before'] - 1:+.2%}, "
+        f"file × {size['after'] / size['before']:.2f}, "
+        f"believed {figures['belief_um']['before']:.1f} → {figures['belief_um']['after']:.1f} µm, "
+        f"{figures['seconds_per_layer']:.2f} s a layer"
+    )
+    return result
+
+
+def refinement_table(rounds: Sequence[Round]) -> Table:
+    """Return what each round believed and what the simulated printer did, for the console."""
+    result = Table(title="Refinement: contour error on walls / µm RMS")
+    for heading in ("round", "uncorrected", "believed", "simulated", "loss"):
+        result.add_column(heading, justify="right")
+    for r in rounds:
+        loss = "–" if r.loss is None else f"{r.loss:.4f}"
+        cells = (r.uncorrected_um, r.believed_um, r.simulated_um)
+        result.add_row(str(r.number), *(f"{value:.1f}" for value in cells), loss)
+    return result
