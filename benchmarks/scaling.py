@@ -29,7 +29,7 @@ from hydra.utils import instantiate
 from trajerr.collection.campaign import Collection, collect
 from trajerr.collection.process_pool import Workforce
 from trajerr.collection.variants import parse_variants
-from trajerr.configs import compose, load_printer
+from trajerr.commands.configs import compose, load_printer
 from trajerr.gcode.sources import find_sources
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

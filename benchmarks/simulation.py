@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.integrate import solve_ivp
 
-from trajerr.configs import load_printer
+from trajerr.commands.configs import load_printer
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.printer import Printer

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 
-from trajerr.configs import compose
+from trajerr.commands.configs import compose
 from trajerr.models.losses import trajectory_mae
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.optimizers import make_optimizer

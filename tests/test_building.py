@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from trajerr.building import CLASSES, build, calls
-from trajerr.composition import COMMANDS, ROOTS, conf_dir
+from trajerr.commands.building import CLASSES, build, calls
+from trajerr.commands.composition import COMMANDS, ROOTS, conf_dir
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
@@ -48,11 +48,11 @@ def test_a_printer_is_built_with_its_parts():
         "pathlib.Path",
         "builtins.eval",
         "hydra.utils.get_method",
-        "trajerr.entry.os.system",
+        "trajerr.commands.entry.os.system",
         "trajerr.dataset.store.pickle.loads",
         "trajerr.dynamics.printer.Printer.from_dict",
         "trajerr.dynamics.printer.Printer ",
-        "trajerr.building.build",
+        "trajerr.commands.building.build",
         "Printer",
         "",
         None,

@@ -2,8 +2,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trajerr.configs import compose, load_printer
-from trajerr.entry import conf_dir
+from trajerr.commands.configs import compose, load_printer
+from trajerr.commands.entry import conf_dir
 
 PRINTERS = sorted(path.stem for path in (conf_dir() / "printer").glob("*.yaml"))
 

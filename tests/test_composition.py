@@ -10,8 +10,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trajerr.composition import check_composed, conf_dir, find_origin
-from trajerr.configs import compose
+from trajerr.commands.composition import check_composed, conf_dir, find_origin
+from trajerr.commands.configs import compose
 from trajerr.errors import ConfigError
 
 CANARY = "import pathlib\npathlib.Path(__file__).with_name('RAN').touch()\ndef run(**k): return 1\n"
@@ -30,7 +30,9 @@ PRINTERS = {
     "in place of a number": PRINTER.replace("mass_kg: ", f"mass_kg: {CALL} #", 1),
     "in lists": f"{PRINTER}\nextra: [[{CALL}]]\n",
     "at the top": f"{PRINTER}\n_target_: canary.run\n".replace("_target_: trajerr", "a: trajerr"),
-    "through a module of trajerr": PRINTER.replace("trajerr.motion.limits", "trajerr.entry.os"),
+    "through a module of trajerr": PRINTER.replace(
+        "trajerr.motion.limits", "trajerr.commands.entry.os"
+    ),
     "a finder of functions": PRINTER.replace(
         "_target_: trajerr.motion.limits.MachineLimits", "_target_: hydra.utils.get_method"
     ),
@@ -174,7 +176,7 @@ def test_every_command_names_file_and_key(home, command, arguments):
         ("collect", "++printer.x._target_=canary.run", "printer.x._target_"),
         ("collect", "printer.x.mass_kg={_target_:canary.run}", "printer.x.mass_kg._target_"),
         ("collect", "variants=[{_target_:canary.run}]", "variants[0]._target_"),
-        ("collect", "printer._target_=trajerr.entry.os.system", "printer._target_"),
+        ("collect", "printer._target_=trajerr.commands.entry.os.system", "printer._target_"),
         ("collect", "printer._target_=${oc.env:NAMED}", "printer._target_"),
         ("collect", "out='${oc.create:{_target_:canary.run}}'", "out._target_"),
         ("prepare", "+settings.faults.x={_target_:canary.run}", "settings.faults.x._target_"),

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.entry import conf_dir
+from trajerr.commands.entry import conf_dir
 
 SCRIPT = """
 from omegaconf import DictConfig
-from trajerr.entry import command
+from trajerr.commands.entry import command
 from trajerr.errors import DataError
 
 @command("toy")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, ListConfig
 
-from trajerr.overrides import expected_kind
+from trajerr.commands.overrides import expected_kind
 
 PART = "G1 Z.2\n;TYPE:External perimeter\nG1 X40 Y40\nG1 X60 Y40 E1\n"
 

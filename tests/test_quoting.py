@@ -12,8 +12,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
+from trajerr.commands.quoting import (
+    literal,
+    pasteable,
+    refuse_ambiguous,
+    take_file,
+    unfilled,
+    unreadable,
+)
 from trajerr.errors import ConfigError
-from trajerr.quoting import literal, pasteable, refuse_ambiguous, take_file, unfilled, unreadable
 
 NAMES = [
     "part.gcode",

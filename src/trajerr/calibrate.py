@@ -3,9 +3,9 @@
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from trajerr.building import build
 from trajerr.calibration.run import CalibrationRun
-from trajerr.entry import command
+from trajerr.commands.building import build
+from trajerr.commands.entry import command
 from trajerr.reports.calibration_report import write_calibration
 
 

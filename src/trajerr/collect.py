@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
-from trajerr.building import build
 from trajerr.collection.campaign import Collection, collect, split_errors
 from trajerr.collection.planning import summarise_sources
 from trajerr.collection.process_pool import Workforce, count_workers
 from trajerr.collection.variants import parse_variants
+from trajerr.commands.building import build
+from trajerr.commands.entry import command
 from trajerr.dataset.quality import QualityLimits, collected_figures, require_passed
-from trajerr.entry import command
 from trajerr.gcode.sources import find_sources
 from trajerr.reports import collection_report
 

@@ -5,8 +5,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from trajerr.building import build
-from trajerr.entry import command
+from trajerr.commands.building import build
+from trajerr.commands.entry import command
 from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.reports.evaluation_report import write_evaluation
 

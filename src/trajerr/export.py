@@ -7,8 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from trajerr.deploy.export import Exported, export_bundle
-from trajerr.entry import command
+from trajerr.commands.entry import command
+from trajerr.exporting.export import Exported, export_bundle
 from trajerr.training.checkpoint import find_best_checkpoint
 
 

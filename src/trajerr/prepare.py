@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from trajerr.building import build
+from trajerr.commands.building import build
+from trajerr.commands.entry import command
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.stats import Stats
-from trajerr.entry import command
 
 
 @command("prepare")

@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from trajerr.building import build
-from trajerr.entry import command
+from trajerr.commands.building import build
+from trajerr.commands.entry import command
 from trajerr.errors import ConfigError
 from trajerr.evaluation.timing import step_latency_us, window_latency_ms
 from trajerr.training.checkpoint import load_checkpoint

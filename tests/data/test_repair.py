@@ -12,10 +12,10 @@ from small_print import small_gcode
 from trajerr.collection.campaign import Collection, collect
 from trajerr.collection.process_pool import Workforce
 from trajerr.collection.variants import Variant
+from trajerr.commands.entry import conf_dir
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.record import stated_printer
 from trajerr.dataset.repair import FaultSettings, plausible_speed, repair
-from trajerr.entry import conf_dir
 from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.sources import Source
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 import yaml
 
+from trajerr.bundle.runtime import Predictor
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.splits import SplitSettings
 from trajerr.dataset.stats import read_stats
-from trajerr.deploy.export import Exported, export_bundle
-from trajerr.deploy.runtime import Predictor
 from trajerr.dynamics.printer import Printer
+from trajerr.exporting.export import Exported, export_bundle
 from trajerr.gcode.parts import load_part
 from trajerr.models.registry import build_network
 from trajerr.motion.features import compute_features

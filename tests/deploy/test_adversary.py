@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trajerr.configs import load_printer
-from trajerr.deploy.compensate import apply_correction
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.commands.configs import load_printer
+from trajerr.correction.compensate import apply_correction
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.extrusion import most_section, sections
 from trajerr.gcode.program import Program

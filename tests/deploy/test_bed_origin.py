@@ -8,10 +8,10 @@ import pytest
 import yaml
 from correction_cases import E_PER_MM, Dialect, Writer
 
-from trajerr.deploy.compensate import apply_correction, correct_program
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.polish import bounded
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.correction.compensate import apply_correction, correct_program
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.polish import bounded
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program

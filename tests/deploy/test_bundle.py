@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.deploy.bundle import MANIFEST, SEAL, open_bundle, replacing_folder, write_manifest
+from trajerr.bundle.manifest import MANIFEST, SEAL, open_bundle, replacing_folder, write_manifest
 from trajerr.errors import BundleError
 
 CONTENT = {

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trajerr.configs import load_printer
-from trajerr.deploy.compensate import Correction, apply_correction
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.commands.configs import load_printer
+from trajerr.correction.compensate import Correction, apply_correction
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import read_program
 

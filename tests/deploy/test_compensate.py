@@ -7,16 +7,16 @@ import pytest
 import scipy.signal
 from correction_cases import Dialect, Writer, linear_printer, noted, small_print
 
-from trajerr.deploy import inverse
-from trajerr.deploy.belief import Belief
-from trajerr.deploy.compensate import apply_correction, correct_program
-from trajerr.deploy.emission import MARK
-from trajerr.deploy.error_models import NetworkModel, TwinModel
-from trajerr.deploy.inverse import Freedom, Smoothing, learning_step
-from trajerr.deploy.knots import EmissionSettings
-from trajerr.deploy.learning import LearningSettings
-from trajerr.deploy.response import Response
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.correction import inverse
+from trajerr.correction.compensate import apply_correction, correct_program
+from trajerr.correction.emission import MARK
+from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.inverse import Freedom, Smoothing, learning_step
+from trajerr.correction.learning import LearningSettings
+from trajerr.correction.pieces import EmissionSettings
+from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.response import Response
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.axis import frequency_response
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import FeatureType

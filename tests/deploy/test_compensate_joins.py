@@ -6,8 +6,8 @@ from correction_cases import Dialect, Writer, limits, small_print
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajerr.deploy.blocks import move_times
-from trajerr.deploy.joins import SHORTEST_FADE, Role, join, roles
+from trajerr.correction.blocks import move_times
+from trajerr.correction.regions import SHORTEST_FADE, Role, join, roles
 from trajerr.gcode.program import WALLS
 from trajerr.motion.planner import plan
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from correction_cases import linear_printer, small_print
 
-from trajerr.deploy import refine as module
-from trajerr.deploy.learning import LearningSettings
-from trajerr.deploy.original import Original
-from trajerr.deploy.refine import RefineSettings, TorchModel, refine, save_refined
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.correction.learning import LearningSettings
+from trajerr.correction.original import Original
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import ConfigError
 from trajerr.models.registry import build_network
+from trajerr.refining import refine as module
+from trajerr.refining.refine import TorchModel, refine, save_refined
+from trajerr.refining.settings import RefineSettings
 from trajerr.training.checkpoint import load_checkpoint
 
 CONFIG = {

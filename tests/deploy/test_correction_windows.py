@@ -8,13 +8,13 @@ from correction_cases import Dialect, Writer, linear_printer, small_print
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.deploy import windows
-from trajerr.deploy.belief import Belief
-from trajerr.deploy.compensate import correct_program
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.learning import LearningSettings
-from trajerr.deploy.settings import CorrectionSettings
-from trajerr.deploy.windows import IDLE_S, Window, batches, part, pooled
+from trajerr.correction import windows
+from trajerr.correction.compensate import correct_program
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.learning import LearningSettings
+from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.windows import IDLE_S, Window, batches, part, pooled
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay

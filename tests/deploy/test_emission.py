@@ -8,11 +8,11 @@ from correction_cases import Dialect, Writer, limits, small_print
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trajerr.deploy.blocks import move_times
-from trajerr.deploy.emission import check_writable, limit_lines, write_lines
-from trajerr.deploy.feedrates import assemble, keep_time, raised
-from trajerr.deploy.joins import Role, join, roles
-from trajerr.deploy.knots import FINE, EmissionSettings, cut, rounded
+from trajerr.correction.blocks import move_times
+from trajerr.correction.emission import check_writable, limit_lines, write_lines
+from trajerr.correction.feedrates import assemble, keep_time, raised
+from trajerr.correction.pieces import FINE, EmissionSettings, cut, rounded
+from trajerr.correction.regions import Role, join, roles
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import WALLS, LimitSettings
 from trajerr.gcode.reader import parse_program

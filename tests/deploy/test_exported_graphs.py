@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
+from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
+from trajerr.bundle.runtime import Predictor
 from trajerr.dataset.store import open_split
-from trajerr.deploy import export, graphs
-from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
-from trajerr.deploy.export import export_bundle
-from trajerr.deploy.runtime import Predictor
 from trajerr.errors import BundleError, ConfigError, DataError
+from trajerr.exporting import export, graphs
+from trajerr.exporting.export import export_bundle
 from trajerr.gcode.parts import load_part
 from trajerr.motion.features import FEATURES
 from trajerr.motion.planner import plan
@@ -126,7 +126,7 @@ def test_onnx_graphs_name_their_tensors_and_leave_batch_and_time_open(exported):
 
 
 def test_no_path_of_the_exporting_machine_is_in_the_files(exported):
-    here = str(export.__file__).removesuffix("/src/trajerr/deploy/export.py").encode()
+    here = str(export.__file__).removesuffix("/src/trajerr/exporting/export.py").encode()
     for name in (ONNX, ONNX_STEP, ONNX_INT8):
         assert here not in (exported.folder / name).read_bytes(), name
 

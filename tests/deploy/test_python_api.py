@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.deploy.eager import TrajectoryErrorModel
-from trajerr.deploy.runtime import Predictor
+from trajerr.bundle.runtime import Predictor
 from trajerr.errors import DataError
+from trajerr.training.eager import TrajectoryErrorModel
 
 PROJECT = Path(__file__).resolve().parents[2]
 

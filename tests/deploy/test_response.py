@@ -8,8 +8,8 @@ from correction_cases import linear_printer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.response import Response
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.response import Response
 
 RATE, TIMES = 200.0, 5
 

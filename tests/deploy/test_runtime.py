@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from trajerr.deploy.bundle import MANIFEST, ONNX, ONNX_STEP, SEAL, write_manifest
-from trajerr.deploy.runtime import Predictor
+from trajerr.bundle.manifest import MANIFEST, ONNX, ONNX_STEP, SEAL, write_manifest
+from trajerr.bundle.runtime import Predictor
 from trajerr.errors import BundleError, ConfigError, DataError, GcodeError
 from trajerr.gcode.parts import load_part, part_text
 from trajerr.motion.features import FEATURES, compute_features
@@ -39,7 +39,7 @@ sys.meta_path.insert(0, Refuse())
 PREDICT = """
 import json
 import numpy as np
-from trajerr.deploy.runtime import Predictor
+from trajerr.bundle.runtime import Predictor
 
 bundle, gcode, windows, out = sys.argv[1:]
 predictor = Predictor.load(bundle)

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from trajerr.deploy.bundle import ONNX_STEP
-from trajerr.deploy.sessions import CPU, open_session
-from trajerr.deploy.streaming import StreamingPredictor
+from trajerr.bundle.manifest import ONNX_STEP
+from trajerr.bundle.sessions import CPU, open_session
+from trajerr.bundle.streaming import StreamingPredictor
 from trajerr.errors import DataError
 from trajerr.gcode.parts import load_part
 from trajerr.motion.planner import plan

@@ -9,13 +9,13 @@ from motion import layer
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from trajerr.commands.entry import conf_dir
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.splits import SplitSettings
 from trajerr.dataset.stats import read_stats
 from trajerr.dynamics.printer import Printer
-from trajerr.entry import conf_dir
 from trajerr.evaluation import timing
 from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.models.registry import build_network

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.configs import load_printer
+from trajerr.commands.configs import load_printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program

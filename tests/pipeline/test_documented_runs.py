@@ -17,7 +17,7 @@ from logs import simulated_log
 from sweeps import load_printer, record, write_raw
 from test_documented_commands import DOCUMENTS, PYTHON, command_lines
 
-from trajerr.entry import conf_dir
+from trajerr.commands.entry import conf_dir
 
 NOT_HERE = {  # what in a command keeps it from being run here
     "hydra/launcher=slurm": "SLURM is needed",

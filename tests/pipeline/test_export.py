@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from trajerr import export
+from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, open_bundle
+from trajerr.bundle.runtime import Predictor
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.splits import SplitSettings
-from trajerr.deploy.bundle import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, open_bundle
-from trajerr.deploy.runtime import Predictor
 
 TINY = ("model=lstm", "model.hidden_size=8", "loss.lambda_physics=0.0")
 QUICK = ("trainer.max_epochs=1", "data.samples_per_epoch=64", "trainer.accelerator=cpu")

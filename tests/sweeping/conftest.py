@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 SCRIPT = """
 import time
 from omegaconf import DictConfig
-from trajerr.entry import command
+from trajerr.commands.entry import command
 from trajerr.errors import DataError
 
 @command("toy")

@@ -6,8 +6,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
 
-from trajerr import configs
-from trajerr.entry import conf_dir
+from trajerr.commands import configs
+from trajerr.commands.entry import conf_dir
 from trajerr.models.registry import NETWORKS, count_parameters
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.progress import EpochReport

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trajerr.configs import compose
+from trajerr.commands.configs import compose
 from trajerr.errors import ConfigError
 from trajerr.training.ranges import RANGES, check_ranges
 

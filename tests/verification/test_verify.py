@@ -11,11 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "deploy"))
 from correction_cases import Dialect, linear_printer, noted, small_print
 
-from trajerr.deploy.compensate import correct_program
-from trajerr.deploy.error_models import TwinModel
-from trajerr.deploy.final_check import check_corrected
-from trajerr.deploy.learning import LearningSettings
-from trajerr.deploy.settings import CorrectionSettings
+from trajerr.correction.compensate import correct_program
+from trajerr.correction.error_models import TwinModel
+from trajerr.correction.final_check import check_corrected
+from trajerr.correction.learning import LearningSettings
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
@@ -374,7 +374,7 @@ def test_settings_out_of_range_are_refused(key, value):
 
 
 def test_nothing_is_written_when_the_check_refuses(tmp_path, monkeypatch):
-    import trajerr.deploy.compensate as compensate
+    import trajerr.correction.compensate as compensate
 
     program, printer = small_print(), linear_printer()
     path, out = tmp_path / "part.gcode", tmp_path / "out.gcode"

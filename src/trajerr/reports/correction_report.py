@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr import __version__
-from trajerr.deploy.compensate import Correction
-from trajerr.deploy.refine import Round
+from trajerr.correction.compensate import Correction
 from trajerr.files import write_atomically
 from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
+from trajerr.refining.settings import Round
 from trajerr.reports import correction_plots
 from trajerr.reports.style import save_figure
 

@@ -1,0 +1,1 @@
+"""What every Hydra command shares: composing, building, running, one-line errors."""

@@ -1,0 +1,304 @@
+"""Compensate a G-code file for the error that a model predicts.
+
+One way: program → plan → where a correction may act → iteration on the trajectory →
+pieces → iteration on the pieces with the planner in the loop → text. The error model is
+anything that predicts errors from features: a bundle's network or the simulated printer.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from trajerr import __version__
+from trajerr.arrays import Floats
+from trajerr.correction.emission import MARK, write_lines
+from trajerr.correction.episodes import Sampled, sample_windows
+from trajerr.correction.feedrates import Driven, assemble, keep_time
+from trajerr.correction.filament import spread_filament
+from trajerr.correction.final_check import check_corrected
+from trajerr.correction.learning import Project, learn
+from trajerr.correction.original import Original, check_other_file
+from trajerr.correction.pieces import (
+    Cut,
+    Offset,
+    cut,
+    rounded,
+    vertices,
+)
+from trajerr.correction.polish import Polisher, bounded
+from trajerr.correction.printer_ensemble import Belief, ErrorModel
+from trajerr.correction.scope import Scope
+from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.windows import Window, part, pooled
+from trajerr.dynamics.printer import Printer
+from trajerr.files import write_atomically
+from trajerr.gcode.extrusion import filament_diameter, most_section
+from trajerr.gcode.program import Program
+from trajerr.gcode.writer import replace_lines
+from trajerr.motion.bed import Bed
+from trajerr.motion.planner import Plan
+from trajerr.motion.sampling import check_length
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A corrected program and what is believed of it."""
+
+    text: bytes | None  # None where the correction would not help
+    nominal: Plan  # without its long rests
+    layers: tuple[int, ...]
+    belief_before_mm: tuple[float, ...]  # per layer: predicted contour RMS on walls
+    belief_after_mm: tuple[float, ...]
+    largest_mm: float  # the largest correction
+    seconds: float
+    replaced: Mapping[int, Sequence[bytes]]  # by line index: what stands in its place
+
+    @property
+    def improvement(self) -> float:
+        """Share of the predicted contour error that the correction removes."""
+        before = float(np.sum(np.square(self.belief_before_mm)))
+        after = float(np.sum(np.square(self.belief_after_mm)))
+        return 1.0 - float(np.sqrt(after / before)) if before > 0.0 else 0.0
+
+
+def apply_correction(
+    gcode: Path,
+    out: Path,
+    model: ErrorModel,
+    printer: Printer,
+    settings: CorrectionSettings | None = None,
+    *,
+    force: bool = False,
+) -> Correction:
+    """Correct a G-code file; the result appears at ``out`` only when it is complete.
+
+    Parameters
+    ----------
+    gcode
+        The file to correct; it is never changed.
+    out
+        Where the corrected file goes; nothing is written where the correction does not help.
+    model
+        Predicts the printer's error.
+    printer
+        Its limits plan the file; its linear parameters shape the iteration.
+    settings
+        What to correct and how; ``None`` is the default.
+    force
+        Correct a file again that was corrected before.
+
+    Raises
+    ------
+    GcodeError
+        If the file cannot be corrected, or the corrected text does not print the same part.
+    ConfigError
+        If ``out`` is the file itself, or a layer does not exist.
+    """
+    check_other_file(gcode, out)
+    settings = settings or CorrectionSettings()
+    scope = Scope.of(Original.read(gcode, printer, force=force), settings)
+    return write_correction(out, correct(scope, model, settings), scope, settings)
+
+
+def correct_program(
+    program: Program, model: ErrorModel, printer: Printer, settings: CorrectionSettings
+) -> Correction:
+    """Correct a program in memory; parameters as for :func:`apply_correction`."""
+    return correct(Scope.of(Original(program, printer), settings), model, settings)
+
+
+def write_correction(
+    out: Path, done: Correction, scope: Scope, settings: CorrectionSettings
+) -> Correction:
+    """Write a corrected text where it helps, after a second reading has found it sound.
+
+    Raises
+    ------
+    GcodeError
+        If the corrected text does not print the same part.
+    """
+    if done.text is not None:
+        program, printer = scope.original.program, scope.original.printer
+        check_corrected(program, done.text, done.replaced, printer, settings.max_correction_mm)
+        write_atomically(out, done.text)
+    return done
+
+
+def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Correction:
+    """Correct what of a print is to be corrected.
+
+    Parameters
+    ----------
+    scope
+        The print, and what is wanted of it.
+    model
+        Predicts the printer's error.
+    settings
+        Those that the scope was found with.
+
+    Raises
+    ------
+    GcodeError
+        If the program cannot be corrected.
+    """
+    began = time.perf_counter()
+    job = _Job.of(scope, model, settings)
+    program, printer = scope.nominal.program, job.printer
+    if settings.method == "subtract":
+        division, before = job.subtract()
+        division, scores = job.polisher(0).polish(division, job.spans)
+    else:
+        offset, before = job.learned()
+        tolerated = scope.by_move(before)
+        first = cut(scope.nominal, scope.joins, scope.role, offset, settings.emission, tolerated)
+        polisher = job.polisher(settings.learning.planned_iterations)
+        division, scores = polisher.polish(first, job.spans)
+    division = rounded(division, program.moves)
+    area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
+    division = spread_filament(division, scope.nominal, most_section(program) / area)
+    driven = job.driven(division)
+    after = job.by_layer([values.reached for values in scores])
+    replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)
+    largest = job.largest(division)
+    result = Correction(
+        replace_lines(program, replaced),
+        scope.nominal,
+        tuple(scope.layers),
+        tuple(before),
+        tuple(after),
+        largest,
+        time.perf_counter() - began,
+        replaced,
+    )
+    if settings.method != "subtract" and result.improvement < settings.least_improvement:
+        return Correction(**{**vars(result), "text": None})
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A correction, and what every step of it needs."""
+
+    scope: Scope
+    belief: Belief
+    printer: Printer
+    settings: CorrectionSettings
+
+    @classmethod
+    def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
+        printer = scope.original.printer
+        belief = Belief(model, printer, _variants(settings), settings.learning.threads)
+        return cls(scope, belief, printer, settings)
+
+    @cached_property
+    def windows(self) -> list[Window]:
+        """What is worked on together: layers, or parts of long ones."""
+        spans = [self.scope.nominal.layer_span(layer) for layer in self.scope.layers]
+        check_length(self.scope.nominal, self.belief.rate, sum(end - begin for begin, end in spans))
+        acting, rate = self.scope.joins.stretches(), self.belief.rate
+        pairs = zip(self.scope.layers, spans, strict=True)
+        return [window for pair in pairs for window in part(*pair, acting, rate)]
+
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """When each window begins and ends, s."""
+        return [(window.begin, window.end) for window in self.windows]
+
+    def by_layer(self, error: Sequence[float]) -> list[float]:
+        """Return each layer's error from those of its windows."""
+        return pooled(self.windows, error, self.scope.seconds(self.spans))
+
+    def polisher(self, iterations: int) -> Polisher:
+        """Return what moves knots, at most ``iterations`` times."""
+        return Polisher(
+            self.belief,
+            self.scope.nominal,
+            self.scope.joins,
+            self.scope.restrict,
+            self.printer.limits,
+            (self.scope.move_start, self.scope.move_end),
+            self.scope.walls.at,
+            replace(self.settings.learning, planned_iterations=iterations),
+            self.settings.emission,
+            self.settings.max_correction_mm,
+            Bed(self.printer.bed_mm),
+        )
+
+    def driven(self, division: Cut) -> Driven:
+        """Return the whole corrected program, each piece timed."""
+        limits, emission = self.printer.limits, self.settings.emission
+        chosen = self.polisher(0).chosen(self.spans)
+        slow = assemble(self.scope.nominal, division, limits, emission, chosen)
+        _, haste = keep_time(slow, limits, np.ones(len(division.pieces)))
+        return assemble(self.scope.nominal, division, limits, emission).at(haste)
+
+    def learned(self) -> tuple[Offset, list[float]]:
+        """Return the correction as a function of time, and each layer's uncorrected score."""
+        sampled = self._sampled()
+        found = learn(
+            self.belief,
+            sampled.nominal,
+            sampled.time,
+            self.scope.restrict,
+            sampled.episodes,
+            self.scope.walls.at,
+            self._bound(sampled.time, sampled.nominal),
+            self.settings.learning,
+        )
+        before = self.by_layer([scores.first for scores in found.scores])
+        return self.scope.joins.offset(found.correction, sampled.time), before
+
+    def subtract(self) -> tuple[Cut, list[float]]:
+        """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
+        sampled = self._sampled()
+        time, nominal = sampled.time, sampled.nominal
+        correction = np.zeros((len(time), 2))
+        before = []
+        for e in sampled.episodes:
+            actual = self.belief.modelled([nominal[e.first : e.last]])[0]
+            core = slice(e.begin - e.first, e.end - e.first)
+            correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
+            before.append(self.scope.walls.at(time[e.begin : e.end])(actual[core]))
+        correction *= self.scope.joins.weight(time)[:, None]
+        self._bound(time, nominal)(correction, slice(0, len(time)))
+        scope, offset = self.scope, self.scope.joins.offset(correction, time)
+        return vertices(scope.nominal, scope.joins, scope.role, offset), self.by_layer(before)
+
+    def largest(self, division: Cut) -> float:
+        """Return the largest correction of a knot, mm."""
+        shift = division.pieces.target - self.scope.nominal.position(division.pieces.end)
+        return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
+
+    def _sampled(self) -> Sampled:
+        """Return the windows as samples, with what surrounds them."""
+        lead_out = self.settings.learning.lead_out_s
+        return sample_windows(self.scope.nominal, self.spans, self.belief.rate, lead_out)
+
+    def _bound(self, time: Floats, nominal: Floats) -> Project:
+        most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)
+
+        def project(correction: Floats, part: slice) -> None:
+            self.scope.joins.settle(correction[part], time[part])
+            correction[part] = bounded(correction[part], nominal[part, :2], most, bed)
+
+        return project
+
+
+def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
+    """Return the printers beside the modelled one; subtracting knows none."""
+    return () if settings.method == "subtract" else settings.learning.variants
+
+
+def _marked(
+    program: Program, lines: Mapping[int, Sequence[bytes]], settings: CorrectionSettings
+) -> dict[int, Sequence[bytes]]:
+    """Return the lines with a mark after the first."""
+    mark = (
+        f"{MARK.decode()} by {__version__}, method {settings.method}, of sha256 {program.sha256}"
+    ).encode()
+    first = list(lines.get(0, [program.line(0)]))
+    return {**lines, 0: [*first, mark]}

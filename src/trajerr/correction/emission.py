@@ -1,0 +1,337 @@
+"""Write pieces of corrected motion as G-code, everything else byte for byte.
+
+Knows G-code text: coordinates, feedrates, extrusion, limits and how firmware is told them.
+Which pieces there are is :mod:`trajerr.correction.pieces`' business, how fast each must be driven
+:mod:`trajerr.correction.feedrates`'.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.arrays import Bools
+from trajerr.correction.feedrates import INCH_F_DIGITS, MORE_F_DIGITS, Driven, rounded_feedrates
+from trajerr.correction.pieces import Cut, decimals
+from trajerr.errors import GcodeError
+from trajerr.gcode.program import LimitSettings, Moves, Program
+from trajerr.gcode.writer import number
+from trajerr.motion.limits import MachineLimits
+
+MARK = b"; trajerr corrected"
+MARK_LINES = 200  # the mark stands within the first lines
+COARSE_E = 0.003  # mm of filament; a piece with that much may round it to a digit less
+OWN_F_DIGITS = 4  # decimals of a feedrate that the file itself gave
+TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at most
+NOTHING = 1e-9  # mm of filament
+OWN_DIGITS = 5  # decimals of a coordinate that the file itself gave
+EXACT = 1e-7  # units
+
+_PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
+_PLANAR_WORDS = re.compile(rb"[XY]\s*[-+.\d]+\s*", re.I)
+_MOVES = re.compile(rb"\s*G0*[01](?!\d)\s*", re.I)
+_SETS_LIMITS = re.compile(rb"(?:^|\r)\s*(?:M20[1345]|M566|SET_VELOCITY_LIMIT)(?!\d)", re.M | re.I)
+_KEEPS_FEED = re.compile(rb"(?:^|\r)\s*(?:SAVE_GCODE_STATE|M120|G60)(?!\d)", re.M | re.I)
+_RETRACTS = re.compile(rb"\s*G1[01](?!\d)", re.I)
+_FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
+
+
+def is_marked(program: Program) -> bool:
+    """Whether a program was corrected before."""
+    return any(MARK in program.line(i) for i in range(min(MARK_LINES, program.n_lines)))
+
+
+def check_writable(program: Program) -> None:
+    """Refuse programs whose lines would mean something else beside corrected ones.
+
+    Raises
+    ------
+    GcodeError
+        If the file scales feedrates or extrusion by commands, numbers its lines, or holds lines
+        that a machine tool and a printer read differently.
+    """
+    for line, what in program.unwritable[:1]:
+        raise GcodeError(
+            f"{program.name}:{line + 1}: {what} cannot be kept beside corrected moves, "
+            "expected a file without"
+        )
+
+
+def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
+    """Return the lines that put limits into force, in the words of their firmware.
+
+    Parameters
+    ----------
+    limits
+        The limits wanted; those along the path, in the plane and at corners are written.
+    unit
+        mm per unit of the file.
+    """
+
+    def n(value: float, digits: int = 3) -> bytes:
+        return number(value / unit, digits if unit == 1.0 else 6)
+
+    printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
+    if limits.firmware == "klipper":
+        corner = number(limits.square_corner_velocity_mm_s, 3)
+        ratio = number(limits.minimum_cruise_ratio, 3)
+        words = (b"ACCEL=", number(printing, 3), b" SQUARE_CORNER_VELOCITY=", corner)
+        return [b"SET_VELOCITY_LIMIT " + b"".join(words) + b" MINIMUM_CRUISE_RATIO=" + ratio]
+    x, y = limits.max_acceleration_mm_s2[:2]
+    lines = [b"M201 X%b Y%b" % (n(x), n(y)), b"M204 P%b T%b" % (n(printing), n(travel))]
+    if limits.firmware == "marlin":
+        return [*lines, b"M205 X%b Y%b" % (n(limits.jerk_mm_s[0]), n(limits.jerk_mm_s[1]))]
+    return [*lines, b"M205 J%b" % n(limits.junction_deviation_mm, 6)]
+
+
+def write_lines(
+    nominal: Program, driven: Driven, division: Cut, limits: MachineLimits
+) -> dict[int, list[bytes]]:
+    """Return what each affected line of a program becomes, without line endings.
+
+    Parameters
+    ----------
+    nominal
+        The program as the file has it.
+    driven
+        Its moves with pieces in their place.
+    division
+        Which moves pieces stand for.
+    limits
+        The machine's.
+
+    Raises
+    ------
+    GcodeError
+        If a line holds several moves of which one is corrected.
+    """
+    timed = ~np.isnan(driven.asked)
+    keeps_feed = _KEEPS_FEED.search(nominal.text) is not None
+    written = rounded_feedrates(driven, limits).program
+    writer = _Writer(nominal, written, timed, limits, keeps_feed)
+    rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
+    replaced = np.flatnonzero(division.replaced)
+    _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
+    for move in replaced.tolist():
+        writer.lines[int(nominal.moves.line[move])] = []
+    is_piece = (driven.piece >= 0).tolist()
+    lifted = (driven.program.moves.settings >= len(nominal.settings)).tolist()
+    for position, row in enumerate(rows.tolist()):
+        move = int(driven.nominal[row])
+        last = position + 1 == len(rows) or rows[position + 1] != row + 1
+        writer.follow(move, row)
+        if is_piece[row]:
+            writer.limit(move, lifted[row])
+            writer.piece(move, row, bool(timed[row]))
+        else:
+            writer.stay(move, row)
+        if last:
+            writer.limit(move, lifted=False)
+            writer.restore_feed(move)
+    return writer.lines
+
+
+def _check_lines(program: Program, moves: NDArray[np.int64]) -> None:
+    count = np.bincount(program.moves.line, minlength=program.n_lines)
+    crowded = moves[count[program.moves.line[moves]] > 1]
+    if len(crowded):
+        raise GcodeError(
+            f"{program.name}:{int(program.moves.line[crowded[0]]) + 1}: "
+            "several moves on one line cannot be corrected, expected one"
+        )
+
+
+def _digits(value: float, digits: int) -> int:
+    """Return how many decimals a coordinate needs: more than usual only where the file has."""
+    exact = abs(round(value, digits) - value) < EXACT
+    return digits if exact else max(digits, OWN_DIGITS)
+
+
+@dataclass
+class _Writer:
+    """Puts rows into words, and remembers what the firmware knows by then."""
+
+    nominal: Program
+    program: Program
+    pieces: Bools  # (N,) which rows are timed pieces
+    limits: MachineLimits
+    keeps_feed: bool  # whether the file keeps the feedrate in force, to fetch it later
+    lines: dict[int, list[bytes]] = field(default_factory=dict)
+    _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
+    _feed: float = np.nan  # units/min as written; NaN where unknown
+    _lifted: bool = False  # whether any raised limit may be in force
+    _raised: LimitSettings | None = None  # the raised state in force; None: not all of it
+    _line: int = -2
+    _noted: int = -2
+    _row: int = -2
+    _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
+
+    def follow(self, move: int, row: int) -> None:
+        """Take note of what the file itself did since the last row."""
+        line = int(self.nominal.moves.line[move])
+        if row != self._row + 1:
+            start = self.program.moves.start[row]
+            relative = ~np.repeat(self.nominal.moves.absolute[move], (3, 1))
+            self._drift = [d if r else 0.0 for d, r in zip(self._drift, relative, strict=True)]
+            self._at = [float(p) + d for p, d in zip(start, self._drift, strict=True)]
+            self._feed = np.nan
+        elif line > self._line + 1:
+            self._feed = np.nan
+            between = {i: self.nominal.line(i) for i in range(self._line + 1, line)}
+            if _SETS_LIMITS.search(b"".join(between.values())):
+                self._raised = None
+            self._stand(between)
+        if line != self._line:
+            self.lines.setdefault(line, [])
+        self._line, self._row = line, row
+
+    def _stand(self, lines: dict[int, bytes]) -> None:
+        """Take the planar words from lines that go where the nominal nozzle already is."""
+        for line, raw in lines.items():
+            code, mark, comment = raw.rstrip(b"\r\n").partition(b";")
+            if line not in self.lines and _MOVES.match(code) and _PLANAR_WORD.search(code):
+                rest = _PLANAR_WORDS.sub(b"", code)
+                text = (b"" if _MOVES.fullmatch(rest) else rest) + mark + comment
+                self.lines[line] = [text.rstrip()] if text.strip() else []
+
+    def limit(self, move: int, lifted: bool) -> None:
+        """See to it that the right limits are in force."""
+        moves = self.nominal.moves
+        if lifted:
+            state = self.program.settings[len(self.nominal.settings) + int(moves.settings[move])]
+        elif self._lifted:
+            state = self.nominal.settings[int(moves.settings[move])]
+        else:
+            return
+        if lifted and self._raised == state:
+            return
+        unit = float(moves.unit[move])
+        self._add(*limit_lines(self.limits.overridden(state), unit))
+        self._lifted, self._raised = lifted, state if lifted else None
+
+    def piece(self, move: int, row: int, timed: bool) -> None:
+        """Write a straight piece of motion."""
+        filament = self._at[3]
+        words = self._words(move, row, planar=True)
+        if words:
+            laid = self._at[3] - filament
+            feed = self._timed_feed(move, row, laid) if timed else self._own_feed(move, row)
+            self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
+
+    def stay(self, move: int, row: int) -> None:
+        """Keep a line in which the nozzle stands still, without planar words."""
+        raw = self.nominal.line(int(self.nominal.moves.line[move]))
+        code = raw.split(b";")[0]
+        has_feed = _FEED_WORD.search(code) is not None
+        if _PLANAR_WORD.search(code) and self.nominal.moves.kind[move] != 3:
+            words = self._words(move, row, planar=False)
+            feed = self._own_feed(move, row)
+            if words or (feed and has_feed):
+                self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
+            return
+        if not has_feed and not _RETRACTS.match(code):
+            feed = self._own_feed(move, row)
+            if feed:
+                self._add(b"G1 " + feed[0])
+        else:
+            self._feed = np.nan
+        self._add(raw.rstrip(b"\r\n"))
+        end = self.program.moves.end[row]
+        for axis in (2, 3):
+            self._at[axis] = float(end[axis]) + self._drift[axis]
+
+    def restore_feed(self, move: int) -> None:
+        """Give the next line of the file the feedrate that it expects."""
+        following = move + 1
+        moves = self.nominal.moves
+        while following < len(moves) and _RETRACTS.match(self._code(following)):
+            following += 1  # its speed is the firmware's own
+        if following >= len(moves):
+            return
+        if _FEED_WORD.search(self._code(following)):
+            if not self.keeps_feed:
+                return
+            following = move
+        if not moves.feedrate[following] > 0.0:
+            return
+        wanted = round(
+            float(moves.feedrate[following] * 60.0 / moves.unit[following]), OWN_F_DIGITS
+        )
+        if wanted != self._feed:
+            self._add(b"G1 F" + number(wanted, OWN_F_DIGITS))
+
+    def _code(self, move: int) -> bytes:
+        return self.nominal.line(int(self.nominal.moves.line[move])).split(b";")[0]
+
+    def _note(self, move: int) -> bytes:
+        """Return the note of a move's line at the first move in its place, if it is needed."""
+        line = int(self.nominal.moves.line[move])
+        if not self.nominal.noted or line == self._noted:
+            return b""
+        self._noted = line
+        _, mark, note = self.nominal.line(line).rstrip().partition(b";")
+        return b" " + mark + note if mark else b""
+
+    def _add(self, *lines: bytes) -> None:
+        self.lines[self._line] += lines
+
+    def _own_feed(self, move: int, row: int) -> list[bytes]:
+        """Return the file's feedrate as a word, none where it is in force."""
+        unit = float(self.nominal.moves.unit[move])
+        feed = round(float(self.program.moves.feedrate[row]) * 60.0 / unit, OWN_F_DIGITS)
+        if feed == self._feed or not feed > 0.0:
+            return []
+        self._feed = feed
+        return [b"F" + number(feed, OWN_F_DIGITS)]
+
+    def _timed_feed(self, move: int, row: int, laid: float) -> list[bytes]:
+        """Return a rounded feedrate as a word, none where it is in force.
+
+        Where only filament moves, its rounding to ``laid`` mm would change the time.
+        """
+        moves, unit = self.program.moves, float(self.nominal.moves.unit[move])
+        speed = float(moves.feedrate[row])
+        meant = float(moves.end[row, 3] - moves.start[row, 3])
+        if laid * meant > 0.0 and np.array_equal(moves.start[row, :3], moves.end[row, :3]):
+            speed *= laid / meant
+        feed = round(speed * 60.0 / unit, TIMED_F_DIGITS)
+        if feed == self._feed:
+            return []
+        self._feed = feed
+        return [b"F" + number(feed, TIMED_F_DIGITS)]
+
+    def _passes_on(self, row: int) -> bool:
+        """Whether what rounding leaves of a piece's filament goes to the next of its path."""
+        following = row + 1
+        if following >= len(self.pieces) or not self.pieces[row] or not self.pieces[following]:
+            return False
+        moves = self.program.moves
+        laid = moves.end[row : row + 2, 3] - moves.start[row : row + 2, 3]
+        return bool(np.all(laid > COARSE_E) and moves.feature[row] == moves.feature[following])
+
+    def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
+        """Return the words that lead to a row's end, as far as it differs."""
+        moves: Moves = self.nominal.moves
+        unit, origin = float(moves.unit[move]), moves.origin[move]
+        start, target = self.program.moves.start[row], self.program.moves.end[row]
+        words = []
+        for axis in range(0 if planar else 2, 4):
+            wanted, at = float(target[axis]), self._at[axis]
+            absolute = moves.absolute[move, 1 if axis == 3 else 0]
+            zero = float(origin[axis]) if absolute else at
+            scale = unit * float(moves.flow[move]) if axis == 3 else unit
+            digits = _digits((wanted - zero) / scale, decimals(axis, unit))
+            if axis == 3 and self._passes_on(row):
+                digits = decimals(axis, unit) - 1
+            value = round((wanted - zero) / scale, digits)
+            # What rounding left of the filament waits for the next move that extrudes.
+            # Of a height it may not wait: a line that states it again would be no rest then.
+            seen = max(digits, OWN_DIGITS) if axis == 2 and absolute else digits
+            still = round((wanted - at) / scale, seen) == 0.0
+            if still or (axis == 3 and abs(wanted - start[3]) < NOTHING):
+                continue
+            self._at[axis] = value * scale + zero
+            self._drift[axis] = self._at[axis] - wanted
+            words.append(b"XYZE"[axis : axis + 1] + number(value, digits))
+        return words

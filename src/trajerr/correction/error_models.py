@@ -1,0 +1,92 @@
+"""What predicts errors for a correction: a bundle's network, or the simulated printer."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajerr.arrays import Floats
+from trajerr.dynamics.plant import simulate
+from trajerr.dynamics.printer import Printer
+from trajerr.motion.trajectory import Trajectory
+
+TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
+
+
+class Predicts(Protocol):
+    """A bundle at work, as :class:`trajerr.bundle.runtime.Predictor` is one."""
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples per second that features have to have."""
+        ...
+
+    def predict(self, features: Floats) -> dict[str, NDArray[np.float32]]:
+        """Return ``error_x`` and ``error_y`` in mm of (B, T, 15) features."""
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A bundle's network as an error model."""
+
+    predictor: Predicts
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples per second that the features must have."""
+        return self.predictor.sample_rate_hz
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        predicted = self.predictor.predict(features)
+        both = np.stack([predicted["error_x"], predicted["error_y"]], axis=-1)
+        return both.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class TwinModel:
+    """The simulated printer as an error model, without what is random.
+
+    Between samples the command runs straight, as it does in what is written.
+    """
+
+    printer: Printer
+    sample_rate_hz: float = 200.0
+    threads: int = 2
+    least_rate_hz: float = TWIN_RATE_HZ
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        commanded = features[..., :2]
+        with ThreadPoolExecutor(self.threads) as pool:
+            fine = np.stack(list(pool.map(self.motion, commanded)))
+        return np.asarray(fine[:, :: self.times] - commanded)
+
+    @property
+    def times(self) -> int:
+        """How many steps are simulated a sample."""
+        return int(np.ceil(self.least_rate_hz / self.sample_rate_hz))
+
+    def motion(self, commanded: Floats) -> Floats:
+        """Return where the nozzle goes on a fine grid, from rest.
+
+        Parameters
+        ----------
+        commanded : (T, 2)
+            mm, at the sample rate.
+
+        Returns
+        -------
+        ((T − 1) · times + 1, 2)
+            mm.
+        """
+        times = self.times
+        share = np.arange(times, dtype=np.float64)[:, None] / times
+        begin, end = commanded[:-1, None], commanded[1:, None]
+        fine = (begin + (end - begin) * share).reshape(-1, 2)
+        xy = np.concatenate([fine, commanded[-1:]])
+        trajectory = Trajectory.of_positions(xy, self.sample_rate_hz * times)
+        return simulate(self.printer.without("jitter"), trajectory, seed=0).xy

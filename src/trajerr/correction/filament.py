@@ -1,0 +1,84 @@
+"""Keep each piece of a correction below what a firmware extrudes at once.
+
+Where a corrected command nearly stands (at the end of a wall, where it reverses), its pieces are
+some micrometres long and would still lay down the filament of their time. Klipper refuses such a
+move, and the whole print with it. The filament is what it was; it only moves to the pieces beside.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trajerr.arrays import Bools, Floats
+from trajerr.correction.pieces import Cut, Pieces
+from trajerr.correction.regions import ROUNDING
+from trajerr.motion.planner import Plan
+
+SHARE = 0.5  # of the greatest cross-section; rounding of short pieces may double one
+
+
+def spread_filament(division: Cut, nominal: Plan, most: float) -> Cut:
+    """Return pieces none of which lays down more than a share of a limit, where that is possible.
+
+    Parameters
+    ----------
+    division
+        Pieces with x and y as they will be written.
+    nominal
+        The plan that they stand for.
+    most
+        mm of filament per mm of path, that a firmware takes at most.
+    """
+    pieces = division.pieces
+    if not len(pieces):
+        return division
+    begin, linked = _begins(pieces, nominal)
+    laid = pieces.target[:, 3] - begin[:, 3]
+    length = np.linalg.norm(pieces.target[:, :3] - begin[:, :3], axis=1)
+    room = np.where(length > 0.0, SHARE * most * length, np.inf) - laid
+    linked[1:] &= (laid[1:] > 0.0) & (laid[:-1] > 0.0) & (length[1:] > 0.0) & (length[:-1] > 0.0)
+    over = np.flatnonzero((room < 0.0) & (laid > 0.0))
+    if not len(over):
+        return division
+    change = np.zeros(len(pieces))
+    for piece in over.tolist():
+        excess = -float(room[piece] - change[piece])
+        for step in (1, -1):
+            excess = _pass_on(piece, step, excess, room, change, linked)
+    run = np.cumsum(~linked)
+    total = np.cumsum(change)
+    before = np.concatenate([[0.0], total])[np.searchsorted(run, run)]
+    target = pieces.target.copy()
+    target[:, 3] += np.where(np.abs(total - before) > 1e-12, total - before, 0.0)
+    return replace(division, pieces=replace(pieces, target=target))
+
+
+def _begins(pieces: Pieces, nominal: Plan) -> tuple[Floats, Bools]:
+    """Return where each piece begins, (K, 4) mm, and (K,) whether the one before ends there."""
+    linked = np.zeros(len(pieces), dtype=bool)
+    linked[1:] = (np.abs(pieces.start[1:] - pieces.end[:-1]) < ROUNDING) & (
+        pieces.stretch[1:] == pieces.stretch[:-1]
+    )
+    begin = nominal.position(pieces.start)
+    # A retraction comes between pieces of one stretch, at one place.
+    same = np.zeros(len(pieces), dtype=bool)
+    same[1:] = pieces.stretch[1:] == pieces.stretch[:-1]
+    begin[1:, :3] = np.where(same[1:, None], pieces.target[:-1, :3], begin[1:, :3])
+    begin[1:, 3] = np.where(linked[1:], pieces.target[:-1, 3], begin[1:, 3])
+    return begin, linked
+
+
+def _pass_on(
+    piece: int, step: int, excess: float, room: Floats, change: Floats, linked: Bools
+) -> float:
+    """Give filament to the pieces of one run in one direction; return what none has taken, mm."""
+    place = piece + step
+    while excess > 0.0 and 0 <= place < len(room) and linked[place if step > 0 else place + 1]:
+        free = float(room[place] - change[place])
+        if free > 0.0:
+            taken = min(free, excess)
+            change[place] += taken
+            change[piece] -= taken
+            excess -= taken
+        place += step
+    return excess

@@ -1,0 +1,304 @@
+"""Cut corrected motion into straight pieces: which, when, and from which move.
+
+Knows a plan, where a correction acts, and how finely to follow it. Does not know G-code
+text. Each block (:mod:`.blocks`) is cut on a uniform grid of time and thinned where
+a straight piece at constant speed says the same, as far as the file's size asks for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from trajerr.arrays import Bools, Floats, Ints
+from trajerr.correction.blocks import Block, Divider, move_times
+from trajerr.correction.regions import Joins, Role
+from trajerr.correction.thinning import thinned
+from trajerr.errors import ConfigError
+from trajerr.gcode.program import Moves, Program
+from trajerr.motion.planner import Plan
+
+Offset = Callable[[Floats], Floats]
+
+TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
+SAME = 1e-6  # mm
+SOON = 1e-9  # s, or of a step of a grid, of rounding
+FINE = 4  # candidates for a knot per shortest piece
+COARSEST = 6.0  # what tolerance is multiplied by at most where a file would grow too much
+ALONG = 0.25  # power of that factor, along the path: there a file grows fastest
+HALVINGS = 6  # of the range in which that factor is searched
+WORD_BYTES, E_BYTES = 5.9, 7.6  # of " X.123" and " E.01234", whose last digits may be zero
+REST_BYTES = 5.0  # of "G1 F" and the line's end
+LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
+FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
+
+
+@dataclass(frozen=True)
+class EmissionSettings:
+    """How corrected motion is written.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    rate_hz: float = 200.0  # most moves per second
+    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
+    across_share: float = 0.06  # at most this share of the uncorrected contour error around it;
+    along_mm: float = 0.08  # and along it, at its time,
+    along_share: float = 0.7  # at most this share
+    most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
+    small_kb: float = 16.0  # kB, a size to which any file may grow all the same
+    acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
+    jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
+
+    def __post_init__(self) -> None:
+        for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
+            value = getattr(self, key)
+            if not 0.0 < value < np.inf:
+                raise ConfigError(f"emission {key}: got {value}, expected above 0")
+        if self.rate_hz > FASTEST_HZ:
+            raise ConfigError(f"rate_hz: got {self.rate_hz}, expected at most {FASTEST_HZ:g}")
+        for key in ("across_mm", "across_share", "along_mm", "along_share", "small_kb"):
+            value = getattr(self, key)
+            if not 0.0 <= value < np.inf:
+                raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    def tolerance(self, error: Floats | float) -> "Tolerance":
+        """Return how far thinning may move points where walls have an uncorrected contour error.
+
+        Parameters
+        ----------
+        error : (M,) or a number
+            RMS mm, around each nominal move.
+        """
+        return Tolerance(
+            np.minimum(self.across_mm, np.multiply(self.across_share, error)),
+            np.minimum(self.along_mm, np.multiply(self.along_share, error)),
+        )
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far thinning may move a point of the command, by nominal move; (M,) mm or one for all."""
+
+    across: Floats  # off its line
+    along: Floats  # along it, at its time
+
+    def coarser(self, factor: float) -> "Tolerance":
+        """Return a tolerance that is as many times as large across the path."""
+        return Tolerance(factor * self.across, factor**ALONG * self.along)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Straight pieces of motion in order; K rows. Each stands on the line of ``move``."""
+
+    start: Floats  # (K,) s of the nominal plan
+    end: Floats  # (K,) s
+    target: Floats  # (K, 4) machine x y z e at the end, mm
+    move: Ints  # (K,) the nominal move whose line it is written on
+    stretch: Ints  # (K,) number of the stretch; -1 under the file's own limits
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What becomes of a program's moves."""
+
+    pieces: Pieces
+    replaced: Bools  # (M,) moves that pieces stand for
+    stretch: Ints  # (M,) number of the stretch that a move lies in; -1 outside
+    lifts: bool = True  # whether pieces run under raised limits and on the nominal clock
+
+
+def cut(
+    plan: Plan,
+    joins: Joins,
+    role: Ints,
+    offset: Offset,
+    settings: EmissionSettings,
+    error: Floats | float = np.inf,
+) -> Cut:
+    """Cut the stretches in which a correction acts into straight pieces.
+
+    Where the file would grow too much, thinning moves points farther across their path.
+
+    Parameters
+    ----------
+    plan
+        The nominal plan.
+    joins
+        Where the correction acts.
+    role : (M,)
+        What it may do during each move, :class:`Role`.
+    offset
+        Returns the (N, 2) correction in mm at (N,) times in s.
+    settings
+        Rate, tolerance and growth.
+    error : (M,) or a number
+        Uncorrected contour error around each move, RMS mm; thinning moves points by a share.
+    """
+    candidates = _Candidates.of(plan, joins, role, offset, settings.rate_hz)
+    tolerance = settings.tolerance(error)
+    most = max(settings.most_growth * len(plan.program.text), 1000.0 * settings.small_kb)
+    division = candidates.thinned(tolerance)
+    most -= _other_bytes(plan.program, division)
+    if _piece_bytes(division.pieces, plan.program.moves) <= most:
+        return division
+    low, high = 0.0, np.log(COARSEST)
+    division = candidates.thinned(tolerance.coarser(COARSEST))
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        trial = candidates.thinned(tolerance.coarser(np.exp(middle)))
+        if _piece_bytes(trial.pieces, plan.program.moves) <= most:
+            division, high = trial, middle
+        else:
+            low = middle
+    return division
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Points of the corrected command among which knots are chosen."""
+
+    time: Floats  # (N,) s
+    point: Floats  # (N, 4) mm
+    owner: Ints  # (N,) the block of each
+    move: Ints  # (blocks,) the nominal move whose line each is written on
+    stretch: Ints  # (blocks,) -1: plain, one piece
+    ease: Floats  # (blocks,) multiple of the tolerance
+    shortest: float  # s, of a piece
+    replaced: Bools  # (M,)
+    member: Ints  # (M,)
+
+    @classmethod
+    def of(cls, plan: Plan, joins: Joins, role: Ints, offset: Offset, rate: float) -> Self:
+        start, end = move_times(plan)
+        divider = Divider(plan.program.moves, role, start, end)
+        spans = divider.snapped(joins.stretches())
+        blocks = divider.blocks(spans)
+        time, owner = _grid(blocks, rate)
+        point = plan.position(time)
+        point[:, :2] += offset(time)
+        move = np.array([block.move for block in blocks], dtype=np.int64)
+        stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
+        ease = np.where(role[move] == Role.CORRECTED, 1.0, TRAVEL)
+        replaced, member = divider.membership(spans)
+        return cls(time, point, owner, move, stretch, ease, 1.0 / rate, replaced, member)
+
+    def thinned(self, tolerance: Tolerance) -> Cut:
+        """Keep the knots without which a point would move by more than allowed."""
+        across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[self.move]
+        along = np.broadcast_to(tolerance.along, self.replaced.shape)[self.move]
+        shortest = self.shortest - SOON
+        owner = self.owner
+        keep = thinned(self.time, self.point[:, :3], owner, across[owner], along[owner], shortest)
+        return Cut(self._pieces(keep), self.replaced, self.member)
+
+    def _pieces(self, keep: Bools) -> Pieces:
+        times, owner = self.time[keep], self.owner[keep]
+        follows = np.flatnonzero(np.diff(owner) == 0) + 1 if len(owner) else np.zeros(0, np.int64)
+        return Pieces(
+            start=times[follows - 1],
+            end=times[follows],
+            target=self.point[keep][follows],
+            move=self.move[owner[follows]],
+            stretch=self.stretch[owner[follows]],
+        )
+
+
+def _other_bytes(program: Program, division: Cut) -> float:
+    """Return about how many bytes of a corrected file are no pieces' lines."""
+    lines = np.unique(program.moves.line[division.replaced])
+    kept = len(program.text) - sum(len(program.line(i)) for i in lines.tolist())
+    stretches = len(np.unique(division.pieces.stretch))
+    return kept + LIMIT_BYTES * stretches
+
+
+def _piece_bytes(pieces: Pieces, moves: Moves) -> float:
+    """Return about how many bytes the lines of pieces take, as G1 X1.234 Y1.234 E.0123 F123."""
+    unit = moves.unit[pieces.move]
+    absolute = moves.absolute[pieces.move]
+    begin = np.vstack([pieces.target[:1], pieces.target[:-1]])
+    step = pieces.target - begin
+    value = np.where(
+        np.repeat(absolute, (3, 1), axis=1), pieces.target - moves.origin[pieces.move], step
+    )
+    speed = np.linalg.norm(step[:, :2], axis=1) / (pieces.end - pieces.start)
+    places = _places(value[:, [0, 1, 3]] / unit[:, None])
+    extrudes = step[:, 3] != 0.0
+    words = (places[:, :2] + WORD_BYTES).sum(axis=1) + _places(60.0 * speed / unit)
+    words += extrudes * (places[:, 2] + E_BYTES)
+    return float(np.sum(words + REST_BYTES))
+
+
+def _places(value: Floats) -> Floats:
+    """Return how many characters stand before the decimal point of each; a zero is not written."""
+    size = np.floor(np.log10(np.maximum(np.abs(value), 0.1))) + 1.0
+    return np.asarray(size + (value < 0.0))
+
+
+def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
+    """Return each move of the stretches as it is, its end displaced; arcs as planned chords.
+
+    Parameters
+    ----------
+    plan, joins, role, offset
+        As for :func:`cut`.
+    """
+    start, end = move_times(plan)
+    divider = Divider(plan.program.moves, role, start, end)
+    spans = [
+        (float(start[divider.first_move(a)]), float(end[divider.last_move(b)]))
+        for a, b in joins.stretches().tolist()
+    ]
+    replaced, member = divider.membership(spans)
+    segment = np.flatnonzero(replaced[plan.move])
+    finish = plan.start_time[segment] + plan.duration[segment]
+    point = plan.position_in(segment, finish)
+    point[:, :2] += offset(finish)
+    move = plan.move[segment]
+    pieces = Pieces(plan.start_time[segment], finish, point, move, member[move])
+    return Cut(pieces, replaced, member, lifts=False)
+
+
+def decimals(axis: int, unit: float) -> int:
+    """Return how many decimals an axis (3 is E) is written with, in units of ``unit`` mm."""
+    return (5 if axis == 3 else 3) + (0 if unit == 1.0 else 2 if axis < 3 else 1)
+
+
+def rounded(division: Cut, moves: Moves) -> Cut:
+    """Return the pieces with x and y as they will be written.
+
+    Those that end where the file's own move does keep its coordinates, so that what follows
+    begins where it did.
+    """
+    pieces = division.pieces
+    unit, origin = moves.unit[pieces.move, None], moves.origin[pieces.move, :2]
+    grid = unit * np.where(unit == 1.0, 10.0 ** -decimals(0, 1.0), 10.0 ** -decimals(0, 25.4))
+    target = pieces.target.copy()
+    own = moves.end[pieces.move, :2]
+    kept = np.all(np.abs(target[:, :2] - own) < SAME, axis=1, keepdims=True)
+    target[:, :2] = np.where(kept, own, np.round((target[:, :2] - origin) / grid) * grid + origin)
+    return replace(division, pieces=replace(pieces, target=target))
+
+
+def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints]:
+    """Return times on a grid finer than the rate and at the blocks' ends, and their blocks."""
+    times, owner = [], []
+    fine = FINE * rate
+    for number, block in enumerate(blocks):
+        inside = np.zeros(0)
+        if block.stretch >= 0:
+            first = np.floor(block.start * fine + SOON) + 1.0
+            inside = np.arange(first, np.ceil(block.end * fine - SOON)) / fine
+        times.append(np.concatenate([[block.start], inside, [block.end]]))
+        owner.append(np.full(len(inside) + 2, number))
+    if not blocks:
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
+    return np.concatenate(times), np.concatenate(owner)

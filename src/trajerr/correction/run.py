@@ -1,0 +1,186 @@
+"""A whole correction as the command runs it: model, corrected file, replay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from trajerr.bundle.runtime import Predictor
+from trajerr.correction.compensate import Correction, correct, write_correction
+from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.original import Original, check_other_file
+from trajerr.correction.printer_ensemble import ErrorModel
+from trajerr.correction.scope import Scope
+from trajerr.correction.settings import METHODS, CorrectionSettings
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError
+from trajerr.gcode.program import WALLS, FeatureType, Program
+from trajerr.gcode.reader import parse_program
+from trajerr.gcode.sources import LayerSpec, select_layers
+from trajerr.metrics.closed_loop import Replay
+from trajerr.motion.bed import bed_notes
+
+
+@dataclass(frozen=True)
+class CorrectionRun:
+    """What to correct, with what, and what to show of it.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    gcode: str
+    bundle: str | None
+    out: str | None  # None: <name>_corrected.gcode beside the original
+    method: str
+    layers: LayerSpec
+    feature_types: str | Sequence[str]  # "walls" or names of FeatureType
+    report: bool
+    report_dir: str | None  # None: <name of out>_report beside it
+    report_layers: int
+    compare: Sequence[str]  # further methods to show beside
+    force: bool
+    sample_rate_hz: float  # of the twin, where no bundle says
+    rounds: int  # of refinement before; 0: none
+    settings: CorrectionSettings
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.gcode, str):
+            raise ConfigError(f"gcode: got {self.gcode}, expected one file")
+        for method in (self.method, *self.compare):
+            if method not in METHODS:
+                raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")
+        if self.report_layers < 1:
+            raise ConfigError(f"report_layers: got {self.report_layers}, expected 1 or more")
+        if self.rounds > 0 and self.method != "inverse":
+            raise ConfigError(f"refine.rounds: got method {self.method}, expected inverse")
+
+    @property
+    def target(self) -> Path:
+        """Where the corrected file goes."""
+        source = Path(self.gcode)
+        return Path(self.out) if self.out else source.with_name(f"{source.stem}_corrected.gcode")
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the report goes."""
+        out = self.target
+        return Path(self.report_dir) if self.report_dir else out.with_name(f"{out.stem}_report")
+
+    def prepare(self, printer: Printer | None) -> "Prepared":
+        """Read and plan the file, once, and refuse what cannot be corrected before any work.
+
+        Parameters
+        ----------
+        printer
+            The true printer; ``None`` is the bundle's.
+
+        Raises
+        ------
+        GcodeError
+            If the file cannot be read or corrected.
+        ConfigError
+            If ``out`` is the file itself, or the model or a layer does not exist.
+        """
+        check_other_file(Path(self.gcode), self.target)
+        models, printer = self._models(printer)
+        original = Original.read(Path(self.gcode), printer, force=self.force)
+        available, name = original.planned.layers, original.program.name
+        settings = replace(
+            self.settings,
+            method=self.method,
+            layers=select_layers(self.layers, available, name),
+            feature_types=_features(self.feature_types),
+        )
+        return Prepared(self, models, settings, Scope.of(original, settings))
+
+    def _models(self, printer: Printer | None) -> tuple[dict[str, ErrorModel], Printer]:
+        """Return the error models by method, and the true printer."""
+        absent = self.bundle is None or not Path(self.bundle).exists()
+        if absent and (self.method == "twin" or self.rounds > 0):
+            if printer is None:
+                message = "printer: got null and no bundle, expected e.g. printer=ender3_v2"
+                raise ConfigError(message)
+            twin = TwinModel(printer, self.sample_rate_hz)
+            return {"twin": twin, "subtract": twin}, printer
+        if self.bundle is None:
+            raise ConfigError("bundle: got null, expected the folder of an exported bundle")
+        predictor = Predictor.load(self.bundle)
+        true = printer or Printer.from_dict(predictor.bundle.manifest["printer"])
+        network = NetworkModel(predictor)
+        twin = TwinModel(true, predictor.sample_rate_hz)
+        return {"inverse": network, "subtract": network, "twin": twin}, true
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A correction that nothing stands against."""
+
+    run: CorrectionRun
+    models: Mapping[str, ErrorModel]  # by method
+    settings: CorrectionSettings
+    scope: Scope
+
+    @property
+    def program(self) -> Program:
+        """What is corrected."""
+        return self.scope.original.program
+
+    @property
+    def printer(self) -> Printer:
+        """The true printer."""
+        return self.scope.original.printer
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how the file was read."""
+        return [*self.program.notes, *bed_notes(self.program, self.printer.bed(self.program))]
+
+    def with_network(self, network: ErrorModel) -> "Prepared":
+        """Return the same with another network in the place of the bundle's."""
+        return replace(self, models={**self.models, "inverse": network, "subtract": network})
+
+    def correct(self) -> Correction:
+        """Correct the file, and write it where that helps."""
+        done = correct(self.scope, self.models[self.run.method], self.settings)
+        return write_correction(self.run.target, done, self.scope, self.settings)
+
+    def replay(self, done: Correction) -> Replay:
+        """Return the corrected file beside others, on some of the corrected layers."""
+        run, original = self.run, self.scope.original
+        count = min(run.report_layers, len(done.layers))
+        # The middles of equal parts: a first layer, printed slowly, is no fifth of a print.
+        picked = (np.arange(count) + 0.5) * len(done.layers) / count
+        layers = [done.layers[i] for i in picked.astype(int)]
+        texts = {}
+        for method in run.compare:
+            if method != run.method and method in self.models:
+                chosen = replace(
+                    self.settings, method=method, layers=layers, least_improvement=-np.inf
+                )
+                other = correct(Scope.of(original, chosen), self.models[method], chosen)
+                texts[method] = (other.text, method)
+        texts[run.method] = (done.text, run.target.name)
+        candidates = {
+            method: parse_program(text or b"", name, self.program.firmware)
+            for method, (text, name) in texts.items()
+        }
+        features = self.settings.feature_types
+        return Replay(
+            self.program, candidates, self.printer, layers, features, planned=original.planned
+        )
+
+
+def _features(names: str | Sequence[str]) -> frozenset[int]:
+    if names == "walls":
+        return frozenset(int(f) for f in WALLS)
+    wanted = [names] if isinstance(names, str) else list(names)
+    known = {f.name.lower(): int(f) for f in FeatureType}
+    for name in wanted:
+        if name not in known:
+            allowed = ", ".join(["walls", *known])
+            raise ConfigError(f"feature_types: got {name}, expected some of {allowed}")
+    return frozenset(known[name] for name in wanted)

@@ -1,0 +1,1 @@
+"""A network trained on its own corrections, until it is right about them."""

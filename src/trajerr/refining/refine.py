@@ -1,0 +1,238 @@
+"""Refine a network on its own corrections, until what it believes is what the plant does.
+
+A correction leads the machine where training never was: that is where the network is wrong,
+and the iteration finds it. So some layers are corrected, simulated, learned from together
+with what the network was trained on, and corrected again.
+"""
+
+import copy
+import io
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trajerr.arrays import Floats
+from trajerr.correction.compensate import correct
+from trajerr.correction.original import Original
+from trajerr.correction.run import Prepared
+from trajerr.correction.scope import Scope
+from trajerr.correction.settings import CorrectionSettings
+from trajerr.dataset.store import open_split
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
+from trajerr.dynamics.printer import Printer
+from trajerr.errors import ConfigError
+from trajerr.files import write_atomically
+from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import UNCORRECTED, Replay
+from trajerr.models.losses import trajectory_mae
+from trajerr.motion.features import HISTORY, compute_features
+from trajerr.motion.lead_in import lead_in
+from trajerr.motion.planner import Plan
+from trajerr.motion.rests import busy_span, without_long_rests
+from trajerr.motion.sampling import sample_pieces
+from trajerr.refining.settings import RefineSettings, Round
+from trajerr.training.checkpoint import (
+    NETWORK_PREFIX,
+    Loaded,
+    find_best_checkpoint,
+    load_checkpoint,
+    read_checkpoint,
+)
+
+Stretch = tuple[Tensor, Tensor]  # (T, 15) features and (T, 2) errors in mm, float32
+UM = 1000.0
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """A network in memory as an error model."""
+
+    network: nn.Module
+    sample_rate_hz: float
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        with torch.inference_mode():
+            error = self.network(torch.from_numpy(features.astype(np.float32)))
+        return np.asarray(error.numpy(), dtype=np.float64)
+
+
+def refined(
+    prepared: Prepared, settings: RefineSettings, path: Path, tell: Callable[[Round], None]
+) -> tuple[Prepared, list[Round]]:
+    """Refine the network of a prepared correction, and keep it as a checkpoint.
+
+    Parameters
+    ----------
+    prepared
+        What will be corrected.
+    settings
+        Which checkpoint, and how.
+    path
+        Where the refined checkpoint goes.
+    tell
+        Called after each round.
+
+    Returns
+    -------
+    tuple
+        The same correction by the refined network, and all rounds.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint or its data cannot be used.
+    """
+    loaded = load_checkpoint(settings.checkpoint or find_best_checkpoint(settings.outputs))
+    root = Path(settings.data_root) if settings.data_root else None
+    network, rounds = refine(
+        prepared.scope.original, loaded, prepared.settings, settings, root, tell
+    )
+    save_refined(path, loaded, network)
+    return prepared.with_network(TorchModel(network, loaded.sample_rate_hz)), rounds
+
+
+def refine(
+    original: Original,
+    loaded: Loaded,
+    correction: CorrectionSettings,
+    settings: RefineSettings,
+    data_root: Path | None,
+    report: Callable[[Round], None],
+) -> tuple[nn.Module, list[Round]]:
+    """Refine a network on corrections of some layers of a program.
+
+    Parameters
+    ----------
+    original
+        What will be printed; its printer simulates what was corrected.
+    loaded
+        The network, which is left as it is, and what it was made from.
+    correction
+        How to correct; of its layers some are taken.
+    settings
+        Rounds and training.
+    data_root
+        The prepared folder that the network was trained on; ``None``: nothing is replayed.
+    report
+        Called after each round.
+
+    Returns
+    -------
+    tuple
+        The network of the round that the plant liked best, and all rounds.
+    """
+    rate = loaded.sample_rate_hz
+    network = copy.deepcopy(loaded.network)
+    program, printer, nominal = original.program, original.printer, original.planned
+    layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
+    chosen = replace(correction, layers=layers, least_improvement=-np.inf)
+    known = _trained_on(data_root, rate) if data_root is not None else []
+    fresh = [_simulated(nominal, layer, printer, rate, settings.seed) for layer in layers]
+    scope, rounds = Scope.of(original, chosen), list[Round]()
+    best = network
+    loss: float | None = None
+    for number in range(settings.rounds + 1):
+        done = correct(scope, TorchModel(network, rate), chosen)
+        again = parse_program(done.text or b"", program.name, program.firmware)
+        replay = Replay(
+            program, {"inverse": again}, printer, layers, chosen.feature_types, planned=nominal
+        )
+        believed = UM * float(np.sqrt(np.mean(np.square(done.belief_after_mm))))
+        simulated = replay.errors("inverse").wall_contour_rms_um
+        before = replay.errors(UNCORRECTED).wall_contour_rms_um
+        rounds.append(Round(number, believed, simulated, before, loss))
+        report(rounds[-1])
+        if simulated <= min(r.simulated_um for r in rounds):
+            best = copy.deepcopy(network)
+        if number == settings.rounds or abs(simulated - believed) < settings.agreement_um:
+            break
+        driven = replay.plans["inverse"]
+        fresh += [_simulated(driven, layer, printer, rate, settings.seed) for layer in layers]
+        loss = _train(network, fresh, known, settings, loaded, number)
+    return best, rounds
+
+
+def save_refined(path: Path, loaded: Loaded, network: nn.Module) -> None:
+    """Write a checkpoint like the one it came from, with a refined network's weights."""
+    content = dict(read_checkpoint(loaded.path))
+    weights = {f"{NETWORK_PREFIX}{k}": v for k, v in network.state_dict().items()}
+    content["state_dict"] = {**content["state_dict"], **weights}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
+    picked = np.linspace(0, len(layers) - 1, min(count, len(layers))).round().astype(int)
+    return tuple(int(sorted(layers)[i]) for i in np.unique(picked))
+
+
+def _simulated(planned: Plan, layer: int, printer: Printer, rate: float, seed: int) -> Stretch:
+    """Print a layer on the simulated machine; return what a network learns from."""
+    moving = without_long_rests(planned)
+    start, stop = busy_span(moving, layer)
+    pieces = sample_pieces(moving, SIMULATION_RATE_HZ, lead_in(moving, start), stop)
+    coarse, actual = simulate_decimated(printer, pieces, rate, seed=seed + 1000 + layer)
+    features = compute_features(coarse.position, rate)[HISTORY:]
+    errors = (actual - coarse.position[:, :2])[HISTORY:]
+    return (
+        torch.from_numpy(features.astype(np.float32)),
+        torch.from_numpy(errors.astype(np.float32)),
+    )
+
+
+def _trained_on(root: Path, rate: float) -> list[Stretch]:
+    split = open_split(root, "train", sample_rate=rate)
+    return [(s.features, s.targets) for s in split.sequences]
+
+
+def _train(
+    network: nn.Module,
+    fresh: Sequence[Stretch],
+    known: Sequence[Stretch],
+    settings: RefineSettings,
+    loaded: Loaded,
+    number: int,
+) -> float:
+    """Train a network in place on windows of both; return the mean loss of the last tenth."""
+    source = np.random.default_rng([settings.seed, number])
+    scale = torch.tensor(loaded.stats["target_std"], dtype=torch.float32)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    old = round(settings.replay * settings.batch) if known else 0
+    losses = []
+    network.train()
+    for _ in range(settings.steps):
+        picked = _windows(fresh, settings.batch - old, settings.window, source)
+        if old:
+            picked += _windows(known, old, settings.window, source)
+        features, target = (torch.stack(parts) for parts in zip(*picked, strict=True))
+        loss = trajectory_mae(network(features), target, scale, loaded.burn_in)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+    network.eval()
+    return float(np.mean(losses[-max(1, len(losses) // 10) :]))
+
+
+def _windows(
+    stretches: Sequence[Stretch], count: int, length: int, source: np.random.Generator
+) -> list[Stretch]:
+    """Draw windows anywhere in stretches that are long enough, longer ones more often."""
+    room = np.array([max(len(features) - length, 0) for features, _ in stretches], dtype=float)
+    if not room.any():
+        raise ConfigError(f"refine window: got {length} samples, longer than every layer")
+    result = []
+    for i in source.choice(len(stretches), size=count, p=room / room.sum()):
+        first = int(source.integers(0, int(room[i]) + 1))
+        features, errors = stretches[i]
+        result.append((features[first : first + length], errors[first : first + length]))
+    return result
