@@ -1,11 +1,20 @@
+import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from tests.paths import PROJECT
+from trajerr.dataset.matlab import write_layer
+from trajerr.dataset.preparation import PrepareSettings, prepare
+from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.splits import SplitSettings
 
 # The same examples every time, so that a red run is a change's doing;
 # `make test ARGS=--hypothesis-profile=explore` draws new ones.
@@ -38,7 +47,91 @@ def _own_temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real G-code, MATLAB files and measured motion beside the project; never part of it."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
+    folder = PROJECT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("the folder ../shared with real input files is absent")
     return folder
+
+
+RecordMaker = Callable[..., LayerRecord]
+CollectionMaker = Callable[..., list[Path]]
+
+
+@pytest.fixture(scope="session")
+def make_record() -> RecordMaker:
+    """Records of a smooth wandering path with an error of about 0.1 mm."""
+
+    def make(
+        part: str = "cube",
+        layer: int = 1,
+        variant: str = "a1.0_v1.0",
+        samples: int = 200,
+        rate: float = 200.0,
+        thermal: bool = True,
+        **params: str | float,
+    ) -> LayerRecord:
+        rng = np.random.default_rng([layer, samples, *variant.encode(), *part.encode()])
+        time = np.arange(samples) / rate
+        phase = rng.uniform(0.0, 6.0, 3)
+        x = 100.0 + 20.0 * np.sin(2.0 * time + phase[0])
+        y = 110.0 + 15.0 * np.cos(3.0 * time + phase[1])
+        commanded = np.column_stack([x, y, np.full(samples, 0.2 * layer)])
+        error = 0.1 * np.column_stack([np.sin(9.0 * time + phase[2]), np.cos(7.0 * time)])
+        return LayerRecord(
+            part=part,
+            layer=layer,
+            variant=variant,
+            sample_rate=rate,
+            time=time,
+            commanded=commanded,
+            actual=commanded[:, :2] + error,
+            extruding=rng.random(samples) > 0.3,
+            travel=rng.random(samples) > 0.7,
+            feature=rng.integers(0, 15, samples).astype(np.uint8),
+            temperatures=rng.uniform(40.0, 210.0, (samples, 3)) if thermal else None,
+            adhesion=rng.uniform(0.0, 1.0, samples) if thermal else None,
+            params={"kind": "nominal", "printer": '{"name": "soft"}', "seed": 3.0, **params},
+        )
+
+    return make
+
+
+def write_collection(
+    root: Path,
+    make_record: RecordMaker,
+    parts: tuple[str, ...] = ("cube", "cone"),
+    layers: int = 6,
+    variants: tuple[str, ...] = ("a1.0_v1.0", "a2.0_v1.0"),
+    **options: object,
+) -> list[Path]:
+    paths = []
+    for part in parts:
+        for layer in range(1, layers + 1):
+            for variant in variants:
+                path = root / f"data_simulation_{part}" / f"layer{layer:04d}_{variant}.mat"
+                write_layer(path, make_record(part, layer, variant, **options))
+                paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def make_collection(tmp_path: Path, make_record: RecordMaker) -> CollectionMaker:
+    """Layer files below ``raw``: two parts, six layers, two variants each, 200 samples."""
+    return partial(write_collection, tmp_path / "raw", make_record)
+
+
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory, make_record: RecordMaker) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_collection(folder / "raw", make_record)
+    settings = PrepareSettings(
+        (str(folder / "raw"),), sequence_length=32, split=SplitSettings(seed=1)
+    )
+    prepare(settings, folder / "processed")
+    return folder / "processed"
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, prepared_once: Path) -> Path:
+    """A prepared folder of layout ``sequences``, to read and to break: windows of 32 samples."""
+    return Path(shutil.copytree(prepared_once, tmp_path / "processed"))

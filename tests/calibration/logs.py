@@ -1,8 +1,8 @@
 """Logs of simulated printers, as an encoder would record them."""
 
 import numpy as np
-from sweeps import resting
 
+from tests.calibration.sweeps import resting
 from trajerr.calibration.stretches import AxisLog, Stretch
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 

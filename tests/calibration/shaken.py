@@ -1,7 +1,8 @@
 """A mass on a shaken spring and damper, in closed form, at any times."""
 
 import numpy as np
-from sweeps import pulses
+
+from tests.calibration.sweeps import pulses
 
 NOISE = 9806.65 * 290e-6  # (mm/s²)/√Hz, an ADXL345's
 

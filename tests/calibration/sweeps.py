@@ -6,11 +6,11 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from tests.paths import CONF
 from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 RATE_HZ = 3200.0  # of an ADXL345
 FINER = 3  # simulated samples for each of the sensor's
 # ADXL345 data sheet, rev. E: noise 290 µg/√Hz (x, y) and 430 (z), 3.9 mg a digit.

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
-from sweeps import load_printer, record, write_raw
 
+from tests.calibration.sweeps import load_printer, record, write_raw
 from trajerr.calibration.resonance import Sweep
 from trajerr.calibration.run import Accelerometer, CalibrationRun
 from trajerr.dataset.logs import LogAxis, LogFormat

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shaken import felt, noise
 
+from tests.calibration.shaken import felt, noise
 from trajerr.calibration.clocks import measure_timing
 from trajerr.calibration.recordings import recorded_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance

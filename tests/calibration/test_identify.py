@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from logs import NOISE_MM, divided, simulated_log
 from omegaconf import OmegaConf
 from scipy.integrate import solve_ivp
-from sweeps import CONF, load_printer
 
+from tests.calibration.logs import NOISE_MM, divided, simulated_log
+from tests.calibration.sweeps import CONF, load_printer
 from trajerr.calibration.identify import Unknowns, identify
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch, read_axes

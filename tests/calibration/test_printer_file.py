@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from sweeps import load_printer
 
+from tests.calibration.sweeps import load_printer
 from trajerr.calibration.printer_file import Measured, calibrated, render
 from trajerr.calibration.uncertainty import Estimate
 

@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from sweeps import load_printer, record, resting
 
+from tests.calibration.sweeps import load_printer, record, resting
 from trajerr.calibration.recordings import PowerSpectrum, klipper_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum, response
 from trajerr.dynamics.axis import AxisParameters, frequency_response

@@ -1,17 +1,17 @@
 """Commanded trajectories for the tests, and printers as shipped."""
 
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from tests.paths import CONF
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.trajectory import Trajectory
 
-PRINTERS = Path(__file__).parents[2] / "conf" / "printer"
+PRINTERS = CONF / "printer"
 
 
 def load_printer(name: str = "ender3_v2") -> Printer:

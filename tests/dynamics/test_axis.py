@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from commanded import load_printer, trajectory, wandering
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from tests.dynamics.commanded import load_printer, trajectory, wandering
 from trajerr.dynamics.axis import AxisParameters, discretise, frequency_response, invert, recurrence
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commanded import load_printer, trajectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dynamics.commanded import load_printer, trajectory
 from trajerr.dynamics import kernel, plant
 from trajerr.dynamics.kernel import _after_friction, _implicit
 from trajerr.dynamics.plant import PlantState, simulate

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from commanded import load_printer, piece, trajectory, wandering
 from scipy.integrate import solve_ivp
 
+from tests.dynamics.commanded import load_printer, piece, trajectory, wandering
 from trajerr.dynamics.plant import (
     SIMULATION_RATE_HZ,
     decimate,

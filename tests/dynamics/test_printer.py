@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from commanded import PRINTERS, load_printer
 from omegaconf import OmegaConf
 
+from tests.dynamics.commanded import PRINTERS, load_printer
 from trajerr.dynamics.printer import EFFECTS, Printer
 from trajerr.errors import ConfigError
 

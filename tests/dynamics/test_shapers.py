@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from commanded import load_printer, trajectory, wandering
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.dynamics.commanded import load_printer, trajectory, wandering
 from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.shapers import SHAPERS, apply, residual, shape_trajectory, shaper
 from trajerr.errors import ConfigError

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commanded import load_printer, trajectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from tests.dynamics.commanded import load_printer, trajectory
 from trajerr.dynamics.thermal import ThermalParameters, nozzle_temperature, temperatures
 from trajerr.errors import ConfigError
 from trajerr.gcode.parts import PARTS, load_part

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from motion import layer
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from tests.evaluation.motion import layer
 from trajerr.commands.entry import conf_dir
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare

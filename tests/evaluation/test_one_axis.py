@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from motion import layer
 from rich.console import Console
 
+from tests.evaluation.motion import layer
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings

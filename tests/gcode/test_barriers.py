@@ -1,16 +1,16 @@
 """Beside what is not understood, lines stay whole; and every command's standing is documented."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.paths import PROJECT
 from trajerr.gcode import effects
 from trajerr.gcode.commands import MODELLED
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "gcode.md"
+DOCS = PROJECT / "docs" / "gcode.md"
 
 
 def whole(*lines: str, firmware: str | None = None) -> list[str]:

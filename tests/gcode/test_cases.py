@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import CASES
 from trajerr.commands.configs import load_printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
@@ -14,7 +15,6 @@ from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.planner import plan
 from trajerr.motion.summary import Summary, summarise
 
-CASES = Path(__file__).resolve().parents[1] / "cases"
 FILAMENT = 29.152  # mm, what the round tower of most cases takes
 
 

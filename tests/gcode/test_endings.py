@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gcode_slicers import FEATURES, SLICERS, Layers, write_as
-from gcode_slicers import Path as Stretch
 
+from tests.gcode.slicers import FEATURES, SLICERS, Layers, write_as
+from tests.gcode.slicers import Path as Stretch
 from trajerr.errors import GcodeError
 from trajerr.gcode.parts import part_text
 from trajerr.gcode.reader import parse_program

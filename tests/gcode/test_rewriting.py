@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from gcode_dialects import Dialect, Move, Step, dialects, programs, write
 from hypothesis import HealthCheck, given, settings
 
+from tests.gcode.dialects import Dialect, Move, Step, dialects, programs, write
 from trajerr.gcode.program import FeatureType, MoveKind, Program
 from trajerr.gcode.reader import parse_program
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from gcode_reading import printed, read
 
+from tests.gcode.reading import printed, read
 from trajerr.gcode.program import Program
 
 HEAD = """\

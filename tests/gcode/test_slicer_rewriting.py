@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gcode_slicers import FEATURES, SLICERS, Layers, Path, prints, write_as
 from hypothesis import HealthCheck, given, settings
 
+from tests.gcode.slicers import FEATURES, SLICERS, Layers, Path, prints, write_as
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.limits import MachineLimits

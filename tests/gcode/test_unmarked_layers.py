@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gcode_slicers import SLICERS, Layers, prints, write_as
 from hypothesis import HealthCheck, given, settings
 
+from tests.gcode.slicers import SLICERS, Layers, prints, write_as
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 

@@ -1,8 +1,8 @@
 """What the less common slicers call features and layers, and names that nobody knows."""
 
 import pytest
-from gcode_reading import printed, read
 
+from tests.gcode.reading import printed, read
 from trajerr.gcode.dialects import generator
 
 KISSLICER_1_1 = """\

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from network_cases import build, network_config, random_features
 
+from tests.models.networks import build, network_config, random_features
 from trajerr.errors import ConfigError
 from trajerr.models import inputs
 from trajerr.models.registry import NETWORKS, build_network, count_parameters

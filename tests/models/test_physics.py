@@ -1,8 +1,8 @@
 import numpy as np
 import torch
-from network_cases import SAMPLE_RATE_HZ, build
 from scipy.integrate import solve_ivp
 
+from tests.models.networks import SAMPLE_RATE_HZ, build
 from trajerr.models.fir import FirNetwork
 from trajerr.models.physics import AxisEquation
 from trajerr.motion.features import compute_features

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "calibration"))
-from logs import simulated_log
-from sweeps import load_printer, record, write_raw
+from tests.calibration.logs import simulated_log
+from tests.calibration.sweeps import load_printer, record, write_raw
 
 
 def run(folder: Path, *overrides: str, command="calibrate") -> subprocess.CompletedProcess[str]:

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).resolve().parents[1] / room) for room in (".", "calibration")]
-from logs import simulated_log
-from sweeps import load_printer, record, write_raw
-from test_documented_commands import DOCUMENTS, PYTHON, command_lines
-
+from tests.calibration.logs import simulated_log
+from tests.calibration.sweeps import load_printer, record, write_raw
+from tests.pipeline.test_documented_commands import DOCUMENTS, PYTHON, command_lines
 from trajerr.commands.entry import conf_dir
 
 NOT_HERE = {  # what in a command keeps it from being run here

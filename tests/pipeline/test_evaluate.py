@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 def run(*overrides: str, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "trajerr.evaluate", *overrides]

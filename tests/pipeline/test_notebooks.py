@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.paths import PROJECT
+
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 ALLOWED = {"trajerr", "numpy", "matplotlib", "pathlib", "tempfile"}
 

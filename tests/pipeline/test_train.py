@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from training_cases import prepare_tiny
+from tests.training.cases import prepare_tiny
 
 TINY = [
     "model=small",

@@ -9,8 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from training_cases import prepare_tiny
+from tests.training.cases import prepare_tiny
 
 TINY = [
     "model=small",

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from training_cases import prepare_tiny
 
+from tests.training.cases import prepare_tiny
 from trajerr.training.datamodule import PrinterDataModule
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_cases import TINY_NETWORK, prepare_tiny, train_config
 
+from tests.training.cases import TINY_NETWORK, prepare_tiny, train_config
 from trajerr.errors import ConfigError, DataError
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 import torch
-from training_cases import linear_printer, prepare_tiny, train_config
 
+from tests.training.cases import linear_printer, prepare_tiny, train_config
 from trajerr.errors import ConfigError, DataError
 from trajerr.evaluation.leakage import shared_layers
 from trajerr.training.checkpoint import load_checkpoint, read_checkpoint

@@ -1,16 +1,12 @@
 """Corrected files pass; each way to spoil one is found, in its line."""
 
 import re
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "deploy"))
-from correction_cases import Dialect, linear_printer, noted, small_print
-
+from tests.correction.cases import Dialect, linear_printer, noted, small_print
 from trajerr.correction.compensate import correct_program
 from trajerr.correction.error_models import TwinModel
 from trajerr.correction.final_check import check_corrected

@@ -1,0 +1,307 @@
+"""The iteration, its bounds, and what the library call promises about files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from tests.correction.cases import Dialect, Writer, linear_printer, noted, small_print
+from trajerr.correction import inverse
+from trajerr.correction.compensate import apply_correction, correct_program
+from trajerr.correction.emission import MARK
+from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.inverse import Freedom, Smoothing, learning_step
+from trajerr.correction.learning import LearningSettings
+from trajerr.correction.pieces import EmissionSettings
+from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.response import Response
+from trajerr.correction.settings import CorrectionSettings
+from trajerr.dynamics.axis import frequency_response
+from trajerr.errors import ConfigError, GcodeError
+from trajerr.gcode.program import FeatureType
+from trajerr.gcode.reader import parse_program
+from trajerr.metrics.closed_loop import Replay
+from trajerr.motion.planner import plan
+
+QUICK = CorrectionSettings(layers=(1,))
+
+
+class Perfect:
+    """A printer that goes where it is told."""
+
+    sample_rate_hz = 200.0
+
+    def errors(self, features):
+        return np.zeros((*features.shape[:2], 2))
+
+
+class Stretched:
+    """A printer whose nozzle is off by a constant, which no dynamics explains."""
+
+    sample_rate_hz = 200.0
+
+    def errors(self, features):
+        return np.full((*features.shape[:2], 2), 0.8)
+
+
+@pytest.fixture(scope="module")
+def printer():
+    return linear_printer()
+
+
+@pytest.fixture(scope="module")
+def corrected(printer):
+    program = small_print()
+    return program, correct_program(program, TwinModel(printer), printer, QUICK)
+
+
+def test_the_plant_confirms_what_was_believed(corrected, printer):
+    program, done = corrected
+    replay = Replay(program, {"inverse": parse_program(done.text, "c")}, printer, [1])
+    before = replay.errors("uncorrected").wall_contour_rms_um
+    after = replay.errors("inverse").wall_contour_rms_um
+    assert after < 0.2 * before
+    assert after == pytest.approx(1e3 * done.belief_after_mm[0], abs=1.5)
+    assert before == pytest.approx(1e3 * done.belief_before_mm[0], rel=0.05)
+
+
+def test_subtracting_is_worse_than_learning(corrected, printer):
+    program, done = corrected
+    other = correct_program(program, TwinModel(printer), printer, replace(QUICK, method="subtract"))
+    assert other.belief_after_mm[0] > 2.0 * done.belief_after_mm[0]
+    again = parse_program(other.text, "s")
+    assert len(again.moves) == len(program.moves)
+    np.testing.assert_allclose(again.moves.feedrate, program.moves.feedrate)
+
+
+def test_notes_go_on_telling_features_and_layers(printer):
+    program = noted(small_print(layers=3))
+    settings = replace(QUICK, layers=(2, 3), method="twin")
+    done = correct_program(program, TwinModel(printer), printer, settings)
+    again = parse_program(done.text, "c")
+    assert b"method twin" in done.text
+    np.testing.assert_allclose(again.layer_z, program.layer_z)
+    replay = Replay(program, {"twin": again}, printer, [2, 3])
+    after, before = (replay.errors(name) for name in ("twin", "uncorrected"))
+    assert after.wall_contour_rms_um < 0.2 * before.wall_contour_rms_um
+    for feature in (FeatureType.OUTER_WALL, FeatureType.INFILL):
+        laid = [
+            np.diff(p.moves.select(p.moves.feature == feature).end[:, 3]).sum()
+            for p in (program, again)
+        ]
+        assert laid[0] == pytest.approx(laid[1], abs=1e-4)
+
+
+def test_print_time_and_filament_stay(corrected, printer):
+    program, done = corrected
+    again = parse_program(done.text, "c")
+    before, after = plan(program, printer.limits), plan(again, printer.limits)
+    assert after.print_time == pytest.approx(before.print_time, rel=0.01)
+    assert again.moves.end[-1, 3] == pytest.approx(program.moves.end[-1, 3], abs=1e-4)
+
+
+def test_only_chosen_layers_and_features_change(printer):
+    program = small_print(layers=3)
+    settings = replace(QUICK, layers=(2,), feature_types=frozenset({FeatureType.OUTER_WALL}))
+    again = parse_program(correct_program(program, TwinModel(printer), printer, settings).text, "c")
+    for layer in (1, 3):
+        before, after = (p.moves.layer == layer for p in (program, again))
+        np.testing.assert_allclose(
+            again.moves.end[after & again.moves.is_extruding],
+            program.moves.end[before & program.moves.is_extruding],
+            atol=1e-5,
+        )
+    inner = again.moves.feature == FeatureType.INNER_WALL
+    same = program.moves.feature == FeatureType.INNER_WALL
+    assert np.sum(inner & again.moves.is_extruding) == np.sum(same & program.moves.is_extruding)
+
+
+@pytest.mark.parametrize("method", ["inverse", "subtract"])
+def test_the_largest_correction_and_the_bed_bound_what_is_written(printer, method):
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.move(z=0.2, feed=10)
+    w.path([(0.05, 0.05), (219.9, 0.05), (219.9, 219.95), (0.05, 219.95)], 100.0, "Perimeter")
+    w.move(100, 100, feed=100.0)
+    program = w.program()
+    settings = replace(QUICK, method=method, max_correction_mm=0.3, least_improvement=-10.0)
+    done = correct_program(program, Stretched(), printer, settings)
+    assert done.largest_mm <= 0.3 + 1e-3
+    again = parse_program(done.text, "c")
+    assert again.moves.end[:, :2].min() >= 0.0
+    assert np.all(again.moves.end[:, :2].max(axis=0) <= np.array(printer.bed_mm[:2]) + 1e-9)
+
+
+def linear_response(printer, count, rate):
+    """The response without friction; nothing sticks in it."""
+    response = Response.along(printer, np.zeros(((count - 1) * 3 + 1, 2)), rate, 3)
+    return replace(response, keep=np.ones_like(response.keep))
+
+
+def test_unrestricted_the_step_is_the_inverse_transfer_function(printer, monkeypatch):
+    monkeypatch.setattr(inverse, "ROUNDS", 60)
+    monkeypatch.setattr(inverse, "DAMPING", 1e-5)
+    rate, frequency = 200.0, 9.0
+    time = np.arange(0.0, 6.0, 1 / rate)
+    window = np.exp(-(((time - 3.0) / 0.8) ** 2))
+    error = (window * np.sin(2 * np.pi * frequency * time))[None, :, None] * np.ones((1, 1, 2))
+    free = Freedom(np.ones(len(time)), np.ones(len(time), bool), np.full(len(time), -1))
+    responses = [linear_response(printer, len(time), rate)]
+    change = learning_step(error, responses, np.ones(1), free, Smoothing.of(printer, 5.0, rate))
+    response = frequency_response(printer.x, np.array([frequency]))[0]
+    expected = window * np.imag(np.exp(2j * np.pi * frequency * time) / response)
+    assert np.abs(change[:, 0] - expected).max() < 0.02
+
+
+def test_restricted_it_is_the_least_squares_answer_for_a_family(printer, monkeypatch):
+    """Against a dense solve; the plants' matrices come from scipy's own simulation."""
+    monkeypatch.setattr(inverse, "ROUNDS", 400)
+    monkeypatch.setattr(inverse, "DONE", 0.0)
+    rate, count = 200.0, 90
+    rng = np.random.default_rng(4)
+    weight = np.where(np.arange(count) < 30, 0.0, 1.0)
+    hold = np.where((np.arange(count) >= 50) & (np.arange(count) < 60), 0, -1)
+    free = Freedom(weight, np.arange(count) % 3 > 0, hold)
+    error = np.cumsum(rng.normal(size=(2, count, 2)), axis=1) * 0.01
+    family, shares = [printer, printer.with_stiffness_scale(1.3)], np.array([0.75, 0.25])
+    responses = [linear_response(member, count, rate) for member in family]
+    smoothing = Smoothing.of(printer, 3.0, rate)
+    got = learning_step(error, responses, 4 * shares, free, smoothing)
+    smooth = smoothing.filter(count)
+    seen = np.diag(np.where(free.seen, 1.0, inverse.UNSEEN**2))
+    average = np.eye(count)
+    average[50:60, 50:60] = 0.1
+    for axis, key in enumerate("xy"):
+        unit = np.zeros((count, count, 2))
+        unit[np.arange(count), np.arange(count), axis] = 1.0
+        act = np.diag(weight) @ average @ np.array([smooth(u)[:, axis] for u in unit]).T
+        normal, right = inverse.DAMPING * np.eye(count), np.zeros(count)
+        for member, share, wrong in zip(family, shares, error[..., axis], strict=True):
+            effect = _plant(getattr(member, key), rate, count) @ act
+            normal += share * effect.T @ seen @ effect
+            right += share * effect.T @ seen @ wrong
+        np.testing.assert_allclose(got[:, axis], act @ np.linalg.solve(normal, right), atol=1e-6)
+
+
+def _plant(axis, rate, count):
+    k, c = axis.stiffness_n_per_m, axis.damping_n_s_per_m
+    system = scipy.signal.lti([c, k], [axis.mass_kg, c, k])
+    time = np.arange(count) / rate
+    columns = [scipy.signal.lsim(system, unit, time)[1] for unit in np.eye(count)]
+    # The first sample is where the motion begins, from rest: a command there is no step.
+    start = np.concatenate([[0.0], np.zeros(count - 1)])
+    return np.array([start if i == 0 else column for i, column in enumerate(columns)]).T
+
+
+def test_a_family_of_equals_is_the_modelled_printer(printer):
+    three = Belief(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
+    rng = np.random.default_rng(0)
+    commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
+    family = three.family([commanded])[0].positions
+    np.testing.assert_allclose(family[1:], np.repeat(family[:1], 2, axis=0), atol=1e-9)
+    np.testing.assert_allclose(family[0], three.modelled([commanded])[0], atol=1e-6)
+
+
+def test_a_softer_member_errs_more(printer):
+    belief = Belief(TwinModel(printer), printer, variants=((0.81, 0.5), (1.21, 0.5)))
+    time = np.arange(0.0, 2.0, 1 / 200)
+    commanded = np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])
+    modelled, soft, stiff = belief.family([commanded])[0].positions - commanded[:, :2]
+    assert np.std(stiff[100:, 0]) < np.std(modelled[100:, 0]) < np.std(soft[100:, 0])
+
+
+def test_trajectories_of_different_length_are_predicted_as_alone(printer):
+    belief = Belief(TwinModel(printer), printer)
+    rng = np.random.default_rng(1)
+    parts = [np.cumsum(rng.normal(size=(n, 3)), axis=0) * 0.05 for n in (150, 300, 90)]
+    for together, alone in zip(belief.modelled(parts), parts, strict=True):
+        np.testing.assert_allclose(together, belief.modelled([alone])[0], atol=1e-12)
+
+
+def test_a_network_is_asked_for_its_two_errors():
+    class Predictor:
+        sample_rate_hz = 200.0
+
+        def predict(self, features):
+            return {"error_x": features[..., 0], "error_y": features[..., 1]}
+
+    features = np.random.default_rng(0).normal(size=(2, 7, 15)).astype(np.float32)
+    model = NetworkModel(Predictor())
+    assert model.sample_rate_hz == 200.0
+    np.testing.assert_allclose(model.errors(features), features[..., :2])
+
+
+@pytest.fixture
+def gcode(tmp_path):
+    path = tmp_path / "part.gcode"
+    path.write_bytes(small_print(layers=1).text)
+    return path
+
+
+def test_apply_writes_beside_and_marks(gcode, tmp_path, printer):
+    original = gcode.read_bytes()
+    out = tmp_path / "new" / "out.gcode"
+    done = apply_correction(gcode, out, TwinModel(printer), printer, QUICK)
+    assert gcode.read_bytes() == original
+    assert out.read_bytes() == done.text
+    assert MARK in done.text.splitlines()[1]
+    assert [p.name for p in out.parent.iterdir()] == ["out.gcode"]
+    with pytest.raises(GcodeError, match="corrected already"):
+        apply_correction(out, tmp_path / "twice.gcode", TwinModel(printer), printer, QUICK)
+    assert not (tmp_path / "twice.gcode").exists()
+    twice = apply_correction(
+        out, tmp_path / "twice.gcode", TwinModel(printer), printer, QUICK, force=True
+    )
+    assert twice.layers == (1,)
+
+
+def test_the_original_is_never_overwritten(gcode, printer):
+    with pytest.raises(ConfigError, match="itself"):
+        apply_correction(gcode, gcode, TwinModel(printer), printer, QUICK)
+
+
+def test_a_file_that_needs_nothing_is_left_alone(gcode, tmp_path, printer):
+    out = tmp_path / "out.gcode"
+    done = apply_correction(gcode, out, Perfect(), printer, QUICK)
+    assert done.text is None
+    assert done.improvement < 0.05
+    assert not out.exists()
+
+
+def test_files_without_walls_and_absent_layers_are_named(tmp_path, printer):
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE")
+    w.path([(10, 10), (20, 20)], 50.0, "Internal infill")
+    with pytest.raises(GcodeError, match=r"nothing to correct, expected .*outer_wall.* layers$"):
+        correct_program(w.program(), Perfect(), printer, QUICK)
+    with pytest.raises(GcodeError, match="layer 99"):
+        correct_program(small_print(), Perfect(), printer, replace(QUICK, layers=(99,)))
+
+
+def test_a_file_without_comments_says_what_to_do(printer):
+    plain = "\n".join(line for line in small_print().text.decode().splitlines() if line[:1] != ";")
+    program = parse_program(plain.encode(), "plain.gcode")
+    with pytest.raises(GcodeError, match=r"does not say what is a wall.*feature_types=\[unknown\]"):
+        correct_program(program, Perfect(), printer, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("build", "key"),
+    [
+        (lambda: CorrectionSettings(method="magic"), "method"),
+        (lambda: CorrectionSettings(max_correction_mm=0.0), "max_correction_mm"),
+        (lambda: CorrectionSettings(fade_s=0.001), "fade_s"),
+        (lambda: LearningSettings(gain=2.0), "gain"),
+        (lambda: LearningSettings(iterations=0), "iterations"),
+        (lambda: LearningSettings(spread=0.7), "spread"),
+        (lambda: LearningSettings(soft_weight=-1.0), "soft_weight"),
+        (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
+        (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
+        (lambda: EmissionSettings(most_growth=0.0), "most_growth"),
+        (lambda: EmissionSettings(small_kb=-1.0), "small_kb"),
+    ],
+)
+def test_values_out_of_range_name_their_key(build, key):
+    with pytest.raises(ConfigError, match=key):
+        build()

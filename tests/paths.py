@@ -1,0 +1,9 @@
+"""Where the project and what belongs to it are."""
+
+from pathlib import Path
+
+from trajerr.commands.composition import conf_dir
+
+PROJECT = Path(__file__).resolve().parents[1]
+CASES = PROJECT / "tests" / "cases"  # inputs that failed
+CONF = conf_dir()
