@@ -1,8 +1,62 @@
-"""Numbers and lists as configs give them: checked, and named by their key when wrong."""
+"""Values as configs give them: checked, and refused by one sentence that names their key.
 
-from collections.abc import Iterable
+The sentence is always ``key: got X, expected Y``.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
 
 from trajerr.errors import ConfigError
+
+PLAIN = re.compile(r"[A-Za-z_][\w.-]*")  # text that needs no quotes to be told from its sentence
+
+
+def require(key: str, value: object, holds: bool, expected: str) -> None:
+    """Refuse a value unless something holds of it.
+
+    Parameters
+    ----------
+    key
+        Of the config, dotted.
+    value
+        What it got.
+    holds
+        Whether the value is taken.
+    expected
+        What would be.
+
+    Raises
+    ------
+    ConfigError
+        "key: got X, expected Y".
+    """
+    if not holds:
+        raise ConfigError(f"{key}: got {shown(value)}, expected {expected}")
+
+
+def require_number(key: str, value: object) -> None:
+    """Refuse what is no number; true and false are none.
+
+    Raises
+    ------
+    ConfigError
+        The message names ``key``.
+    """
+    require(key, value, is_number(value), "a number")
+
+
+def require_numbers(key: str, value: object, expected: str = "a list of numbers") -> None:
+    """Refuse what is no list of numbers.
+
+    Raises
+    ------
+    ConfigError
+        The message names ``key``.
+    """
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    holds = is_list and all(is_number(item) for item in value)  # type: ignore[attr-defined]
+    require(key, value, holds, expected)
 
 
 def require_count(key: str, value: object, at_least: int = 1) -> None:
@@ -13,8 +67,8 @@ def require_count(key: str, value: object, at_least: int = 1) -> None:
     ConfigError
         The message names ``key``.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ConfigError(f"{key} is {value!r}, expected a whole number from {at_least} on")
+    holds = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    require(key, value, holds, f"a whole number from {at_least} on")
 
 
 def require_positive(key: str, value: object) -> None:
@@ -25,8 +79,7 @@ def require_positive(key: str, value: object) -> None:
     ConfigError
         The message names ``key``.
     """
-    if not is_number(value) or not 0.0 < float(str(value)) < float("inf"):
-        raise ConfigError(f"{key} is {value!r}, expected a number above 0")
+    require(key, value, is_number(value) and 0.0 < _real(value) < math.inf, "a number above 0")
 
 
 def require_from_zero(key: str, value: object) -> None:
@@ -37,8 +90,20 @@ def require_from_zero(key: str, value: object) -> None:
     ConfigError
         The message names ``key``.
     """
-    if not is_number(value) or not 0.0 <= float(str(value)) < float("inf"):
-        raise ConfigError(f"{key} is {value!r}, expected a number from 0 on")
+    holds = is_number(value) and 0.0 <= _real(value) < math.inf
+    require(key, value, holds, "a number from 0 on")
+
+
+def require_one_of(key: str, value: object, allowed: Iterable[str]) -> None:
+    """Refuse what is none of some names.
+
+    Raises
+    ------
+    ConfigError
+        The message names ``key`` and them.
+    """
+    names = tuple(allowed)
+    require(key, value, isinstance(value, str) and value in names, f"one of {', '.join(names)}")
 
 
 def as_names(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -49,3 +114,18 @@ def as_names(value: str | Iterable[str]) -> tuple[str, ...]:
 def is_number(value: object) -> bool:
     """Whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: as in a config, odd text in quotes."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and value != "null" else repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
+
+
+def _real(value: object) -> float:
+    return value if isinstance(value, int | float) else math.nan

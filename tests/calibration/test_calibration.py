@@ -37,15 +37,15 @@ def calibrate(run, console):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": None}, "name is None, expected letters"),
-        ({"name": "../mine"}, "name is '../mine'"),
-        ({"name": "mine\n"}, "name is 'mine"),
-        ({"name": "drücker"}, "name is 'drücker'"),
-        ({"name": 7}, "name is 7"),
-        ({"name": "7"}, "name is '7'"),
-        ({"name": "null"}, "name is 'null'"),
-        ({"test_share": 2}, "test_share is 2, expected 0 to below 0.9"),
-        ({"test_share": "half"}, "test_share is 'half'"),
+        ({"name": None}, "name: got null, expected letters"),
+        ({"name": "../mine"}, "name: got '../mine'"),
+        ({"name": "mine\n"}, "name: got 'mine"),
+        ({"name": "drücker"}, "name: got drücker"),
+        ({"name": 7}, "name: got 7"),
+        ({"name": "7"}, "name: got '7'"),
+        ({"name": "null"}, "name: got 'null'"),
+        ({"test_share": 2}, "test_share: got 2, expected 0 to below 0.9"),
+        ({"test_share": "half"}, "test_share: got half"),
         ({"accelerometer": Accelerometer()}, "got neither"),
         ({"log_file": "b.csv", "log": LOG}, "got both"),
         ({"log_file": "b.csv", "accelerometer": Accelerometer()}, "log_file needs log=csv"),
@@ -57,7 +57,7 @@ def test_contradictions_are_refused(tmp_path, changes, message):
 
 
 def test_a_sensor_has_three_axes():
-    with pytest.raises(ConfigError, match=r"accelerometer\.y_column is 'w', expected x, y or z"):
+    with pytest.raises(ConfigError, match=r"accelerometer\.y_column: got w, expected one of x"):
         Accelerometer(y_column="w")
 
 

@@ -179,7 +179,7 @@ def test_an_error_that_is_no_axis_is_refused():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"drag": "some"}, "fit.drag is 'some'"), ({"friction": "yes"}, "fit.friction is 'yes'")],
+    [({"drag": "some"}, "fit.drag: got some"), ({"friction": "yes"}, "fit.friction: got yes")],
 )
 def test_impossible_unknowns_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):

@@ -143,9 +143,9 @@ def test_binary_missing_and_unequal_logs_are_refused(tmp_path):
     [
         ({"time": "t"}, "log.x and log.y are both missing"),
         ({"x": X}, "log.time and log.sample_rate_hz are both missing"),
-        ({"x": X, "time": "t", "length_unit": "ft"}, "log.length_unit is 'ft', expected one of mm"),
-        ({"x": X, "time": "t", "time_unit": "h"}, "log.time_unit is 'h'"),
-        ({"x": X, "sample_rate_hz": -1.0}, "log.sample_rate_hz is -1.0"),
+        ({"x": X, "time": "t", "length_unit": "ft"}, "log.length_unit: got ft, expected one of mm"),
+        ({"x": X, "time": "t", "time_unit": "h"}, "log.time_unit: got h"),
+        ({"x": X, "sample_rate_hz": -1.0}, "log.sample_rate_hz: got -1.0"),
     ],
 )
 def test_impossible_formats_name_their_key(options, message):
@@ -154,9 +154,9 @@ def test_impossible_formats_name_their_key(options, message):
 
 
 def test_sections_must_be_rows_of_a_known_split():
-    with pytest.raises(ConfigError, match="rows 5 to 5"):
+    with pytest.raises(ConfigError, match=r"log\.sections\.stop: got 5, expected more than start"):
         LogSection(5, 5)
-    with pytest.raises(ConfigError, match="split is 'dev'"):
+    with pytest.raises(ConfigError, match="split: got dev"):
         LogSection(0, 5, "dev")
 
 

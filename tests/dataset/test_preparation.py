@@ -304,11 +304,11 @@ def test_sections_need_a_split_each(tmp_path, make_collection):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layout": "lmdb"}, "layout is 'lmdb', expected one of sequences, windows"),
-        ({"stride": 0}, "stride is 0, expected a whole number from 1 on"),
-        ({"sequence_length": 0}, "sequence_length is 0"),
-        ({"stride": "often"}, "stride is 'often', expected a whole number"),
-        ({"sample_rate_hz": -5.0}, "sample_rate_hz is -5.0, expected a number above 0"),
+        ({"layout": "lmdb"}, "layout: got lmdb, expected one of sequences, windows"),
+        ({"stride": 0}, "stride: got 0, expected a whole number from 1 on"),
+        ({"sequence_length": 0}, "sequence_length: got 0"),
+        ({"stride": "often"}, "stride: got often, expected a whole number"),
+        ({"sample_rate_hz": -5.0}, "sample_rate_hz: got -5.0, expected a number above 0"),
     ],
 )
 def test_settings_out_of_range_name_their_key(options, message):

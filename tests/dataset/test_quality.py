@@ -101,7 +101,7 @@ def test_an_empty_collection_is_refused() -> None:
 
 
 def test_limits_must_rise() -> None:
-    with pytest.raises(ConfigError, match=r"quality adhesion_ratio: got \[0.9, 0.7\]"):
+    with pytest.raises(ConfigError, match=r"quality.adhesion_ratio: got \[0.9, 0.7\]"):
         QualityLimits((1, 2), (1, 2), (0.9, 0.7))
 
 

@@ -230,9 +230,9 @@ def test_each_fault_can_be_refused_naming_file_fault_and_row(make_record, column
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"jumps": "ignore"}, "faults.jumps is 'ignore', expected cut or refuse or keep"),
-        ({"not_finite": "keep"}, "faults.not_finite is 'keep', expected cut or refuse"),
-        ({"max_speed_mm_s": 0.0}, "faults.max_speed_mm_s is 0.0, expected a number above 0"),
+        ({"jumps": "ignore"}, "faults.jumps: got ignore, expected one of cut, refuse, keep"),
+        ({"not_finite": "keep"}, "faults.not_finite: got keep, expected one of cut, refuse"),
+        ({"max_speed_mm_s": 0.0}, "faults.max_speed_mm_s: got 0.0, expected a number above 0"),
     ],
 )
 def test_settings_out_of_range_name_their_key(settings, message):

@@ -127,13 +127,13 @@ def test_splits_without_a_window_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "window"}, "split.by is 'window', expected one of layer, part, section"),
-        ({"train_ratio": 0.9}, r"\(0.9, 0.15, 0.15\), which sum to 1.2, expected 1"),
-        ({"val_ratio": "some"}, "val_ratio is 'some', expected a number from 0 on"),
-        ({"seed": 1.5}, "seed is 1.5, expected a whole number from 0 on"),
+        ({"by": "window"}, "split.by: got window, expected one of layer, part, section"),
+        ({"train_ratio": 0.9}, r"got \[0.9, 0.15, 0.15\], expected a sum of 1"),
+        ({"val_ratio": "some"}, "val_ratio: got some, expected a number from 0 on"),
+        ({"seed": 1.5}, "seed: got 1.5, expected a whole number from 0 on"),
         (
             {"train_ratio": 1.2, "val_ratio": -0.35},
-            "val_ratio is -0.35, expected a number from 0 on",
+            "val_ratio: got -0.35, expected a number from 0 on",
         ),
         ({"test_parts": ("a",)}, "need split.by=part, not layer"),
         ({"by": "part", "test_parts": ("a",), "val_parts": ("a",)}, r"share \['a'\]"),

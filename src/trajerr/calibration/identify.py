@@ -18,9 +18,10 @@ from trajerr.arrays import Floats
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch
 from trajerr.calibration.uncertainty import Estimate, deviations, quantile
+from trajerr.checks import require, require_one_of
 from trajerr.dynamics.axis import AxisParameters, recurrence
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 
 DRAGS = ("none", "all", "fit")
 GRID_HZ = np.geomspace(4.0, 200.0, 28)
@@ -52,11 +53,10 @@ class Unknowns:
     offset: bool = False
 
     def __post_init__(self) -> None:
-        if self.drag not in DRAGS:
-            raise ConfigError(f"fit.drag is {self.drag!r}, expected one of {', '.join(DRAGS)}")
+        require_one_of("fit.drag", self.drag, DRAGS)
         for key in ("friction", "delay", "offset"):
-            if not isinstance(getattr(self, key), bool):
-                raise ConfigError(f"fit.{key} is {getattr(self, key)!r}, expected true or false")
+            value = getattr(self, key)
+            require(f"fit.{key}", value, isinstance(value, bool), "true or false")
 
     @property
     def names(self) -> tuple[str, ...]:

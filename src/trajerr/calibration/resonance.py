@@ -31,7 +31,8 @@ from scipy.optimize import OptimizeResult, least_squares
 from trajerr.arrays import Floats
 from trajerr.calibration.recordings import KAISER_BETA, PowerSpectrum
 from trajerr.calibration.uncertainty import Estimate, quantile
-from trajerr.errors import ConfigError, DataError
+from trajerr.checks import require, require_positive
+from trajerr.errors import DataError
 
 FINER = 8  # points of the model in one bin
 REACH = 6  # bins that the window's transform spreads over, to each side
@@ -62,10 +63,10 @@ class Sweep:
     high_hz: float = 135.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.low_hz < self.high_hz < math.inf:
-            raise ConfigError(
-                f"sweep: {self.low_hz!r} to {self.high_hz!r} Hz, expected 0 < low_hz < high_hz"
-            )
+        for key in ("low_hz", "high_hz"):
+            require_positive(f"sweep.{key}", getattr(self, key))
+        low, high = self.low_hz, self.high_hz
+        require("sweep.high_hz", high, low < high, f"above sweep.low_hz, {low:g}")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from trajerr.calibration.recordings import read_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
 from trajerr.calibration.stretches import read_axes
 from trajerr.calibration.uncertainty import Estimate
+from trajerr.checks import is_number, require, require_one_of
 from trajerr.dataset.logs import LogFormat
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, DataError
@@ -44,10 +45,7 @@ class Accelerometer:
 
     def __post_init__(self) -> None:
         for key in ("x_column", "y_column"):
-            if getattr(self, key) not in SENSOR_AXES:
-                raise ConfigError(
-                    f"accelerometer.{key} is {getattr(self, key)!r}, expected x, y or z"
-                )
+            require_one_of(f"accelerometer.{key}", getattr(self, key), SENSOR_AXES)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -88,14 +86,11 @@ class CalibrationRun:
     plot: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise ConfigError(
-                f"name is {self.name!r}, expected letters, digits, _ and -, a letter first: "
-                "it names a config"
-            )
+        holds = isinstance(self.name, str) and NAME.fullmatch(self.name) is not None
+        wanted = "letters, digits, _ and -, a letter first: it names a config"
+        require("name", self.name, holds, wanted)
         share = self.test_share
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 0.9:
-            raise ConfigError(f"test_share is {share!r}, expected 0 to below 0.9")
+        require("test_share", share, is_number(share) and 0.0 <= share < 0.9, "0 to below 0.9")
         recorded, logged = bool(self.accelerometer.files), self.log_file is not None
         if recorded == logged:
             raise ConfigError(

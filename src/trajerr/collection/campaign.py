@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import trajerr
+from trajerr.checks import require, require_count
 from trajerr.collection.placement import IN_PLACE, Placement, draw, place
 from trajerr.collection.process_pool import Workforce, stopped
 from trajerr.collection.variants import Variant, command
@@ -27,7 +28,7 @@ from trajerr.dynamics.error_sources import ErrorSources, error_sources
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 from trajerr.files import clear_leftovers
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
@@ -64,10 +65,9 @@ class Collection:
 
     def __post_init__(self) -> None:
         rate = self.sample_rate_hz
-        if not 10.0 <= rate <= SIMULATION_RATE_HZ:
-            raise ConfigError(f"sample_rate_hz: got {rate}, expected 10 to {SIMULATION_RATE_HZ:g}")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ConfigError(f"seed: got {self.seed}, expected a whole number from 0")
+        holds = 10.0 <= rate <= SIMULATION_RATE_HZ
+        require("sample_rate_hz", rate, holds, f"10 to {SIMULATION_RATE_HZ:g}")
+        require_count("seed", self.seed, at_least=0)
 
     @property
     def simulation_rate(self) -> float:

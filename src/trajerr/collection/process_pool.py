@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Self, TypeVar
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require_count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,8 +33,7 @@ def count_workers(asked: int | None) -> int:
     """
     if asked is None:
         return _cores()
-    if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
-        raise ConfigError(f"workers: got {asked}, expected 1 or more, or null for all cores")
+    require_count("workers", asked)
     return asked
 
 

@@ -13,11 +13,10 @@ import numpy as np
 from scipy.fft import next_fast_len
 
 from trajerr.arrays import Floats
-from trajerr.checks import is_number
+from trajerr.checks import is_number, require
 from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
 from trajerr.motion.trajectory import Trajectory
 
 Kind = Literal["nominal", "perturbed", "precompensated"]
@@ -52,12 +51,12 @@ class Variant:
     def __post_init__(self) -> None:
         for key in ("acceleration_scale", "speed_scale"):
             value = getattr(self, key)
-            _check(key, value, is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
-        _check("kind", self.kind, self.kind in KINDS, " or ".join(KINDS))
-        _check("every", self.every, isinstance(self.every, int) and self.every >= 1, "1 or more")
-        _check("placed", self.placed, isinstance(self.placed, bool), "true or false")
+            _require(key, value, is_number(value) and 0.0 < value <= 100.0, "above 0, up to 100")
+        _require("kind", self.kind, self.kind in KINDS, " or ".join(KINDS))
+        _require("every", self.every, isinstance(self.every, int) and self.every >= 1, "1 or more")
+        _require("placed", self.placed, isinstance(self.placed, bool), "true or false")
         inside = isinstance(self.start, int) and 0 <= self.start < self.every
-        _check("start", self.start, inside, f"0 to {self.every} - 1")
+        _require("start", self.start, inside, f"0 to {self.every} - 1")
 
     @property
     def name(self) -> str:
@@ -87,12 +86,12 @@ def parse_variants(values: Sequence[Mapping[str, Any]]) -> tuple[Variant, ...]:
     known = [f.name for f in fields(Variant)]
     for value in values:
         unknown = [key for key in value if key not in known] if _is_mapping(value) else [value]
-        _check("key", unknown[0] if unknown else None, not unknown, ", ".join(known))
+        _require("key", unknown[0] if unknown else None, not unknown, ", ".join(known))
     variants = tuple(Variant(**value) for value in values)
-    _check("list", list(values), len(variants) > 0, "at least one variant")
+    _require("list", list(values), len(variants) > 0, "at least one variant")
     names = [variant.name for variant in variants]
     twice = [name for name in names if names.count(name) > 1]
-    _check("list", twice, not twice, "variants that differ")
+    _require("list", twice, not twice, "variants that differ")
     return variants
 
 
@@ -100,9 +99,8 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-def _check(key: str, value: object, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"variants {key}: got {value}, expected {wanted}")
+def _require(key: str, value: object, holds: bool, expected: str) -> None:
+    require(f"variants {key}", value, holds, expected)
 
 
 Figures = dict[str, str | float]

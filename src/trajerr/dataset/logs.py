@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.checks import require_count, require_positive
+from trajerr.checks import require, require_count, require_one_of, require_positive
 from trajerr.dataset.matfile import Value, as_doubles, read_matfile
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.resample import measure_sample_rate
@@ -50,12 +50,10 @@ class LogSection:
     def __post_init__(self) -> None:
         require_count("log.sections.start", self.start, at_least=0)
         require_count("log.sections.stop", self.stop)
-        if not self.start < self.stop:
-            raise ConfigError(
-                f"log.sections: rows {self.start} to {self.stop}, expected start < stop"
-            )
-        if self.split and self.split not in SPLITS:
-            raise ConfigError(f"log.sections: split is {self.split!r}, expected {SPLITS}")
+        rises = self.start < self.stop
+        require("log.sections.stop", self.stop, rises, f"more than start, {self.start}")
+        if self.split:
+            require_one_of("log.sections.split", self.split, SPLITS)
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,7 @@ class LogFormat:
         if self.sample_rate_hz is not None:
             require_positive("log.sample_rate_hz", self.sample_rate_hz)
         for key, units in (("time_unit", TIME_UNITS), ("length_unit", LENGTH_UNITS)):
-            if getattr(self, key) not in units:
-                raise ConfigError(
-                    f"log.{key} is {getattr(self, key)!r}, expected one of {', '.join(units)}"
-                )
+            require_one_of(f"log.{key}", getattr(self, key), units)
 
 
 def read_log(path: Path, log: LogFormat) -> list[LayerRecord]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from trajerr.checks import as_names, require_count, require_positive
+from trajerr.checks import as_names, require_count, require_one_of, require_positive
 from trajerr.dataset.inputs import Input, find_inputs
 from trajerr.dataset.logs import LogFormat
 from trajerr.dataset.repair import FaultSettings
@@ -35,7 +35,7 @@ from trajerr.dataset.stats import FILE, SPLITS, Source, SplitSummary, Stats, rea
 from trajerr.dataset.store import WINDOW, load_sequence, save_tensors
 from trajerr.dataset.torch_dataset import make_window, own_storage
 from trajerr.dataset.windows import count_windows
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 from trajerr.motion.features import HISTORY
 
 FORMAT = 1  # of what is stored; raise it when the same input gives other tensors
@@ -64,8 +64,7 @@ class PrepareSettings:
     log: LogFormat | None = None
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ConfigError(f"layout is {self.layout!r}, expected one of {', '.join(LAYOUTS)}")
+        require_one_of("layout", self.layout, LAYOUTS)
         object.__setattr__(self, "data_dirs", as_names(self.data_dirs))
         require_count("sequence_length", self.sequence_length)
         require_count("stride", self.stride)

@@ -15,8 +15,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from trajerr.checks import require
 from trajerr.dataset.record import LayerRecord
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 from trajerr.files import write_atomically
 
 UM_PER_MM = 1000.0
@@ -80,8 +81,8 @@ class QualityLimits:
     def __post_init__(self) -> None:
         for f in fields(self):
             values = tuple(float(value) for value in getattr(self, f.name))
-            if len(values) != 2 or not values[0] < values[1]:
-                raise ConfigError(f"quality {f.name}: got {list(values)}, expected [low, high]")
+            holds = len(values) == 2 and values[0] < values[1]
+            require(f"quality.{f.name}", values, holds, "[low, high]")
             object.__setattr__(self, f.name, values)
 
 

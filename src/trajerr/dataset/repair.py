@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.checks import require_positive
+from trajerr.checks import require_one_of, require_positive
 from trajerr.dataset.record import LayerRecord, stated_printer
 from trajerr.dataset.resample import resample, snapped_to_grid
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 from trajerr.motion.features import HISTORY
 from trajerr.motion.limits import highest_speed
 
@@ -53,10 +53,7 @@ class FaultSettings:
     def __post_init__(self) -> None:
         for name in (*NOT_KEPT, "gaps", "jumps", "stated_speed"):
             allowed = CHOICES[:2] if name in NOT_KEPT else CHOICES
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"faults.{name} is {getattr(self, name)!r}, expected {' or '.join(allowed)}"
-                )
+            require_one_of(f"faults.{name}", getattr(self, name), allowed)
         require_positive("faults.stated_speed_factor", self.stated_speed_factor)
         if self.max_speed_mm_s is not None:
             require_positive("faults.max_speed_mm_s", self.max_speed_mm_s)

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from trajerr.checks import as_names, require_count, require_from_zero
+from trajerr.checks import as_names, require, require_count, require_from_zero, require_one_of
 from trajerr.dataset.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
 
@@ -35,19 +35,15 @@ class SplitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.by not in BY:
-            raise ConfigError(f"split.by is {self.by!r}, expected one of {', '.join(BY)}")
+        require_one_of("split.by", self.by, BY)
         object.__setattr__(self, "val_parts", as_names(self.val_parts))
         object.__setattr__(self, "test_parts", as_names(self.test_parts))
         require_count("seed", self.seed, at_least=0)
         for split, ratio in self.ratios.items():
             require_from_zero(f"{split}_ratio", ratio)
         ratios = (self.train_ratio, self.val_ratio, self.test_ratio)
-        if abs(sum(ratios) - 1.0) > RATIO_SUM_TOLERANCE:
-            raise ConfigError(
-                f"train_ratio, val_ratio, test_ratio are {ratios}, "
-                f"which sum to {sum(ratios):g}, expected 1"
-            )
+        holds = abs(sum(ratios) - 1.0) <= RATIO_SUM_TOLERANCE
+        require("train_ratio, val_ratio, test_ratio", ratios, holds, "a sum of 1")
         if self.by != "part" and (self.val_parts or self.test_parts):
             raise ConfigError(f"split.val_parts and test_parts need split.by=part, not {self.by}")
         both = set(self.val_parts) & set(self.test_parts)

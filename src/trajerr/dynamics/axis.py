@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 
 from trajerr.arrays import Floats
-from trajerr.errors import ConfigError
+from trajerr.checks import require, require_number, require_numbers
 
 MM_PER_M = 1000.0
 
@@ -53,10 +53,7 @@ class AxisParameters:
                 require_number(f"printer axis {f.name}", getattr(self, f.name))
         for key in ("ripple_amplitudes_mm", "ripple_periods_mm"):
             values = getattr(self, key)
-            if not isinstance(values, Sequence) or isinstance(values, str):
-                raise ConfigError(f"printer axis {key}: got {values!r}, expected a list")
-            for value in values:
-                require_number(f"printer axis {key}", value)
+            require_numbers(f"printer axis {key}", values)
             object.__setattr__(self, key, tuple(float(v) for v in values))
         positive = (
             "mass_kg",
@@ -66,13 +63,13 @@ class AxisParameters:
             "jitter_memory_s",
         )
         for key in positive:
-            _check(key, getattr(self, key), 0.0 < getattr(self, key) < math.inf, "above 0")
+            _require(key, getattr(self, key), 0.0 < getattr(self, key) < math.inf, "above 0")
         for key in ("damping_n_s_per_m", "coulomb_n", "jitter_s"):
-            _check(key, getattr(self, key), 0.0 <= getattr(self, key) < math.inf, "0 or more")
+            _require(key, getattr(self, key), 0.0 <= getattr(self, key) < math.inf, "0 or more")
         wanted = f"below critical damping, {self.critical_damping:.4g} N·s/m"
-        _check("damping_n_s_per_m", self.damping_n_s_per_m, self.damping_ratio < 1.0, wanted)
-        _check("belt_strength", self.belt_strength, 0.0 <= self.belt_strength <= 1.0, "0 to 1")
-        _check(
+        _require("damping_n_s_per_m", self.damping_n_s_per_m, self.damping_ratio < 1.0, wanted)
+        _require("belt_strength", self.belt_strength, 0.0 <= self.belt_strength <= 1.0, "0 to 1")
+        _require(
             "belt_end_mm",
             self.belt_end_mm,
             self.belt_start_mm < self.belt_end_mm,
@@ -83,11 +80,11 @@ class AxisParameters:
     def _check_ripple(self) -> None:
         amplitudes, periods = self.ripple_amplitudes_mm, self.ripple_periods_mm
         same = len(amplitudes) == len(periods)
-        _check("ripple_periods_mm", list(periods), same, "one for each of ripple_amplitudes_mm")
+        _require("ripple_periods_mm", list(periods), same, "one for each of ripple_amplitudes_mm")
         good = all(0.0 <= a < 1.0 for a in amplitudes)
-        _check("ripple_amplitudes_mm", list(amplitudes), good, "0 or more and below 1 mm each")
+        _require("ripple_amplitudes_mm", list(amplitudes), good, "0 or more and below 1 mm each")
         good = all(0.0 < p < math.inf for p in periods)
-        _check("ripple_periods_mm", list(periods), good, "above 0 each")
+        _require("ripple_periods_mm", list(periods), good, "above 0 each")
 
     @property
     def natural_frequency(self) -> float:
@@ -147,21 +144,8 @@ class AxisParameters:
         return type(self)(**values)
 
 
-def require_number(where: str, value: object) -> None:
-    """Refuse a configured value that is no number.
-
-    Raises
-    ------
-    ConfigError
-        Naming ``where``.
-    """
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigError(f"{where}: got {value!r}, expected a number")
-
-
-def _check(key: str, value: object, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"printer axis {key}: got {value}, expected {wanted}")
+def _require(key: str, value: object, holds: bool, expected: str) -> None:
+    require(f"printer axis {key}", value, holds, expected)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
-from trajerr.dynamics.axis import AxisParameters, require_number
+from trajerr.checks import require, require_number, require_numbers
+from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.thermal import ThermalParameters
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Program
@@ -52,37 +53,32 @@ class Printer:
     source: str = ""  # where the numbers come from
 
     def __post_init__(self) -> None:
-        good = isinstance(self.bed_mm, Sequence) and not isinstance(self.bed_mm, str)
-        _check("bed_mm", self.bed_mm, good, "three sizes above 0: x, y, z")
-        for size in (*self.bed_mm, self.belt_imbalance):
-            require_number("printer bed_mm and belt_imbalance", size)
+        require_numbers("printer.bed_mm", self.bed_mm, "three sizes above 0: x, y, z")
+        require_number("printer.belt_imbalance", self.belt_imbalance)
         object.__setattr__(self, "bed_mm", tuple(float(size) for size in self.bed_mm))
         chosen = set(_known(self.effects))
         object.__setattr__(self, "effects", tuple(e for e in EFFECTS if e in chosen))
-        _check(
+        _require(
             "kinematics", self.kinematics, self.kinematics in KINEMATICS, " or ".join(KINEMATICS)
         )
         good = len(self.bed_mm) == 3 and all(size > 0.0 for size in self.bed_mm)
-        _check("bed_mm", list(self.bed_mm), good, "three sizes above 0: x, y, z")
+        _require("bed_mm", list(self.bed_mm), good, "three sizes above 0: x, y, z")
         self._check_origin()
-        _check(
+        _require(
             "belt_imbalance", self.belt_imbalance, abs(self.belt_imbalance) <= 0.5, "-0.5 to 0.5"
         )
         if self.kinematics == "corexy":
             for key in ("stiffness_n_per_m", "damping_n_s_per_m"):
                 both = (getattr(self.x, key), getattr(self.y, key))
-                _check(f"y.{key}", both[1], both[0] == both[1], f"x's, {both[0]:g}, on a corexy")
+                _require(f"y.{key}", both[1], both[0] == both[1], f"x's, {both[0]:g}, on a corexy")
 
     def _check_origin(self) -> None:
         origin, wanted = self.bed_origin_mm, "null or two finite numbers: x, y"
         if origin is None:
             return
-        good = isinstance(origin, Sequence) and not isinstance(origin, str)
-        _check("bed_origin_mm", origin, good, wanted)
-        for value in origin:
-            require_number("printer bed_origin_mm", value)
+        require_numbers("printer.bed_origin_mm", origin, wanted)
         good = len(origin) == 2 and all(map(math.isfinite, origin))
-        _check("bed_origin_mm", list(origin), good, wanted)
+        _require("bed_origin_mm", list(origin), good, wanted)
         object.__setattr__(self, "bed_origin_mm", tuple(float(value) for value in origin))
 
     def bed(self, program: Program) -> Bed:
@@ -146,13 +142,12 @@ class Printer:
 def _known(effects: Iterable[str]) -> tuple[str, ...]:
     effects = tuple(effects)
     for effect in effects:
-        _check("effects", effect, effect in EFFECTS, ", ".join(EFFECTS))
+        _require("effects", effect, effect in EFFECTS, ", ".join(EFFECTS))
     return effects
 
 
-def _check(key: str, value: object, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"printer {key}: got {value}, expected {wanted}")
+def _require(key: str, value: object, holds: bool, expected: str) -> None:
+    require(f"printer.{key}", value, holds, expected)
 
 
 def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:

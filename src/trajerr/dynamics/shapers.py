@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trajerr.arrays import Floats
+from trajerr.checks import require
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
@@ -96,8 +97,7 @@ def shaper(name: str, frequency: float, damping: float) -> Shaper:
         If there is no such shaper, or the mode is out of range.
     """
     key = name.lower().replace("hei", "hump_ei")
-    if key not in _IMPULSES:
-        raise ConfigError(f"shaper: got {name}, expected one of {', '.join(SHAPERS)}")
+    require("shaper", name, key in _IMPULSES, f"one of {', '.join(SHAPERS)}")
     if not (0.0 < frequency < math.inf and 0.0 <= damping < 1.0):
         raise ConfigError(
             f"shaper {name}: got {frequency:g} Hz and damping ratio {damping:g}, "

@@ -11,9 +11,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from trajerr.arrays import Floats
+from trajerr.checks import require, require_positive
 from trajerr.dynamics import kernel
-from trajerr.dynamics.axis import require_number
-from trajerr.errors import ConfigError
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.trajectory import Trajectory
 
@@ -51,24 +50,17 @@ class ThermalParameters:
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            value = getattr(self, f.name)
-            require_number(f"printer thermal {f.name}", value)
-            if not 0.0 < value < math.inf:
-                raise ConfigError(f"printer thermal {f.name}: got {value}, expected above 0")
-        _check("bed_air_share", self.bed_air_share, 1.0, at_most=True)
-        _check("polydispersity", self.polydispersity, 1.0, at_most=False)
-        _check("weld_reference_c", self.weld_reference_c, self.glass_transition_c, at_most=False)
+            require_positive(f"printer.thermal.{f.name}", getattr(self, f.name))
+        share, spread = self.bed_air_share, self.polydispersity
+        glass, weld = self.glass_transition_c, self.weld_reference_c
+        require("printer.thermal.bed_air_share", share, share <= 1.0, "at most 1")
+        require("printer.thermal.polydispersity", spread, spread >= 1.0, "at least 1")
+        require("printer.thermal.weld_reference_c", weld, weld >= glass, f"at least {glass:g}")
 
     @property
     def volumetric_heat(self) -> float:
         """ρ c_p, J/(m³ K)."""
         return self.density_kg_m3 * self.heat_capacity_j_kg_k
-
-
-def _check(key: str, value: float, bound: float, *, at_most: bool) -> None:
-    if (value > bound) if at_most else (value < bound):
-        wanted = "at most" if at_most else "at least"
-        raise ConfigError(f"printer thermal {key}: got {value}, expected {wanted} {bound:g}")
 
 
 def temperatures(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Floats
-from trajerr.errors import ConfigError
+from trajerr.checks import require, require_from_zero, require_positive
 from trajerr.gcode.program import LimitSettings
 
 Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
@@ -84,27 +84,28 @@ class MachineLimits:
         for key in _PER_AXIS:
             object.__setattr__(self, key, self._axes(key))
         for key in _POSITIVE:
-            _check(key, getattr(self, key), 0.0 < getattr(self, key) < np.inf, "a positive number")
+            require_positive(f"printer.limits.{key}", getattr(self, key))
         for key in _NON_NEGATIVE:
-            _check(key, getattr(self, key), 0.0 <= getattr(self, key) < np.inf, "0 or more")
+            require_from_zero(f"printer.limits.{key}", getattr(self, key))
         ratio = self.minimum_cruise_ratio
-        _check("minimum_cruise_ratio", ratio, 0.0 <= ratio < 1.0, "0 or more and below 1")
+        _require("minimum_cruise_ratio", ratio, 0.0 <= ratio < 1.0, "0 or more and below 1")
         path = self.path_velocity_mm_s
-        _check("path_velocity_mm_s", path, path is None or path > 0.0, "null or a positive number")
-        _check("firmware", self.firmware, self.firmware in FIRMWARES, " or ".join(FIRMWARES))
+        if path is not None:
+            require_positive("printer.limits.path_velocity_mm_s", path)
+        _require("firmware", self.firmware, self.firmware in FIRMWARES, " or ".join(FIRMWARES))
         blocks = self.lookahead_blocks
         whole = blocks is None or (isinstance(blocks, int) and blocks >= 1)
-        _check("lookahead_blocks", blocks, whole, "null or a whole number from 1")
+        _require("lookahead_blocks", blocks, whole, "null or a whole number from 1")
 
     def _axes(self, key: str) -> tuple[float, ...]:
         given = getattr(self, key)
         values = tuple(float(value) for value in given)
-        _check(key, list(given), len(values) == AXES, "four numbers: x, y, z, e")
+        _require(key, list(given), len(values) == AXES, "four numbers: x, y, z, e")
         finite = all(0.0 <= value < np.inf for value in values)
         if key == "jerk_mm_s":
-            _check(key, list(given), finite, "four finite numbers, 0 or more")
+            _require(key, list(given), finite, "four finite numbers, 0 or more")
         else:
-            _check(key, list(given), finite and all(values), "four positive, finite numbers")
+            _require(key, list(given), finite and all(values), "four positive, finite numbers")
         return values
 
     def overridden(self, settings: LimitSettings) -> Self:
@@ -167,9 +168,8 @@ def _or_own(value: float | None, own: float, key: str) -> float:
     return value
 
 
-def _check(key: str, value: object, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"printer limit {key}: got {value}, expected {wanted}")
+def _require(key: str, value: object, holds: bool, expected: str) -> None:
+    require(f"printer.limits.{key}", value, holds, expected)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from trajerr.arrays import Floats, Ints
-from trajerr.errors import ConfigError, GcodeError
+from trajerr.checks import require_positive
+from trajerr.errors import GcodeError
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.motion import junction
 from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
@@ -161,8 +162,8 @@ def plan(
     ConfigError
         If a scale is not positive.
     """
-    _check_scale("acceleration_scale", acceleration_scale)
-    _check_scale("speed_scale", speed_scale)
+    require_positive("acceleration_scale", acceleration_scale)
+    require_positive("speed_scale", speed_scale)
     segments = _from_first_motion(program)
     table = tabulate(limits, program.settings, acceleration_scale)
     table = table.rows(program.moves.settings[segments.move])
@@ -178,11 +179,6 @@ def _from_first_motion(program: Program) -> Segments:
     if not len(moving):
         raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
     return segments.select(slice(int(moving[0]), None))
-
-
-def _check_scale(key: str, value: float) -> None:
-    if not 0.0 < value < np.inf:
-        raise ConfigError(f"{key}: got {value}, expected a positive number")
 
 
 def _within_axes(

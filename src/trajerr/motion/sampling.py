@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trajerr.errors import ConfigError, GcodeError
+from trajerr.checks import require_positive
+from trajerr.errors import GcodeError
 from trajerr.motion.planner import Plan
 from trajerr.motion.trajectory import Trajectory
 
@@ -113,8 +114,7 @@ def check_length(plan: Plan, rate: float, seconds: float) -> None:
 
 def _samples(plan: Plan, rate: float, start: float, stop: float | None) -> tuple[int, int]:
     """Return the index of the first sample within [start, stop], and how many there are."""
-    if not 0.0 < rate < np.inf:
-        raise ConfigError(f"sample_rate_hz: got {rate}, expected a positive number")
+    require_positive("sample_rate_hz", rate)
     end = plan.print_time if stop is None else min(stop, plan.print_time)
     check_length(plan, rate, end - start)
     first, last = grid(max(start, 0.0), end, rate)
