@@ -14,8 +14,8 @@ from tests.collection.small_print import printer, small_gcode, small_program
 from trajerr.collection import campaign as collecting
 from trajerr.collection.campaign import (
     Collection,
+    record_layer,
     seed_of,
-    simulate_layer,
     survey,
 )
 from trajerr.collection.process_pool import Workforce, count_workers
@@ -153,7 +153,7 @@ def test_resuming_a_complete_collection_plans_nothing(
         raise AssertionError("planned or simulated what is there")
 
     collecting._planned.cache_clear()
-    for name in ("plan", "sample_pieces", "simulate_decimated"):
+    for name in ("plan", "simulate_layer"):
         monkeypatch.setattr(collecting, name, refuse)
     assert sorted(collect(settings, [print_], 1), key=repr) == sorted(whole, key=repr)
     assert contents(tmp_path / "raw") == before
@@ -230,7 +230,7 @@ def test_a_layer_starts_in_the_state_of_the_whole_print(layer: int, tmp_path: Pa
     actual = simulate(quiet, whole, seed=0).xy
     settings = collection(tmp_path, printer=quiet)
     params: dict[str, str | float] = {"source_sha256": "x"}
-    record = simulate_layer(settings, motion, "tugboat", layer, Variant(), params)
+    record = record_layer(settings, motion, "tugboat", layer, Variant(), params)
     late = record.time <= stop
     rows = np.searchsorted(whole.time, record.time[late] - 1e-9)
     np.testing.assert_allclose(record.actual[late], actual[rows], rtol=0, atol=5e-5)
@@ -253,7 +253,7 @@ def test_an_hour_of_rest_cools_but_is_not_sampled(place: str, seconds: int, tmp_
     begin, end = motion.layer_span(2)
     assert end - begin > seconds
     params: dict[str, str | float] = {"source_sha256": "x"}
-    record = simulate_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
+    record = record_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
     assert len(record.time) < 200.0 * (64.0 + 10.0)
     whole = sample(motion, 200.0, begin, end)
     heat, bond = temperatures(quiet.thermal, whole, end - begin)
@@ -276,10 +276,10 @@ def test_a_layer_in_pieces_is_the_layer(tmp_path: Path, monkeypatch: pytest.Monk
     motion = plan(small_program(), printer().limits)
     params: dict[str, str | float] = {"source_sha256": "x"}
     for variant in (Variant(), Variant(kind="perturbed"), Variant(kind="precompensated")):
-        whole = simulate_layer(collection(tmp_path), motion, "small", 2, variant, params)
+        whole = record_layer(collection(tmp_path), motion, "small", 2, variant, params)
         with monkeypatch.context() as patched:
             patched.setattr(sampling, "PIECE", 7777)
-            again = simulate_layer(collection(tmp_path), motion, "small", 2, variant, params)
+            again = record_layer(collection(tmp_path), motion, "small", 2, variant, params)
         np.testing.assert_array_equal(again.actual, whole.actual)
         np.testing.assert_array_equal(again.time, whole.time)
         np.testing.assert_array_equal(again.commanded, whole.commanded)

@@ -159,7 +159,7 @@ def test_a_pause_in_a_wall_is_not_replayed(printer, seconds):
     lines = square(walls=2, steps=4).splitlines()
     paused = "\n".join([*lines[:12], f"G4 S{seconds}", *lines[12:], ""])
     replay = Replay(program(paused), {}, printer, [1])
-    driven = sum(len(piece) for piece in replay._driven("zv", replay._moving["uncorrected"], 1))
+    driven = sum(len(piece) for piece in replay._driven("zv", 1))
     assert driven < SIMULATION_RATE_HZ * (LONGEST_REST_S + 10.0)
     assert replay.costs("uncorrected")["print_time_s"]["before"] > seconds
 

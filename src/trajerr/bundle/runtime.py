@@ -27,12 +27,12 @@ from trajerr.motion.features import (
     TARGETS,
     compute_features,
 )
+from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, on_the_clock, without_long_rests
 from trajerr.motion.sampling import grid, sample
 
-LEAD_IN_S = 1.0  # at least; motion before a layer that lets the model's memory settle
 TOGETHER = 1 << 16  # samples of a long layer that are predicted at a time
 ROUNDING_S = 1e-9  # s, by which a layer's first sample may seem to come too early
 RATE_TOLERANCE = 1e-6  # relative; clocks are written with few digits
@@ -277,8 +277,8 @@ class Predictor:
     def _predict_rows(self, planned: Plan, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
         """Return time, position and error, (N,) (N, 3) (N, 2), at some samples of a plan."""
         rate = self.sample_rate_hz
-        lead_in = math.ceil(max(LEAD_IN_S * rate, self.bundle.manifest["context_length"]))
-        first = max(0, begin - lead_in)
+        settled = grid(lead_in(planned, begin / rate), planned.print_time, rate)[0]
+        first = max(0, min(settled, begin - self.bundle.manifest["context_length"]))
         trajectory = sample(planned, rate, first / rate, (end - 1) / rate)
         own = slice(begin - first, None)
         error = self.predict(compute_features(trajectory.position, rate))

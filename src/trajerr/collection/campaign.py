@@ -25,7 +25,8 @@ from trajerr.dataset.quality import LayerFigures, layer_path, measure, save_figu
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import PLANNED_SPEED
 from trajerr.dynamics.error_sources import ErrorSources, error_sources
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
+from trajerr.dynamics.layer import simulate_layer, simulation_rate
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import DataError
@@ -33,10 +34,10 @@ from trajerr.files import clear_leftovers
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
 from trajerr.motion.bed import bed_notes, check_inside
-from trajerr.motion.lead_in import lead_in
+from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import LONGEST_REST_S, busy_span, without_long_rests
-from trajerr.motion.sampling import sample, sample_pieces
+from trajerr.motion.sampling import sample
 
 GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
 LAYERS_A_TASK = 2
@@ -72,7 +73,7 @@ class Collection:
     @property
     def simulation_rate(self) -> float:
         """Hz, the least multiple of the sample rate that the plant may be simulated at."""
-        return float(np.ceil(SIMULATION_RATE_HZ / self.sample_rate_hz) * self.sample_rate_hz)
+        return simulation_rate(self.sample_rate_hz)
 
     def folder(self, part: str) -> Path:
         """Return where a part's layers go."""
@@ -221,7 +222,7 @@ def _collect_layer(
     if path.is_file():
         return measure(_checked(path, params))
     motion_plan = _plan(collection, source, variant)
-    record = simulate_layer(collection, motion_plan, source.name, layer, variant, params)
+    record = record_layer(collection, motion_plan, source.name, layer, variant, params)
     write_layer(path, record)
     return measure(record)
 
@@ -271,7 +272,7 @@ def _planned(
     return plan(program, printer.limits, acceleration_scale=acceleration, speed_scale=speed)
 
 
-def simulate_layer(
+def record_layer(
     collection: Collection,
     motion_plan: Plan,
     part: str,
@@ -287,22 +288,17 @@ def simulate_layer(
     """
     thermal = collection.printer.thermal
     longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
-    moving = without_long_rests(motion_plan, longest)
-    begin, end = busy_span(moving, layer, longest)
-    start, rate = lead_in(moving, begin), collection.simulation_rate
+    motion, rate = LayerMotion.of(motion_plan, layer, longest), collection.simulation_rate
+    begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
-    commanded, figures = command(
-        variant, collection.printer, lambda: sample_pieces(moving, rate, start, end), seed
+    commanded, figures = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
+    coarse, xy = simulate_layer(
+        collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )
-    coarse, xy = simulate_decimated(
-        collection.printer, commanded, collection.sample_rate_hz, seed=seed
-    )
-    late = slice(int(np.searchsorted(coarse.time, begin)), None)
-    coarse, xy = coarse.rows(late), xy[late]
     whole_begin, whole_end = motion_plan.layer_span(layer)
     left_out = (whole_end - whole_begin) - (end - begin)
     heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
-    figures |= _raised_speed(collection, moving, begin, end)
+    figures |= _raised_speed(collection, motion.planned, begin, end)
     figures |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
     return LayerRecord(
         part=part,

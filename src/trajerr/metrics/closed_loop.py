@@ -19,11 +19,10 @@ from trajerr.dynamics.shapers import reach, shape_trajectory
 from trajerr.errors import DataError
 from trajerr.gcode.program import WALLS, Program
 from trajerr.metrics.contour import contour_offsets
-from trajerr.motion.lead_in import lead_in
+from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, without_long_rests
-from trajerr.motion.sampling import sample_around, sample_pieces
 from trajerr.motion.trajectory import Trajectory
 
 STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural frequency
@@ -132,9 +131,8 @@ class Replay:
         printer = self.printer.with_stiffness_scale(stiffness)
         along = self._progress(planned.program, is_wall, layer)
         pieces = []
-        for driven, motion in simulate_pieces(
-            printer, self._driven(method, planned, layer), seed=self.seed
-        ):
+        driven_pieces = self._driven(method, layer)
+        for driven, motion in simulate_pieces(printer, driven_pieces, seed=self.seed):
             kept = np.flatnonzero(is_wall[driven.move] & (driven.layer == layer))
             kept = kept[(driven.first + kept) % self._every == 0]
             actual = motion.xy[kept]
@@ -160,15 +158,14 @@ class Replay:
         seconds = float(np.sum(spans[:, 1] - spans[:, 0]))
         return int(np.clip(np.ceil(seconds * SIMULATION_RATE_HZ / MOST_KEPT), 1, MOST_THINNED))
 
-    def _driven(self, method: str, planned: Plan, layer: int) -> Iterator[Trajectory]:
+    def _driven(self, method: str, layer: int) -> Iterator[Trajectory]:
         """Yield what motors are told, from a lead-in before a layer to its end, in pieces."""
-        begin, stop = busy_span(planned, layer)
-        start = lead_in(planned, begin)
         if method not in SHAPERS:
-            yield from sample_pieces(planned, SIMULATION_RATE_HZ, start, stop)
+            yield from LayerMotion.of(self._moving[method], layer).pieces(SIMULATION_RATE_HZ)
             return
+        motion = LayerMotion.of(self._moving[UNCORRECTED], layer)
         margin = reach(self.printer, method)
-        for wide, own in sample_around(planned, SIMULATION_RATE_HZ, start, stop, margin):
+        for wide, own in motion.pieces_around(SIMULATION_RATE_HZ, margin):
             yield shape_trajectory(wide, self.printer, method).rows(own)
 
     def errors(self, method: str, stiffness: float = 1.0) -> WallErrors:

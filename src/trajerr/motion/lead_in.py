@@ -1,12 +1,58 @@
 """From where on a print is simulated, so that a part of it starts as it does in the print."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from trajerr.motion.planner import Plan
-from trajerr.motion.rests import after_rest
+from trajerr.motion.rests import LONGEST_REST_S, after_rest, busy_span, without_long_rests
+from trajerr.motion.sampling import sample_around, sample_pieces
+from trajerr.motion.trajectory import Trajectory
 
 LEAD_IN_S = 1.0  # of motion of each axis: five settling times of a soft printer
 LONGEST_S = 60.0  # on the clock: an axis that rested for longer is taken as settled
+
+
+@dataclass(frozen=True)
+class LayerMotion:
+    """One layer of a print and the lead-in before it, on a clock without long rests."""
+
+    planned: Plan  # the whole print without its long rests
+    start: float  # s, where the lead-in begins
+    begin: float  # s, where the layer begins
+    end: float  # s
+
+    @classmethod
+    def of(cls, planned: Plan, layer: int, longest: float = LONGEST_REST_S) -> Self:
+        """Find a layer in a plan.
+
+        Parameters
+        ----------
+        planned
+            A program's motion.
+        layer
+            Its number; 1 is the first.
+        longest
+            s that stay of a rest.
+
+        Raises
+        ------
+        GcodeError
+            If the program has no motion in that layer.
+        """
+        moving = without_long_rests(planned, longest)
+        begin, end = busy_span(moving, layer, longest)
+        return cls(moving, lead_in(moving, begin), begin, end)
+
+    def pieces(self, rate: float) -> Iterator[Trajectory]:
+        """Sample it at a rate in Hz, from its lead-in on, piece by piece."""
+        return sample_pieces(self.planned, rate, self.start, self.end)
+
+    def pieces_around(self, rate: float, margin: float) -> Iterator[tuple[Trajectory, slice]]:
+        """Sample it likewise, each piece with ``margin`` s of what surrounds it, and its rows."""
+        return sample_around(self.planned, rate, self.start, self.end, margin)
 
 
 def lead_in(motion_plan: Plan, begin: float) -> float:

@@ -22,7 +22,7 @@ from trajerr.correction.run import Prepared
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dataset.store import open_split
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_decimated
+from trajerr.dynamics.layer import simulate_layer
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
@@ -30,10 +30,8 @@ from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.models.losses import trajectory_mae
 from trajerr.motion.features import HISTORY, compute_features
-from trajerr.motion.lead_in import lead_in
+from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.planner import Plan
-from trajerr.motion.rests import busy_span, without_long_rests
-from trajerr.motion.sampling import sample_pieces
 from trajerr.refining.settings import RefineSettings, Round
 from trajerr.training.checkpoint import (
     NETWORK_PREFIX,
@@ -174,10 +172,8 @@ def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
 
 def _simulated(planned: Plan, layer: int, printer: Printer, rate: float, seed: int) -> Stretch:
     """Print a layer on the simulated machine; return what a network learns from."""
-    moving = without_long_rests(planned)
-    start, stop = busy_span(moving, layer)
-    pieces = sample_pieces(moving, SIMULATION_RATE_HZ, lead_in(moving, start), stop)
-    coarse, actual = simulate_decimated(printer, pieces, rate, seed=seed + 1000 + layer)
+    motion = LayerMotion.of(planned, layer)
+    coarse, actual = simulate_layer(printer, motion, rate, seed=seed + 1000 + layer)
     features = compute_features(coarse.position, rate)[HISTORY:]
     errors = (actual - coarse.position[:, :2])[HISTORY:]
     return (
