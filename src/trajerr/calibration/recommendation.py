@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from trajerr.arrays import Floats
-from trajerr.calibration.firmware_shapers import firmware_shaper
 from trajerr.calibration.recordings import PowerSpectrum
+from trajerr.dynamics.firmware_shapers import firmware_shaper
 from trajerr.dynamics.shapers import Shaper, residual
 
 # Lowest frequencies that Klipper tries: each about a suggested acceleration of 1500 mm/s².
