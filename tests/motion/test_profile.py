@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.motion.profile import peak_speed, speed_at, trapezoid_time, travelled
+from trajerr.motion.profile import peak_v2, speed_at, trapezoid_time, travelled
 
 positive = st.floats(0.1, 500.0)
 
@@ -23,7 +23,7 @@ def test_trapezoid_takes_distance_over_speed_plus_ramp():
 
 def test_triangle_takes_twice_the_root_of_distance_over_acceleration():
     distance, rate = 1.0, 1000.0
-    peak = np.sqrt(peak_speed(*row(0, 0, 2 * rate * distance, 500)))
+    peak = np.sqrt(peak_v2(*row(0, 0, 2 * rate * distance, 500)))
     assert peak[0] == pytest.approx(np.sqrt(rate * distance), rel=1e-14)
     took = trapezoid_time(*row(distance, 0), peak, *row(0, rate))
     assert took[0] == pytest.approx(2.0 * np.sqrt(distance / rate), rel=1e-14)
@@ -34,7 +34,7 @@ def test_profile_is_the_integral_of_its_speed(distance, nominal, rate, first):
     entry = first * nominal
     exits = np.sqrt(max(0.0, entry**2 - rate * distance))
     d, v0, v1, a = row(distance, entry, exits, rate)
-    vc = np.sqrt(peak_speed(v0**2, v1**2, 2 * a * d, np.array([nominal])))
+    vc = np.sqrt(peak_v2(v0**2, v1**2, 2 * a * d, np.array([nominal])))
     duration = trapezoid_time(d, v0, vc, v1, a)
     knots = np.array([0.0, (vc[0] - entry) / rate, duration[0] - (vc[0] - exits) / rate])
     knots = np.append(knots, duration[0])

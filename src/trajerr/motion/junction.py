@@ -124,12 +124,12 @@ def junction_deviation(
     half_sine, half_cosine = _half_angle(unit)
     bend = np.abs(_normalised(unit - _before(unit)))
     across = np.minimum(acceleration, _smallest_ratio(max_acceleration, bend))
-    squared = _across_corner(across * deviation, half_sine, half_cosine)
+    corner_v2 = _across_corner(across * deviation, half_sine, half_cosine)
     heading = 2.0 * np.arctan2(half_cosine, half_sine)
     as_arc = (distance < SHORT) & (heading < OCTAGON) & (heading > 0.0)
-    by_arc = np.divide(distance, heading, where=as_arc, out=np.full(len(distance), np.inf))
-    squared = np.minimum(squared, by_arc * across)
-    speed: Floats = np.minimum(np.sqrt(squared), np.minimum(nominal, _before(nominal)))
+    arc_radius = np.divide(distance, heading, where=as_arc, out=np.full(len(distance), np.inf))
+    corner_v2 = np.minimum(corner_v2, arc_radius * across)
+    speed: Floats = np.minimum(np.sqrt(corner_v2), np.minimum(nominal, _before(nominal)))
     return speed
 
 
@@ -166,17 +166,19 @@ def square_corner(
     """
     moves_head = np.any(direction[:, :3] != 0.0, axis=1)
     half_sine, half_cosine = _half_angle(direction[:, :3])
-    reach, room = corner_radius * acceleration, 0.5 * distance * acceleration
+    deviation_v2, room_v2 = corner_radius * acceleration, 0.5 * distance * acceleration
     step = np.abs(direction[:, 3] - _before(direction)[:, 3])
     with np.errstate(divide="ignore", invalid="ignore"):
         tangent = half_sine / half_cosine
-        within_moves = np.minimum(room, _before(room)) * tangent
-        by_extruder = np.where(step > 0.0, (extruder_corner / step) ** 2, np.inf)
-    within_moves[half_cosine == 0.0] = np.inf
-    by_corner = _across_corner(np.minimum(reach, _before(reach)), half_sine, half_cosine)
-    straight = np.minimum(nominal, _before(nominal)) ** 2
-    squared = np.minimum.reduce([by_corner, within_moves, by_extruder, straight])
-    return np.where(moves_head & _before(moves_head), squared, 0.0)
+        moves_v2 = np.minimum(room_v2, _before(room_v2)) * tangent
+        extruder_v2 = np.where(step > 0.0, (extruder_corner / step) ** 2, np.inf)
+    moves_v2[half_cosine == 0.0] = np.inf
+    corner_v2 = _across_corner(
+        np.minimum(deviation_v2, _before(deviation_v2)), half_sine, half_cosine
+    )
+    cruise_v2 = np.minimum(nominal, _before(nominal)) ** 2
+    max_v2 = np.minimum.reduce([corner_v2, moves_v2, extruder_v2, cruise_v2])
+    return np.where(moves_head & _before(moves_head), max_v2, 0.0)
 
 
 def _half_angle(unit: Floats) -> tuple[Floats, Floats]:
@@ -191,20 +193,20 @@ def _half_angle(unit: Floats) -> tuple[Floats, Floats]:
     return half_sine, half_cosine
 
 
-def _across_corner(reach: Floats, half_sine: Floats, half_cosine: Floats) -> Floats:
+def _across_corner(deviation_v2: Floats, half_sine: Floats, half_cosine: Floats) -> Floats:
     """Return (S,) squared speed a·δ·s/(1 − s), s = sin(θ/2), δ the deviation from the corner.
 
     Parameters
     ----------
-    reach
-        (S,) a·δ, mm²/s².
+    deviation_v2 : (S,)
+        a·δ, mm²/s².
     half_sine, half_cosine
         (S,) of the angle θ between the segments; a straight line has no limit.
     """
     bottom = half_cosine**2
-    top = reach * half_sine * (1.0 + half_sine)
-    squared: Floats = np.divide(top, bottom, where=bottom > 0.0, out=np.full(len(top), np.inf))
-    return squared
+    top = deviation_v2 * half_sine * (1.0 + half_sine)
+    corner_v2: Floats = np.divide(top, bottom, where=bottom > 0.0, out=np.full(len(top), np.inf))
+    return corner_v2
 
 
 def _before(values: _Rows) -> _Rows:

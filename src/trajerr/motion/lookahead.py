@@ -2,6 +2,7 @@
 
 Everything is in squared speeds, where a segment changes by at most 2·a·d. The passes
 are recurrences, so they run over plain lists, which beats array elements several times.
+Names end as in :mod:`trajerr.motion.profile`.
 """
 
 import numpy as np
@@ -10,23 +11,23 @@ from trajerr.arrays import Bools, Floats
 
 
 def look_ahead(
-    entry_cap: Floats,
-    exit_cap: Floats,
+    max_start_v2: Floats,
+    max_end_v2: Floats,
     coupled: Bools,
-    change: Floats,
+    delta_v2: Floats,
     blocks: int | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the highest squared speeds at both ends of each segment.
 
     Parameters
     ----------
-    entry_cap, exit_cap
-        (S,) highest squared speed where the segment begins and ends, mm²/s².
-    coupled
-        (S,) whether the next segment begins at the speed at which this one ends;
+    max_start_v2, max_end_v2 : (S,)
+        Highest squared speed where the segment begins and ends, mm²/s².
+    coupled : (S,)
+        Whether the next segment begins at the speed at which this one ends;
         elsewhere the machine is at rest in between.
-    change
-        (S,) 2·a·d, the most by which the squared speed changes, mm²/s².
+    delta_v2 : (S,)
+        2·a·d, the most by which the squared speed changes, mm²/s².
     blocks
         How many segments the firmware knows while it runs one, that one included: it must
         be able to stop at the end of the last. ``None`` is all of them.
@@ -37,26 +38,26 @@ def look_ahead(
         (S,) entry and (S,) exit speeds, squared, mm²/s².
     """
     if blocks is None:
-        allowed = _backward(entry_cap, exit_cap, coupled, change)
+        allowed_v2 = _backward(max_start_v2, max_end_v2, coupled, delta_v2)
     else:
-        allowed = _backward_window(entry_cap, exit_cap, coupled, change, blocks)
-    return _forward(allowed, exit_cap, coupled, change)
+        allowed_v2 = _backward_window(max_start_v2, max_end_v2, coupled, delta_v2, blocks)
+    return _forward(allowed_v2, max_end_v2, coupled, delta_v2)
 
 
-def _backward(entry_cap: Floats, exit_cap: Floats, coupled: Bools, change: Floats) -> Floats:
-    entries, exits = entry_cap.tolist(), exit_cap.tolist()
-    joined, changes = coupled.tolist(), change.tolist()
-    following = 0.0
-    for i in range(len(entries) - 1, -1, -1):
-        reachable = (following if joined[i] else exits[i]) + changes[i]
-        if reachable < entries[i]:
-            entries[i] = reachable
-        following = entries[i]
-    return np.array(entries)
+def _backward(max_start_v2: Floats, max_end_v2: Floats, coupled: Bools, delta_v2: Floats) -> Floats:
+    starts_v2, ends_v2 = max_start_v2.tolist(), max_end_v2.tolist()
+    joined, deltas_v2 = coupled.tolist(), delta_v2.tolist()
+    next_start_v2 = 0.0
+    for i in range(len(starts_v2) - 1, -1, -1):
+        reachable_v2 = (next_start_v2 if joined[i] else ends_v2[i]) + deltas_v2[i]
+        if reachable_v2 < starts_v2[i]:
+            starts_v2[i] = reachable_v2
+        next_start_v2 = starts_v2[i]
+    return np.array(starts_v2)
 
 
 def _backward_window(
-    entry_cap: Floats, exit_cap: Floats, coupled: Bools, change: Floats, blocks: int
+    max_start_v2: Floats, max_end_v2: Floats, coupled: Bools, delta_v2: Floats, blocks: int
 ) -> Floats:
     """Return the entry speeds from which the segments known suffice to stop.
 
@@ -64,33 +65,33 @@ def _backward_window(
     was planned while its predecessor ran, so one segment less was known of it.
     """
 
-    def braking(following: Floats) -> Floats:
-        after = np.append(following[1:], 0.0)
-        return np.minimum(entry_cap, np.where(coupled, after, exit_cap) + change)
+    def braking(next_start_v2: Floats) -> Floats:
+        after = np.append(next_start_v2[1:], 0.0)
+        return np.minimum(max_start_v2, np.where(coupled, after, max_end_v2) + delta_v2)
 
     enters = np.concatenate([[False], coupled[:-1]])
-    allowed = np.zeros_like(entry_cap)
+    allowed_v2 = np.zeros_like(max_start_v2)
     for _ in range(blocks - 1):
-        allowed = braking(allowed)
-    return np.where(enters, allowed, braking(allowed))
+        allowed_v2 = braking(allowed_v2)
+    return np.where(enters, allowed_v2, braking(allowed_v2))
 
 
 def _forward(
-    allowed: Floats, exit_cap: Floats, coupled: Bools, change: Floats
+    allowed_v2: Floats, max_end_v2: Floats, coupled: Bools, delta_v2: Floats
 ) -> tuple[Floats, Floats]:
-    entries, changes, joined = allowed.tolist(), change.tolist(), coupled.tolist()
-    exits = np.where(coupled, np.append(allowed[1:], 0.0), exit_cap).tolist()
+    starts_v2, deltas_v2, joined = allowed_v2.tolist(), delta_v2.tolist(), coupled.tolist()
+    ends_v2 = np.where(coupled, np.append(allowed_v2[1:], 0.0), max_end_v2).tolist()
     for i, joins in enumerate(joined):
-        reachable = entries[i] + changes[i]
-        if reachable < exits[i]:
-            exits[i] = reachable
+        reachable_v2 = starts_v2[i] + deltas_v2[i]
+        if reachable_v2 < ends_v2[i]:
+            ends_v2[i] = reachable_v2
             if joins:
-                entries[i + 1] = reachable
-    return np.array(entries), np.array(exits)
+                starts_v2[i + 1] = reachable_v2
+    return np.array(starts_v2), np.array(ends_v2)
 
 
 def smoothed_look_ahead(
-    junction: Floats, cruise: Floats, change: Floats, smoothed_change: Floats
+    max_junction_v2: Floats, max_cruise_v2: Floats, delta_v2: Floats, smoothed_delta_v2: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return squared entry, cruise and exit speeds under Klipper's minimum cruise ratio.
 
@@ -99,12 +100,12 @@ def smoothed_look_ahead(
 
     Parameters
     ----------
-    junction
-        (S,) highest squared speed at the start of each segment; the print ends at rest.
-    cruise
-        (S,) highest squared speed within the segment.
-    change, smoothed_change
-        (S,) 2·a·d with the full acceleration, and with the one that smooths.
+    max_junction_v2 : (S,)
+        Highest squared speed at the start of each segment; the print ends at rest.
+    max_cruise_v2 : (S,)
+        Highest squared speed within the segment.
+    delta_v2, smoothed_delta_v2 : (S,)
+        2·a·d with the full acceleration, and with the one that smooths.
 
     Returns
     -------
@@ -115,52 +116,57 @@ def smoothed_look_ahead(
     ----------
     Klipper `klippy/toolhead.py`, `LookAheadQueue.flush`.
     """
-    starts = _reachable(junction.tolist(), change.tolist())
-    smoothed = _reachable(starts, smoothed_change.tolist())
-    begins, ends, peaks = _smoothed_backward(starts, smoothed, cruise, change, smoothed_change)
+    starts_v2 = _reachable(max_junction_v2.tolist(), delta_v2.tolist())
+    smoothed_v2 = _reachable(starts_v2, smoothed_delta_v2.tolist())
+    begins_v2, ends_v2, peaks_v2 = _smoothed_backward(
+        starts_v2,
+        smoothed_v2,
+        max_cruise_v2.tolist(),
+        delta_v2.tolist(),
+        smoothed_delta_v2.tolist(),
+    )
     before = 0.0
-    for i, peak in enumerate(peaks):
+    for i, peak_v2 in enumerate(peaks_v2):
         # A move that cannot speed up goes on as fast as the one before it went.
-        before = min(before, begins[i]) if peak < 0.0 else peak
-        peaks[i] = before
-    at_most = np.array(peaks)
-    return np.minimum(begins, at_most), at_most, np.minimum(ends, at_most)
+        before = min(before, begins_v2[i]) if peak_v2 < 0.0 else peak_v2
+        peaks_v2[i] = before
+    at_most_v2 = np.array(peaks_v2)
+    return np.minimum(begins_v2, at_most_v2), at_most_v2, np.minimum(ends_v2, at_most_v2)
 
 
-def _reachable(caps: list[float], changes: list[float]) -> list[float]:
+def _reachable(caps_v2: list[float], deltas_v2: list[float]) -> list[float]:
     """Return the squared speeds that speeding up from rest can reach at each start."""
-    reached = caps.copy()
-    following = 0.0
-    for i, cap in enumerate(caps):
-        reached[i] = min(cap, following)
-        following = reached[i] + changes[i]
-    return reached
+    reached_v2 = caps_v2.copy()
+    next_start_v2 = 0.0
+    for i, cap_v2 in enumerate(caps_v2):
+        reached_v2[i] = min(cap_v2, next_start_v2)
+        next_start_v2 = reached_v2[i] + deltas_v2[i]
+    return reached_v2
 
 
 def _smoothed_backward(
-    starts: list[float],
-    smoothed: list[float],
-    cruise: Floats,
-    change: Floats,
-    smoothed_change: Floats,
+    starts_v2: list[float],
+    smoothed_v2: list[float],
+    cruises_v2: list[float],
+    deltas_v2: list[float],
+    softer_v2: list[float],
 ) -> tuple[list[float], list[float], list[float]]:
     """Return entry, exit and cruise; the cruise is −1 where a move cannot speed up."""
-    cruises, changes, softer = cruise.tolist(), change.tolist(), smoothed_change.tolist()
-    begins, ends, peaks = starts.copy(), starts.copy(), [-1.0] * len(starts)
-    following = following_smoothed = top = 0.0
+    begins_v2, ends_v2, peaks_v2 = starts_v2.copy(), starts_v2.copy(), [-1.0] * len(starts_v2)
+    next_start_v2 = next_smoothed_v2 = top_v2 = 0.0
     delayed = False
-    for i in range(len(starts) - 1, -1, -1):
-        reach = following + changes[i]
-        begin = min(starts[i], reach)
-        reach_smoothed = following_smoothed + softer[i]
-        begin_smoothed = min(smoothed[i], reach_smoothed)
-        if begin_smoothed < reach_smoothed:
-            if begin_smoothed + softer[i] > following_smoothed or delayed:
-                top = 0.5 * (begin_smoothed + reach_smoothed)
-            peaks[i] = min(0.5 * (begin + reach), cruises[i], top)
+    for i in range(len(starts_v2) - 1, -1, -1):
+        reach_v2 = next_start_v2 + deltas_v2[i]
+        start_v2 = min(starts_v2[i], reach_v2)
+        smoothed_reach_v2 = next_smoothed_v2 + softer_v2[i]
+        smoothed_start_v2 = min(smoothed_v2[i], smoothed_reach_v2)
+        if smoothed_start_v2 < smoothed_reach_v2:
+            if smoothed_start_v2 + softer_v2[i] > next_smoothed_v2 or delayed:
+                top_v2 = 0.5 * (smoothed_start_v2 + smoothed_reach_v2)
+            peaks_v2[i] = min(0.5 * (start_v2 + reach_v2), cruises_v2[i], top_v2)
             delayed = False
         else:
             delayed = True
-        begins[i], ends[i] = begin, following
-        following, following_smoothed = begin, begin_smoothed
-    return begins, ends, peaks
+        begins_v2[i], ends_v2[i] = start_v2, next_start_v2
+        next_start_v2, next_smoothed_v2 = start_v2, smoothed_start_v2
+    return begins_v2, ends_v2, peaks_v2

@@ -12,7 +12,7 @@ from trajerr.gcode.program import MoveKind, Program
 from trajerr.motion import junction
 from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
 from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
-from trajerr.motion.profile import peak_speed, speed_at, trapezoid_time, travelled
+from trajerr.motion.profile import peak_v2, speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 
 SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
@@ -168,8 +168,8 @@ def plan(
     table = tabulate(limits, program.settings, acceleration_scale)
     table = table.rows(program.moves.settings[segments.move])
     nominal, acceleration = _within_axes(program, segments, table, speed_scale)
-    squares = _end_speeds(program, segments, table, nominal, acceleration, limits)
-    return _assemble(program, limits, segments, acceleration, squares)
+    ends_v2 = _end_speeds(program, segments, table, nominal, acceleration, limits)
+    return _assemble(program, limits, segments, acceleration, ends_v2)
 
 
 def _from_first_motion(program: Program) -> Segments:
@@ -223,15 +223,15 @@ def _end_speeds(
 ) -> tuple[Floats, Floats, Floats]:
     """Return squared entry, cruise and exit speeds of each segment, (S,) each."""
     stops = _stops(program, segments)
-    change = 2.0 * acceleration * segments.distance
+    delta_v2 = 2.0 * acceleration * segments.distance
     if limits.firmware == "klipper":
-        return _klipper(segments, table, nominal, acceleration, change, stops, limits)
+        return _klipper(segments, table, nominal, acceleration, delta_v2, stops, limits)
     if limits.firmware == "marlin":
         caps = _classic(segments, table, nominal, stops)
     else:
         caps = _deviation(segments, table, nominal, acceleration, stops)
-    entry, exits = look_ahead(*caps, change, limits.lookahead_blocks)
-    return entry, peak_speed(entry, exits, change, nominal), exits
+    entry_v2, exit_v2 = look_ahead(*caps, delta_v2, limits.lookahead_blocks)
+    return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
 
 
 def _stops(program: Program, segments: Segments) -> np.ndarray:
@@ -275,12 +275,14 @@ def _deviation(
     return _caps(shared**2, np.zeros_like(shared), stops)
 
 
-def _caps(shared: Floats, safe: Floats, stops: np.ndarray) -> tuple[Floats, Floats, np.ndarray]:
+def _caps(
+    junction_v2: Floats, safe_v2: Floats, stops: np.ndarray
+) -> tuple[Floats, Floats, np.ndarray]:
     """Return the squared limits at entry and exit, and whether each joins the next."""
-    entry_cap = np.where(stops, safe, shared)
+    max_start_v2 = np.where(stops, safe_v2, junction_v2)
     coupled = np.append(~stops[1:], False)
-    exit_cap = np.where(coupled, np.append(shared[1:], 0.0), safe)
-    return entry_cap, exit_cap, coupled
+    max_end_v2 = np.where(coupled, np.append(junction_v2[1:], 0.0), safe_v2)
+    return max_start_v2, max_end_v2, coupled
 
 
 def _klipper(
@@ -288,13 +290,13 @@ def _klipper(
     table: LimitTable,
     nominal: Floats,
     acceleration: Floats,
-    change: Floats,
+    delta_v2: Floats,
     stops: np.ndarray,
     limits: MachineLimits,
 ) -> tuple[Floats, Floats, Floats]:
     extrudes = segments.direction[:, 3] != 0.0
     full = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    shared = junction.square_corner(
+    junction_v2 = junction.square_corner(
         segments.direction,
         segments.distance,
         nominal,
@@ -302,12 +304,14 @@ def _klipper(
         table.square_corner_velocity**2 * SQUARE_CORNER / full,
         limits.extruder_corner_velocity_mm_s,
     )
-    shared[stops] = 0.0
-    entry_cap, exit_cap, coupled = _caps(shared, np.zeros_like(shared), stops)
+    junction_v2[stops] = 0.0
+    start_v2, end_v2, coupled = _caps(junction_v2, np.zeros_like(junction_v2), stops)
     if limits.lookahead_blocks is not None:
-        entry_cap, _ = look_ahead(entry_cap, exit_cap, coupled, change, limits.lookahead_blocks)
-    softer = np.minimum(change, 2.0 * full * (1.0 - table.minimum_cruise_ratio) * segments.distance)
-    return smoothed_look_ahead(entry_cap, nominal**2, change, softer)
+        start_v2, _ = look_ahead(start_v2, end_v2, coupled, delta_v2, limits.lookahead_blocks)
+    softer_v2 = np.minimum(
+        delta_v2, 2.0 * full * (1.0 - table.minimum_cruise_ratio) * segments.distance
+    )
+    return smoothed_look_ahead(start_v2, nominal**2, delta_v2, softer_v2)
 
 
 def _assemble(
@@ -315,9 +319,9 @@ def _assemble(
     limits: MachineLimits,
     segments: Segments,
     acceleration: Floats,
-    squares: tuple[Floats, Floats, Floats],
+    ends_v2: tuple[Floats, Floats, Floats],
 ) -> Plan:
-    entry, cruise, exits = (np.sqrt(np.where(segments.is_motion, s, 0.0)) for s in squares)
+    entry, cruise, exits = (np.sqrt(np.where(segments.is_motion, s, 0.0)) for s in ends_v2)
     duration = np.where(
         segments.is_motion,
         trapezoid_time(segments.distance, entry, cruise, exits, acceleration),
