@@ -43,7 +43,7 @@ def test_the_estimator_finds_what_chance_does_not_stay_at(toy):
 
 @pytest.mark.slow
 def test_going_on_with_a_study_is_the_same_as_not_stopping(toy, tmp_path_factory):
-    from conftest import make_toy
+    from tests.sweeping.conftest import make_toy
 
     other = make_toy(tmp_path_factory.mktemp("other"))
     startup = "hydra.sweeper.sampler.n_startup_trials=2"
