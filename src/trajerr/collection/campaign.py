@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-import trajerr
 from trajerr.checks import require, require_count
 from trajerr.collection.placement import IN_PLACE, Placement, draw, place
 from trajerr.collection.process_pool import Workforce, stopped
@@ -38,6 +37,7 @@ from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import LONGEST_REST_S, busy_span, without_long_rests
 from trajerr.motion.sampling import sample
+from trajerr.version import __version__
 
 GRAIN_MM = 2.0**-20  # about 1 nm; positions rounded to it compress to two thirds
 LAYERS_A_TASK = 2
@@ -352,7 +352,7 @@ def _params(collection: Collection, program: Program, variant: Variant) -> dict[
         "source": program.name,
         "source_sha256": program.sha256,
         "generator": program.generator,
-        "trajerr_version": trajerr.__version__,
+        "trajerr_version": __version__,
         "numpy_version": np.__version__,
     }
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from trajerr import __version__
 from trajerr.arrays import Floats
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.episodes import Sampled, sample_windows
@@ -42,6 +41,7 @@ from trajerr.gcode.writer import replace_lines
 from trajerr.motion.bed import Bed
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import check_length
+from trajerr.version import __version__
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from trajerr import __version__
 from trajerr.correction.compensate import Correction
 from trajerr.files import write_atomically
 from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.refining.settings import Round
 from trajerr.reports import correction_plots
 from trajerr.reports.style import save_figure
+from trajerr.version import __version__
 
 REPORT = "correction.json"
 UM = 1000.0  # µm per mm

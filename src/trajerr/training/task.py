@@ -6,7 +6,6 @@ from typing import Any
 import lightning
 from torch import Tensor
 
-from trajerr import __version__
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.models.losses import (
@@ -20,6 +19,7 @@ from trajerr.models.thermal import ThermalHead
 from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.schedules import make_schedule
+from trajerr.version import __version__
 
 Batch = Mapping[str, Tensor]
 Plain = Mapping[str, Any]
