@@ -57,7 +57,8 @@ def _refine(
             settings,
             path,
             lambda r: status.update(
-                f"Round {r.number}: believed {r.believed_um:.1f}, simulated {r.simulated_um:.1f} µm"
+                f"Round {r.number}: predicted {r.predicted_um:.1f}, "
+                f"simulated {r.simulated_um:.1f} µm"
             ),
         )
     console.print(refinement_table(rounds))

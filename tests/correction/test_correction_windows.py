@@ -12,7 +12,7 @@ from trajerr.correction import windows
 from trajerr.correction.compensate import correct_program
 from trajerr.correction.error_models import TwinModel
 from trajerr.correction.learning import LearningSettings
-from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.correction.windows import IDLE_S, Window, batches, part, pooled
 from trajerr.gcode.program import Program
@@ -109,7 +109,7 @@ def test_a_layer_in_windows_is_corrected_as_in_one(printer, monkeypatch):
     monkeypatch.setattr(windows, "LONGEST", int(1.5 * RATE))
     parted = correct_program(program, TwinModel(printer), printer, QUICK)
     assert parted.layers == whole.layers
-    assert parted.belief_before_mm == pytest.approx(whole.belief_before_mm, rel=0.02)
+    assert parted.predicted_before_mm == pytest.approx(whole.predicted_before_mm, rel=0.02)
     replay = Replay(
         program,
         {n: parse_program(d.text, n) for n, d in (("whole", whole), ("parted", parted))},
@@ -167,13 +167,13 @@ def test_the_model_is_not_asked_about_a_long_way_along_z(printer):
 
 def test_long_layers_are_not_predicted_together(printer, monkeypatch):
     sizes = []
-    ask = Belief.modelled
+    ask = PrinterEnsemble.modelled
 
     def noted(self, commanded):
         sizes.append([len(c) for c in commanded])
         return ask(self, commanded)
 
-    monkeypatch.setattr(Belief, "modelled", noted)
+    monkeypatch.setattr(PrinterEnsemble, "modelled", noted)
     monkeypatch.setattr(windows, "TOGETHER", int(20.0 * RATE))
     settings = replace(QUICK, learning=LearningSettings(iterations=1, planned_iterations=1))
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)

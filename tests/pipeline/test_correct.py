@@ -61,7 +61,7 @@ def test_the_report_holds_the_agreed_figures(done):
                 "wall_contour_p99_um",
                 "wall_tracking_rms_um",
             } <= set(errors)
-    for key in ("print_time_s", "moves", "extrusion_mm"):
+    for key in ("print_time_s", "moves", "extrusion_mm", "predicted_um"):
         assert set(figures[key]) == {"before", "after"}
     nominal = figures["cases"]["nominal"]
     assert (

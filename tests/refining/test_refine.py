@@ -1,4 +1,4 @@
-"""Refinement: rounds of belief against plant, a network that learns, a checkpoint that loads."""
+"""Refinement: predictions against the plant, a network that learns, a checkpoint read back."""
 
 import numpy as np
 import pytest
@@ -73,15 +73,15 @@ def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
     assert rounds[0].loss is None
     assert rounds[2].loss < rounds[1].loss
     assert len({r.uncorrected_um for r in rounds}) == 1
-    # An untrained network believes anything; a trained one is nearer to the plant.
-    gaps = [abs(r.believed_um - r.simulated_um) for r in rounds]
+    # An untrained network predicts anything; a trained one is nearer to the plant.
+    gaps = [abs(r.predicted_um - r.simulated_um) for r in rounds]
     assert min(gaps[1:]) < gaps[0]
     for key, value in loaded.network.state_dict().items():
         assert torch.equal(value, before[key])
     assert any(not torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
-def test_it_ends_where_belief_and_plant_agree(loaded, monkeypatch):
+def test_it_ends_where_prediction_and_plant_agree(loaded, monkeypatch):
     settings = RefineSettings(rounds=3, layers=1, agreement_um=1e6)
     _, rounds = refine(
         Original(small_print(), linear_printer()), loaded, QUICK, settings, None, lambda r: None

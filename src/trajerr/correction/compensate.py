@@ -16,6 +16,7 @@ import numpy as np
 from trajerr.arrays import Floats
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.episodes import Sampled, sample_windows
+from trajerr.correction.error_models import ErrorModel
 from trajerr.correction.feedrates import Driven, assemble, keep_time
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
@@ -29,7 +30,7 @@ from trajerr.correction.pieces import (
     vertices,
 )
 from trajerr.correction.polish import Polisher, bounded
-from trajerr.correction.printer_ensemble import Belief, ErrorModel
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.correction.windows import Window, part, pooled
@@ -46,13 +47,13 @@ from trajerr.version import __version__
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected program and what is believed of it."""
+    """A corrected program and the error predicted for it."""
 
     text: bytes | None  # None where the correction would not help
     nominal: Plan  # without its long rests
     layers: tuple[int, ...]
-    belief_before_mm: tuple[float, ...]  # per layer: predicted contour RMS on walls
-    belief_after_mm: tuple[float, ...]
+    predicted_before_mm: tuple[float, ...]  # per layer: contour RMS on walls
+    predicted_after_mm: tuple[float, ...]
     largest_mm: float  # the largest correction
     seconds: float
     replaced: Mapping[int, Sequence[bytes]]  # by line index: what stands in its place
@@ -60,8 +61,8 @@ class Correction:
     @property
     def improvement(self) -> float:
         """Share of the predicted contour error that the correction removes."""
-        before = float(np.sum(np.square(self.belief_before_mm)))
-        after = float(np.sum(np.square(self.belief_after_mm)))
+        before = float(np.sum(np.square(self.predicted_before_mm)))
+        after = float(np.sum(np.square(self.predicted_after_mm)))
         return 1.0 - float(np.sqrt(after / before)) if before > 0.0 else 0.0
 
 
@@ -184,22 +185,25 @@ class _Job:
     """A correction, and what every step of it needs."""
 
     scope: Scope
-    belief: Belief
+    ensemble: PrinterEnsemble
     printer: Printer
     settings: CorrectionSettings
 
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
         printer = scope.original.printer
-        belief = Belief(model, printer, _variants(settings), settings.learning.threads)
-        return cls(scope, belief, printer, settings)
+        variants, threads = _variants(settings), settings.learning.threads
+        ensemble = PrinterEnsemble(model, printer, variants, threads)
+        return cls(scope, ensemble, printer, settings)
 
     @cached_property
     def windows(self) -> list[Window]:
         """What is worked on together: layers, or parts of long ones."""
         spans = [self.scope.nominal.layer_span(layer) for layer in self.scope.layers]
-        check_length(self.scope.nominal, self.belief.rate, sum(end - begin for begin, end in spans))
-        acting, rate = self.scope.joins.stretches(), self.belief.rate
+        check_length(
+            self.scope.nominal, self.ensemble.rate, sum(end - begin for begin, end in spans)
+        )
+        acting, rate = self.scope.joins.stretches(), self.ensemble.rate
         pairs = zip(self.scope.layers, spans, strict=True)
         return [window for pair in pairs for window in part(*pair, acting, rate)]
 
@@ -215,7 +219,7 @@ class _Job:
     def polisher(self, iterations: int) -> Polisher:
         """Return what moves knots, at most ``iterations`` times."""
         return Polisher(
-            self.belief,
+            self.ensemble,
             self.scope.nominal,
             self.scope.joins,
             self.scope.restrict,
@@ -240,7 +244,7 @@ class _Job:
         """Return the correction as a function of time, and each layer's uncorrected score."""
         sampled = self._sampled()
         found = learn(
-            self.belief,
+            self.ensemble,
             sampled.nominal,
             sampled.time,
             self.scope.restrict,
@@ -259,7 +263,7 @@ class _Job:
         correction = np.zeros((len(time), 2))
         before = []
         for e in sampled.episodes:
-            actual = self.belief.modelled([nominal[e.first : e.last]])[0]
+            actual = self.ensemble.modelled([nominal[e.first : e.last]])[0]
             core = slice(e.begin - e.first, e.end - e.first)
             correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
             before.append(self.scope.walls.at(time[e.begin : e.end])(actual[core]))
@@ -276,7 +280,7 @@ class _Job:
     def _sampled(self) -> Sampled:
         """Return the windows as samples, with what surrounds them."""
         lead_out = self.settings.learning.lead_out_s
-        return sample_windows(self.scope.nominal, self.spans, self.belief.rate, lead_out)
+        return sample_windows(self.scope.nominal, self.spans, self.ensemble.rate, lead_out)
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:
         most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)

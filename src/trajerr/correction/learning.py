@@ -13,7 +13,7 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.correction.inverse import Freedom, Smoothing, learning_step
-from trajerr.correction.printer_ensemble import Belief, Family
+from trajerr.correction.printer_ensemble import EnsembleMotion, PrinterEnsemble
 from trajerr.correction.windows import batches
 from trajerr.errors import ConfigError
 
@@ -83,10 +83,10 @@ class Episode:
 
 @dataclass
 class Scores:
-    """What each iteration expects of one layer, for every member of a belief."""
+    """The errors that each iteration predicts of one layer, on every printer of an ensemble."""
 
     weights: Floats  # (V,)
-    values: list[list[float]] = field(default_factory=list)  # by iteration and member
+    values: list[list[float]] = field(default_factory=list)  # by iteration and printer
     best: int = 0
 
     def add(self, values: list[float]) -> bool:
@@ -120,7 +120,7 @@ class Learned:
 
 
 def learn(
-    belief: Belief,
+    ensemble: PrinterEnsemble,
     nominal: Floats,
     time: Floats,
     restrict: Restrict,
@@ -129,14 +129,14 @@ def learn(
     project: Project,
     settings: LearningSettings,
 ) -> Learned:
-    """Find the correction for which the nominal path is expected.
+    """Find the correction with which the nozzle is predicted to follow the nominal path.
 
     Parameters
     ----------
-    belief
+    ensemble
         Predicts where the nozzle goes.
     nominal : (N, 3)
-        What the file commands, mm, at the belief's rate.
+        What the file commands, mm, at the ensemble's rate.
     time : (N,)
         s, increasing; uniform within each episode.
     restrict
@@ -145,7 +145,7 @@ def learn(
     episodes
         The layers to correct, in order of time.
     score
-        From times, returns what finds the figure to minimise in actual positions then.
+        From times, returns what finds the error to minimise in actual positions then.
     project
         Brings a part of the (N, 2) correction within its bounds, in place.
     settings
@@ -154,7 +154,7 @@ def learn(
     correction = np.zeros((len(nominal), 2))
     scores: list[Scores] = []
     for rows in batches([e.last - e.first for e in episodes], settings.batch):
-        batch = _Batch(belief, nominal, time, restrict, episodes[rows])
+        batch = _Batch(ensemble, nominal, time, restrict, episodes[rows])
         scores += batch.iterate(correction, score, project, settings)
     return Learned(correction, tuple(scores))
 
@@ -163,7 +163,7 @@ def learn(
 class _Batch:
     """Some layers that are predicted together."""
 
-    belief: Belief
+    ensemble: PrinterEnsemble
     nominal: Floats
     time: Floats
     restrict: Restrict
@@ -173,16 +173,16 @@ class _Batch:
         self, correction: Floats, score: Score, project: Project, settings: LearningSettings
     ) -> list[Scores]:
         """Improve the correction of these layers in place, keep the best; return the scores."""
-        scores = [Scores(self.belief.weights) for _ in self.episodes]
+        scores = [Scores(self.ensemble.weights) for _ in self.episodes]
         kept = [correction[e.begin : e.end].copy() for e in self.episodes]
         judges = [score(self.time[e.begin : e.end]) for e in self.episodes]
         for iteration in range(settings.iterations + 1):
             commanded = self._commanded(correction)
-            families = self.belief.family(commanded)
+            motions = self.ensemble.simulated(commanded)
             if iteration % REFRESH == 0:
-                gaps = self._gaps(commanded, families)
-            pairs = zip(families, gaps, strict=True)
-            actual = [family.positions + gap for family, gap in pairs]
+                gaps = self._gaps(commanded, motions)
+            pairs = zip(motions, gaps, strict=True)
+            actual = [motion.positions + gap for motion, gap in pairs]
             for row, e in enumerate(self.episodes):
                 core = actual[row][:, e.begin - e.first : e.end - e.first]
                 if scores[row].add([judges[row](xy) for xy in core]):
@@ -190,7 +190,7 @@ class _Batch:
             stale = min(iteration - values.best for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
                 break
-            self._improve(correction, actual, families, settings)
+            self._improve(correction, actual, motions, settings)
             project(correction, slice(self.episodes[0].begin, self.episodes[-1].end))
         for e, values in zip(self.episodes, kept, strict=True):
             correction[e.begin : e.end] = values
@@ -204,30 +204,30 @@ class _Batch:
             commanded.append(part)
         return commanded
 
-    def _gaps(self, commanded: list[Floats], families: Sequence[Family]) -> list[Floats]:
+    def _gaps(self, commanded: list[Floats], motions: Sequence[EnsembleMotion]) -> list[Floats]:
         """Return by how much the model and simulation differ, (T, 2) mm each."""
-        pairs = zip(self.belief.modelled(commanded), families, strict=True)
-        return [xy - family.positions[0] for xy, family in pairs]
+        pairs = zip(self.ensemble.modelled(commanded), motions, strict=True)
+        return [xy - motion.positions[0] for xy, motion in pairs]
 
     def _improve(
         self,
         correction: Floats,
         actual: list[Floats],
-        families: Sequence[Family],
+        motions: Sequence[EnsembleMotion],
         settings: LearningSettings,
     ) -> None:
-        smoothing = Smoothing.of(self.belief.printer, settings.cutoff, self.belief.rate)
+        smoothing = Smoothing.of(self.ensemble.printer, settings.cutoff, self.ensemble.rate)
 
-        def change(e: Episode, positions: Floats, family: Family) -> Floats:
+        def change(e: Episode, positions: Floats, motion: EnsembleMotion) -> Floats:
             window = slice(e.first, e.last)
             return learning_step(
                 positions - self.nominal[window, :2],
-                family.responses,
-                self.belief.weights,
+                motion.responses,
+                self.ensemble.weights,
                 self.restrict(self.time[window], self.time[e.begin], self.time[e.end - 1]),
                 smoothing,
             )[e.begin - e.first : e.end - e.first]
 
-        changes = self.belief.map(change, self.episodes, actual, families)
+        changes = self.ensemble.map(change, self.episodes, actual, motions)
         for e, step in zip(self.episodes, changes, strict=True):
             correction[e.begin : e.end] -= settings.gain * step

@@ -16,7 +16,7 @@ from trajerr.correction.feedrates import Driven, assemble, keep_time
 from trajerr.correction.inverse import Smoothing, learning_step
 from trajerr.correction.learning import LearningSettings, Restrict, Score, Scores
 from trajerr.correction.pieces import Cut, EmissionSettings
-from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.regions import Joins, Role
 from trajerr.correction.windows import batches
 from trajerr.motion.bed import Bed
@@ -71,7 +71,7 @@ class _Knots:
 class Polisher:
     """What moving the knots needs to know beside the knots."""
 
-    belief: Belief
+    ensemble: PrinterEnsemble
     nominal: Plan
     joins: Joins
     restrict: Restrict
@@ -98,9 +98,9 @@ class Polisher:
         knots = self._knots(division)
         acts = self.joins.weight(knots.time)[:, None] > 0.0
         windows = [_Window(lead_in(self.nominal, span[0]), *span) for span in spans]
-        lengths = [int((w.finish - w.lead_in) * self.belief.rate) for w in windows]
+        lengths = [int((w.finish - w.lead_in) * self.ensemble.rate) for w in windows]
         chosen = self.chosen(spans)
-        scores = [Scores(self.belief.weights) for _ in spans]
+        scores = [Scores(self.ensemble.weights) for _ in spans]
         for iteration in range(self.learning.planned_iterations + 1):
             driven = assemble(
                 self.nominal,
@@ -168,28 +168,28 @@ class Polisher:
         change: Floats,
     ) -> None:
         """Score some layers as planned, and find how their knots should move; in place."""
-        sampled = self.belief.map(lambda w: self._sampled(w, planned, clock), windows)
+        sampled = self.ensemble.map(lambda w: self._sampled(w, planned, clock), windows)
         commanded = [trajectory.position for trajectory in sampled]
-        modelled = self.belief.modelled(commanded)
+        modelled = self.ensemble.modelled(commanded)
         times = [clock.to_nominal(trajectory.time) for trajectory in sampled]
-        families = self.belief.family(commanded)
-        smoothing = Smoothing.of(self.belief.printer, self.learning.cutoff, self.belief.rate)
+        motions = self.ensemble.simulated(commanded)
+        smoothing = Smoothing.of(self.ensemble.printer, self.learning.cutoff, self.ensemble.rate)
 
         def step(i: int) -> Floats:
-            window, time, family = windows[i], times[i], families[i]
+            window, time, motion = windows[i], times[i], motions[i]
             core = (time >= window.begin) & (time < window.finish)
             judge = self.score(time[core])
-            actual = family.positions + (modelled[i] - family.positions[0])
+            actual = motion.positions + (modelled[i] - motion.positions[0])
             scores[i].add([judge(xy[core]) for xy in actual])
             return learning_step(
                 actual - self.nominal.position(time)[:, :2],
-                family.responses,
-                self.belief.weights,
+                motion.responses,
+                self.ensemble.weights,
                 self.restrict(time, window.begin, window.finish),
                 smoothing,
             )
 
-        for i, values in enumerate(self.belief.map(step, range(len(windows)))):
+        for i, values in enumerate(self.ensemble.map(step, range(len(windows)))):
             after = knots.asked > windows[i].begin
             inside = np.flatnonzero(after & (knots.asked <= windows[i].finish))
             at = clock.to_corrected(knots.asked[inside])
@@ -199,7 +199,7 @@ class Polisher:
         learning = self.learning
         reach = np.array([window.lead_in, window.finish + learning.lead_out_s])
         start, stop = clock.to_corrected(reach)
-        return sample(planned, self.belief.rate, float(start), float(stop))
+        return sample(planned, self.ensemble.rate, float(start), float(stop))
 
 
 def bounded(offset: Floats, base: Floats, most: float, bed: Bed) -> Floats:

@@ -8,9 +8,8 @@ import numpy as np
 
 from trajerr.bundle.runtime import Predictor
 from trajerr.correction.compensate import Correction, correct, write_correction
-from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.printer_ensemble import ErrorModel
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import METHODS, CorrectionSettings
 from trajerr.dynamics.printer import Printer

@@ -20,7 +20,7 @@ class RefineSettings:
     outputs: str = "outputs"  # where that is looked for
     data_root: str | None = None  # the prepared folder that it was trained on
     layers: int = 6  # corrected and simulated each round, evenly spread
-    agreement_um: float = 1.0  # belief and plant as close as that end it
+    agreement_um: float = 1.0  # predicted and simulated error as close as that end it
     steps: int = 300  # of training a round
     batch: int = 32  # windows a step
     window: int = 256  # samples
@@ -47,7 +47,7 @@ class Round:
     """What one correction promised and what the simulated printer made of it."""
 
     number: int  # 0 is the network as it came
-    believed_um: float  # contour RMS on walls, predicted
-    simulated_um: float  # and simulated
+    predicted_um: float  # contour RMS on walls as the network predicts it
+    simulated_um: float  # and as simulated
     uncorrected_um: float  # simulated, without correction
     loss: float | None  # at the end of the training before, if there was one

@@ -43,13 +43,17 @@ def write_report(
     method
         Which of them was written.
     done
-        What was believed of it.
+        What was predicted for it.
     rounds
         Of refinement before; empty where there were none.
     config
         The resolved config, for the record.
     """
     began = time.perf_counter()
+    predicted = {
+        "before": UM * root_mean_square(done.predicted_before_mm),
+        "after": UM * root_mean_square(done.predicted_after_mm),
+    }
     figures: dict[str, Any] = {
         "schema_version": 1,
         "cases": replay.cases(),
@@ -59,12 +63,10 @@ def write_report(
         "method": method,
         "layers_corrected": len(done.layers),
         "layers_compared": list(replay.layers),
-        "belief_um": {
-            "before": UM * root_mean_square(done.belief_before_mm),
-            "after": UM * root_mean_square(done.belief_after_mm),
-        },
+        "predicted_um": predicted,
+        "belief_um": predicted,  # the former name, for what reads it; gone in the next version
         "largest_correction_mm": done.largest_mm,
-        "refinement": [asdict(r) for r in rounds],
+        "refinement": [_round_record(r) for r in rounds],
         "source": {"name": replay.nominal.name, "sha256": replay.nominal.sha256},
         "printer": replay.printer.name,
         "version": __version__,
@@ -83,12 +85,17 @@ def show_correction(
     """Say whether a corrected file was written, or why not."""
     if done.text is None:
         console.print(
-            f"Nothing written: the correction is believed to bring "
+            f"Nothing written: the correction is predicted to bring "
             f"{100 * done.improvement:.1f} %, less than "
             f"{100 * least_improvement:g} %; the file is best left alone"
         )
     else:
         console.print(f"✓ {out}  ({done.seconds / len(done.layers):.2f} s a layer)")
+
+
+def _round_record(refined: Round) -> dict[str, Any]:
+    """Return a round of refinement for the record, its predicted error by the former name, too."""
+    return {**asdict(refined), "believed_um": refined.predicted_um}
 
 
 def root_mean_square(values: Sequence[float]) -> float:
@@ -153,22 +160,23 @@ def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
         cells += [f"{nominal['wall_contour_p99_um']:.1f}", f"{nominal['wall_tracking_rms_um']:.1f}"]
         result.add_row(name, *cells, style="bold" if name == method else None)
     time_s, size = figures["print_time_s"], figures["file_bytes"]
+    predicted = figures["predicted_um"]
     result.caption = (
         f"print time {time_s['after'] / time_s['before'] - 1:+.2%}, "
         f"file × {size['after'] / size['before']:.2f}, "
-        f"believed {figures['belief_um']['before']:.1f} → {figures['belief_um']['after']:.1f} µm, "
+        f"predicted {predicted['before']:.1f} → {predicted['after']:.1f} µm, "
         f"{figures['seconds_per_layer']:.2f} s a layer"
     )
     return result
 
 
 def refinement_table(rounds: Sequence[Round]) -> Table:
-    """Return what each round believed and what the simulated printer did, for the console."""
+    """Return what each round predicted and what the simulated printer did, for the console."""
     result = Table(title="Refinement: contour error on walls / µm RMS")
-    for heading in ("round", "uncorrected", "believed", "simulated", "loss"):
+    for heading in ("round", "uncorrected", "predicted", "simulated", "loss"):
         result.add_column(heading, justify="right")
     for r in rounds:
         loss = "–" if r.loss is None else f"{r.loss:.4f}"
-        cells = (r.uncorrected_um, r.believed_um, r.simulated_um)
+        cells = (r.uncorrected_um, r.predicted_um, r.simulated_um)
         result.add_row(str(r.number), *(f"{value:.1f}" for value in cells), loss)
     return result
