@@ -17,18 +17,12 @@ from trajerr.arrays import Floats
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.episodes import Sampled, sample_windows
 from trajerr.correction.error_models import ErrorModel
-from trajerr.correction.feedrates import Driven, assemble, keep_time
+from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
 from trajerr.correction.learning import Project, learn
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.pieces import (
-    Cut,
-    Offset,
-    cut,
-    rounded,
-    vertices,
-)
+from trajerr.correction.pieces import Offset, Segmentation, rounded, segment, vertices
 from trajerr.correction.polish import Polisher, bounded
 from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.scope import Scope
@@ -150,21 +144,24 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     job = _Job.of(scope, model, settings)
     program, printer = scope.nominal.program, job.printer
     if settings.method == "subtract":
-        division, before = job.subtract()
-        division, scores = job.polisher(0).polish(division, job.spans)
+        segmentation, before = job.subtract()
+        segmentation, scores = job.polisher(0).polish(segmentation, job.spans)
     else:
         offset, before = job.learned()
         tolerated = scope.by_move(before)
-        first = cut(scope.nominal, scope.joins, scope.role, offset, settings.emission, tolerated)
+        first = segment(
+            scope.nominal, scope.region, scope.role, offset, settings.emission, tolerated
+        )
         polisher = job.polisher(settings.learning.planned_iterations)
-        division, scores = polisher.polish(first, job.spans)
-    division = rounded(division, program.moves)
+        segmentation, scores = polisher.polish(first, job.spans)
+    segmentation = rounded(segmentation, program.moves)
     area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
-    division = spread_filament(division, scope.nominal, most_section(program) / area)
-    driven = job.driven(division)
+    segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
+    timed = job.timed(segmentation)
     after = job.by_layer([values.reached for values in scores])
-    replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)
-    largest = job.largest(division)
+    lines = write_lines(program, timed, segmentation, printer.limits)
+    replaced = _marked(program, lines, settings)
+    largest = job.largest(segmentation)
     result = Correction(
         replace_lines(program, replaced),
         scope.nominal,
@@ -203,7 +200,7 @@ class _Job:
         check_length(
             self.scope.nominal, self.ensemble.rate, sum(end - begin for begin, end in spans)
         )
-        acting, rate = self.scope.joins.stretches(), self.ensemble.rate
+        acting, rate = self.scope.region.stretches(), self.ensemble.rate
         pairs = zip(self.scope.layers, spans, strict=True)
         return [window for pair in pairs for window in part(*pair, acting, rate)]
 
@@ -217,11 +214,11 @@ class _Job:
         return pooled(self.windows, error, self.scope.seconds(self.spans))
 
     def polisher(self, iterations: int) -> Polisher:
-        """Return what moves knots, at most ``iterations`` times."""
+        """Return what moves the pieces' ends, at most ``iterations`` times."""
         return Polisher(
             self.ensemble,
             self.scope.nominal,
-            self.scope.joins,
+            self.scope.region,
             self.scope.restrict,
             self.printer.limits,
             (self.scope.move_start, self.scope.move_end),
@@ -232,13 +229,13 @@ class _Job:
             Bed(self.printer.bed_mm),
         )
 
-    def driven(self, division: Cut) -> Driven:
+    def timed(self, segmentation: Segmentation) -> TimedProgram:
         """Return the whole corrected program, each piece timed."""
         limits, emission = self.printer.limits, self.settings.emission
         chosen = self.polisher(0).chosen(self.spans)
-        slow = assemble(self.scope.nominal, division, limits, emission, chosen)
-        _, haste = keep_time(slow, limits, np.ones(len(division.pieces)))
-        return assemble(self.scope.nominal, division, limits, emission).at(haste)
+        slow = assemble(self.scope.nominal, segmentation, limits, emission, chosen)
+        _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
+        return assemble(self.scope.nominal, segmentation, limits, emission).at(feed_factor)
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""
@@ -254,9 +251,9 @@ class _Job:
             self.settings.learning,
         )
         before = self.by_layer([scores.first for scores in found.scores])
-        return self.scope.joins.offset(found.correction, sampled.time), before
+        return self.scope.region.offset(found.correction, sampled.time), before
 
-    def subtract(self) -> tuple[Cut, list[float]]:
+    def subtract(self) -> tuple[Segmentation, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
         sampled = self._sampled()
         time, nominal = sampled.time, sampled.nominal
@@ -267,14 +264,14 @@ class _Job:
             core = slice(e.begin - e.first, e.end - e.first)
             correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
             before.append(self.scope.walls.at(time[e.begin : e.end])(actual[core]))
-        correction *= self.scope.joins.weight(time)[:, None]
+        correction *= self.scope.region.weight(time)[:, None]
         self._bound(time, nominal)(correction, slice(0, len(time)))
-        scope, offset = self.scope, self.scope.joins.offset(correction, time)
-        return vertices(scope.nominal, scope.joins, scope.role, offset), self.by_layer(before)
+        scope, offset = self.scope, self.scope.region.offset(correction, time)
+        return vertices(scope.nominal, scope.region, scope.role, offset), self.by_layer(before)
 
-    def largest(self, division: Cut) -> float:
-        """Return the largest correction of a knot, mm."""
-        shift = division.pieces.target - self.scope.nominal.position(division.pieces.end)
+    def largest(self, segmentation: Segmentation) -> float:
+        """Return the largest correction of a piece's end, mm."""
+        shift = segmentation.pieces.target - self.scope.nominal.position(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
     def _sampled(self) -> Sampled:
@@ -286,7 +283,7 @@ class _Job:
         most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)
 
         def project(correction: Floats, part: slice) -> None:
-            self.scope.joins.settle(correction[part], time[part])
+            self.scope.region.settle(correction[part], time[part])
             correction[part] = bounded(correction[part], nominal[part, :2], most, bed)
 
         return project

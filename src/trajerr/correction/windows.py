@@ -19,7 +19,7 @@ IDLE_S = 10.0  # without a correction, after which a long layer's next window be
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of one layer in which knots and samples may move."""
+    """A stretch of one layer in which samples and pieces' ends may move."""
 
     layer: int
     begin: float  # s of the nominal plan
