@@ -15,11 +15,17 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.correction.emission import MARK, write_lines
-from trajerr.correction.episodes import Sampled, sample_windows
 from trajerr.correction.error_models import ErrorModel
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
+from trajerr.correction.layer_windows import (
+    LayerWindow,
+    SampledWindows,
+    pooled,
+    sample_windows,
+    split_span,
+)
 from trajerr.correction.learning import Project, learn
 from trajerr.correction.original import Original, check_other_file
 from trajerr.correction.pieces import Offset, Segmentation, rounded, segment, vertices
@@ -27,7 +33,6 @@ from trajerr.correction.polish import Polisher, bounded
 from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
-from trajerr.correction.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.files import write_atomically
 from trajerr.gcode.extrusion import filament_diameter, most_section
@@ -145,7 +150,7 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     program, printer = scope.nominal.program, job.printer
     if settings.method == "subtract":
         segmentation, before = job.subtract()
-        segmentation, scores = job.polisher(0).polish(segmentation, job.spans)
+        segmentation, scores = job.polisher(0).polish(segmentation, job.windows)
     else:
         offset, before = job.learned()
         tolerated = scope.by_move(before)
@@ -153,7 +158,7 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
             scope.nominal, scope.region, scope.role, offset, settings.emission, tolerated
         )
         polisher = job.polisher(settings.learning.planned_iterations)
-        segmentation, scores = polisher.polish(first, job.spans)
+        segmentation, scores = polisher.polish(first, job.windows)
     segmentation = rounded(segmentation, program.moves)
     area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
     segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
@@ -194,24 +199,21 @@ class _Job:
         return cls(scope, ensemble, printer, settings)
 
     @cached_property
-    def windows(self) -> list[Window]:
+    def windows(self) -> list[LayerWindow]:
         """What is worked on together: layers, or parts of long ones."""
-        spans = [self.scope.nominal.layer_span(layer) for layer in self.scope.layers]
-        check_length(
-            self.scope.nominal, self.ensemble.rate, sum(end - begin for begin, end in spans)
-        )
-        acting, rate = self.scope.region.stretches(), self.ensemble.rate
-        pairs = zip(self.scope.layers, spans, strict=True)
-        return [window for pair in pairs for window in part(*pair, acting, rate)]
-
-    @property
-    def spans(self) -> list[tuple[float, float]]:
-        """When each window begins and ends, s."""
-        return [(window.begin, window.end) for window in self.windows]
+        nominal, rate = self.scope.nominal, self.ensemble.rate
+        spans = [nominal.layer_span(layer) for layer in self.scope.layers]
+        check_length(nominal, rate, sum(end - begin for begin, end in spans))
+        acting, lead_out_s = self.scope.region.stretches(), self.settings.learning.lead_out_s
+        return [
+            LayerWindow.of(nominal, layer, span, lead_out_s)
+            for layer, whole in zip(self.scope.layers, spans, strict=True)
+            for span in split_span(whole, acting, rate)
+        ]
 
     def by_layer(self, error: Sequence[float]) -> list[float]:
         """Return each layer's error from those of its windows."""
-        return pooled(self.windows, error, self.scope.seconds(self.spans))
+        return pooled(self.windows, error, self.scope.seconds(self.windows))
 
     def polisher(self, iterations: int) -> Polisher:
         """Return what moves the pieces' ends, at most ``iterations`` times."""
@@ -232,7 +234,7 @@ class _Job:
     def timed(self, segmentation: Segmentation) -> TimedProgram:
         """Return the whole corrected program, each piece timed."""
         limits, emission = self.printer.limits, self.settings.emission
-        chosen = self.polisher(0).chosen(self.spans)
+        chosen = self.polisher(0).chosen(self.windows)
         slow = assemble(self.scope.nominal, segmentation, limits, emission, chosen)
         _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
         return assemble(self.scope.nominal, segmentation, limits, emission).at(feed_factor)
@@ -242,10 +244,8 @@ class _Job:
         sampled = self._sampled()
         found = learn(
             self.ensemble,
-            sampled.nominal,
-            sampled.time,
+            sampled,
             self.scope.restrict,
-            sampled.episodes,
             self.scope.walls.at,
             self._bound(sampled.time, sampled.nominal),
             self.settings.learning,
@@ -259,11 +259,10 @@ class _Job:
         time, nominal = sampled.time, sampled.nominal
         correction = np.zeros((len(time), 2))
         before = []
-        for e in sampled.episodes:
-            actual = self.ensemble.modelled([nominal[e.first : e.last]])[0]
-            core = slice(e.begin - e.first, e.end - e.first)
-            correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
-            before.append(self.scope.walls.at(time[e.begin : e.end])(actual[core]))
+        for window in sampled.rows:
+            actual = self.ensemble.modelled([nominal[window.whole]])[0][window.core]
+            correction[window.own] = nominal[window.own, :2] - actual
+            before.append(self.scope.walls.at(time[window.own])(actual))
         correction *= self.scope.region.weight(time)[:, None]
         self._bound(time, nominal)(correction, slice(0, len(time)))
         scope, offset = self.scope, self.scope.region.offset(correction, time)
@@ -274,10 +273,9 @@ class _Job:
         shift = segmentation.pieces.target - self.scope.nominal.position(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
-    def _sampled(self) -> Sampled:
+    def _sampled(self) -> SampledWindows:
         """Return the windows as samples, with what surrounds them."""
-        lead_out = self.settings.learning.lead_out_s
-        return sample_windows(self.scope.nominal, self.spans, self.ensemble.rate, lead_out)
+        return sample_windows(self.scope.nominal, self.windows, self.ensemble.rate)
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:
         most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)

@@ -13,8 +13,8 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.correction.inverse import Freedom, Smoothing, learning_step
+from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
 from trajerr.correction.printer_ensemble import EnsembleMotion, PrinterEnsemble
-from trajerr.correction.windows import batches
 from trajerr.errors import ConfigError
 
 Project = Callable[[Floats, slice], None]
@@ -71,19 +71,9 @@ def _check(key: str, value: float, holds: bool, wanted: str) -> None:
         raise ConfigError(f"correction {key}: got {value}, expected {wanted}")
 
 
-@dataclass(frozen=True)
-class Episode:
-    """One layer, or a window of a long one, within a longer trajectory; indices of samples."""
-
-    first: int  # where the lead-in begins
-    begin: int  # where the layer begins
-    end: int  # one past its last sample
-    last: int  # one past the lead-out
-
-
 @dataclass
 class Scores:
-    """The errors that each iteration predicts of one layer, on every printer of an ensemble."""
+    """The errors that each iteration predicts of one window, on every printer of an ensemble."""
 
     weights: Floats  # (V,)
     values: list[list[float]] = field(default_factory=list)  # by iteration and printer
@@ -116,15 +106,13 @@ class Learned:
     """What an iteration found."""
 
     correction: Floats  # (N, 2) mm, added to the nominal position
-    scores: tuple[Scores, ...]  # per episode
+    scores: tuple[Scores, ...]  # of each window
 
 
 def learn(
     ensemble: PrinterEnsemble,
-    nominal: Floats,
-    time: Floats,
+    sampled: SampledWindows,
     restrict: Restrict,
-    episodes: Sequence[Episode],
     score: Score,
     project: Project,
     settings: LearningSettings,
@@ -135,15 +123,12 @@ def learn(
     ----------
     ensemble
         Predicts where the nozzle goes.
-    nominal : (N, 3)
-        What the file commands, mm, at the ensemble's rate.
-    time : (N,)
-        s, increasing; uniform within each episode.
+    sampled
+        The windows to correct, in order of time, as the file commands them; at the ensemble's
+        rate.
     restrict
         Returns where a correction may act, from (T,) times, the first and the last that
         may change.
-    episodes
-        The layers to correct, in order of time.
     score
         From times, returns what finds the error to minimise in actual positions then.
     project
@@ -151,31 +136,31 @@ def learn(
     settings
         Gain, iterations, batches.
     """
-    correction = np.zeros((len(nominal), 2))
+    correction = np.zeros((len(sampled.time), 2))
     scores: list[Scores] = []
-    for rows in batches([e.last - e.first for e in episodes], settings.batch):
-        batch = _Batch(ensemble, nominal, time, restrict, episodes[rows])
+    for chosen in batches([len(rows) for rows in sampled.rows], settings.batch):
+        batch = _Batch(ensemble, sampled.nominal, sampled.time, restrict, sampled.rows[chosen])
         scores += batch.iterate(correction, score, project, settings)
     return Learned(correction, tuple(scores))
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some layers that are predicted together."""
+    """Some windows that are predicted together."""
 
     ensemble: PrinterEnsemble
     nominal: Floats
     time: Floats
     restrict: Restrict
-    episodes: Sequence[Episode]
+    windows: Sequence[WindowRows]
 
     def iterate(
         self, correction: Floats, score: Score, project: Project, settings: LearningSettings
     ) -> list[Scores]:
-        """Improve the correction of these layers in place, keep the best; return the scores."""
-        scores = [Scores(self.ensemble.weights) for _ in self.episodes]
-        kept = [correction[e.begin : e.end].copy() for e in self.episodes]
-        judges = [score(self.time[e.begin : e.end]) for e in self.episodes]
+        """Improve the correction of these windows in place, keep the best; return the scores."""
+        scores = [Scores(self.ensemble.weights) for _ in self.windows]
+        kept = [correction[w.own].copy() for w in self.windows]
+        judges = [score(self.time[w.own]) for w in self.windows]
         for iteration in range(settings.iterations + 1):
             commanded = self._commanded(correction)
             motions = self.ensemble.simulated(commanded)
@@ -183,24 +168,23 @@ class _Batch:
                 gaps = self._gaps(commanded, motions)
             pairs = zip(motions, gaps, strict=True)
             actual = [motion.positions + gap for motion, gap in pairs]
-            for row, e in enumerate(self.episodes):
-                core = actual[row][:, e.begin - e.first : e.end - e.first]
-                if scores[row].add([judges[row](xy) for xy in core]):
-                    kept[row] = correction[e.begin : e.end].copy()
+            for i, window in enumerate(self.windows):
+                if scores[i].add([judges[i](xy) for xy in actual[i][:, window.core]]):
+                    kept[i] = correction[window.own].copy()
             stale = min(iteration - values.best for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
                 break
             self._improve(correction, actual, motions, settings)
-            project(correction, slice(self.episodes[0].begin, self.episodes[-1].end))
-        for e, values in zip(self.episodes, kept, strict=True):
-            correction[e.begin : e.end] = values
+            project(correction, slice(self.windows[0].own.start, self.windows[-1].own.stop))
+        for window, values in zip(self.windows, kept, strict=True):
+            correction[window.own] = values
         return scores
 
     def _commanded(self, correction: Floats) -> list[Floats]:
         commanded = []
-        for e in self.episodes:
-            part = self.nominal[e.first : e.last].copy()
-            part[:, :2] += correction[e.first : e.last]
+        for window in self.windows:
+            part = self.nominal[window.whole].copy()
+            part[:, :2] += correction[window.whole]
             commanded.append(part)
         return commanded
 
@@ -218,16 +202,16 @@ class _Batch:
     ) -> None:
         smoothing = Smoothing.of(self.ensemble.printer, settings.cutoff, self.ensemble.rate)
 
-        def change(e: Episode, positions: Floats, motion: EnsembleMotion) -> Floats:
-            window = slice(e.first, e.last)
+        def change(window: WindowRows, positions: Floats, motion: EnsembleMotion) -> Floats:
+            begin, end = self.time[window.own.start], self.time[window.own.stop - 1]
             return learning_step(
-                positions - self.nominal[window, :2],
+                positions - self.nominal[window.whole, :2],
                 motion.responses,
                 self.ensemble.weights,
-                self.restrict(self.time[window], self.time[e.begin], self.time[e.end - 1]),
+                self.restrict(self.time[window.whole], begin, end),
                 smoothing,
-            )[e.begin - e.first : e.end - e.first]
+            )[window.core]
 
-        changes = self.ensemble.map(change, self.episodes, actual, motions)
-        for e, step in zip(self.episodes, changes, strict=True):
-            correction[e.begin : e.end] -= settings.gain * step
+        changes = self.ensemble.map(change, self.windows, actual, motions)
+        for window, step in zip(self.windows, changes, strict=True):
+            correction[window.own] -= settings.gain * step

@@ -14,13 +14,12 @@ import numpy as np
 from trajerr.arrays import Bools, Floats
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.inverse import Smoothing, learning_step
+from trajerr.correction.layer_windows import LayerWindow, batches
 from trajerr.correction.learning import LearningSettings, Restrict, Score, Scores
 from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.regions import CorrectionRegion, Role
-from trajerr.correction.windows import batches
 from trajerr.motion.bed import Bed
-from trajerr.motion.lead_in import lead_in
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
@@ -44,15 +43,6 @@ class Clock:
     def to_corrected(self, time: Floats) -> Floats:
         """Return (N,) s of the corrected plan."""
         return np.interp(time, self.nominal, self.corrected)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """One layer, or a part of a long one, while its pieces' ends move."""
-
-    lead_in: float  # s of the nominal plan, from which its motion is sampled
-    begin: float  # s
-    finish: float  # s
 
 
 @dataclass
@@ -84,23 +74,22 @@ class Polisher:
     bed: Bed
 
     def polish(
-        self, segmentation: Segmentation, spans: Sequence[tuple[float, float]]
+        self, segmentation: Segmentation, windows: Sequence[LayerWindow]
     ) -> tuple[Segmentation, list[Scores]]:
-        """Move the pieces' ends in the given layers; return the best pieces and all scores.
+        """Move the pieces' ends in the given windows; return the best pieces and all scores.
 
         Parameters
         ----------
         segmentation
             The pieces to begin with.
-        spans
-            When each layer to correct begins and ends, s of the nominal plan.
+        windows
+            Where to correct.
         """
         ends = self._piece_ends(segmentation)
         acts = self.region.weight(ends.time)[:, None] > 0.0
-        windows = [_Window(lead_in(self.nominal, span[0]), *span) for span in spans]
-        lengths = [int((w.finish - w.lead_in) * self.ensemble.rate) for w in windows]
-        chosen = self.chosen(spans)
-        scores = [Scores(self.ensemble.weights) for _ in spans]
+        lengths = [int((w.end - w.lead_in) * self.ensemble.rate) for w in windows]
+        chosen = self.chosen(windows)
+        scores = [Scores(self.ensemble.weights) for _ in windows]
         for iteration in range(self.learning.planned_iterations + 1):
             timed = assemble(
                 self.nominal,
@@ -116,9 +105,9 @@ class Polisher:
             change = np.zeros_like(ends.offset)
             for rows in batches(lengths, self.learning.batch):
                 self._learn(windows[rows], scores[rows], planned, clock, ends, change)
-            for (begin, finish), values in zip(spans, scores, strict=True):
+            for window, values in zip(windows, scores, strict=True):
                 if values.best == iteration:
-                    inside = (ends.time > begin) & (ends.time <= finish)
+                    inside = (ends.time > window.begin) & (ends.time <= window.end)
                     ends.best[inside] = ends.offset[inside]
             moved = ends.offset - self.learning.gain * change * acts
             ends.offset = bounded(moved, ends.base, self.bound, self.bed)
@@ -138,13 +127,13 @@ class Polisher:
                 asked[first:last] = hold.end
         return _PieceEnds(time, asked, base, offset, offset.copy(), np.ones(len(time)))
 
-    def chosen(self, spans: Sequence[tuple[float, float]]) -> Bools:
-        """Return (M,) the moves in and around the layers with the given spans, s."""
+    def chosen(self, windows: Sequence[LayerWindow]) -> Bools:
+        """Return (M,) the moves in and around the given windows."""
         start, end = self.move_times
         chosen = np.zeros(len(start), dtype=np.bool_)
-        for begin, finish in spans:
-            first = np.searchsorted(end, lead_in(self.nominal, begin) - MARGIN)
-            last = np.searchsorted(start, finish + self.learning.lead_out_s + MARGIN)
+        for window in windows:
+            first = np.searchsorted(end, window.lead_in - MARGIN)
+            last = np.searchsorted(start, window.lead_out + MARGIN)
             chosen[first:last] = True
         return chosen
 
@@ -160,14 +149,14 @@ class Polisher:
 
     def _learn(
         self,
-        windows: Sequence[_Window],
+        windows: Sequence[LayerWindow],
         scores: Sequence[Scores],
         planned: Plan,
         clock: Clock,
         ends: _PieceEnds,
         change: Floats,
     ) -> None:
-        """Score some layers as planned, and find how their pieces' ends should move; in place."""
+        """Score some windows as planned, and find how their pieces' ends should move; in place."""
         sampled = self.ensemble.map(lambda w: self._sampled(w, planned, clock), windows)
         commanded = [trajectory.position for trajectory in sampled]
         modelled = self.ensemble.modelled(commanded)
@@ -177,7 +166,7 @@ class Polisher:
 
         def step(i: int) -> Floats:
             window, time, motion = windows[i], times[i], motions[i]
-            core = (time >= window.begin) & (time < window.finish)
+            core = window.contains(time)
             judge = self.score(time[core])
             actual = motion.positions + (modelled[i] - motion.positions[0])
             scores[i].add([judge(xy[core]) for xy in actual])
@@ -185,20 +174,18 @@ class Polisher:
                 actual - self.nominal.position(time)[:, :2],
                 motion.responses,
                 self.ensemble.weights,
-                self.restrict(time, window.begin, window.finish),
+                self.restrict(time, window.begin, window.end),
                 smoothing,
             )
 
         for i, values in enumerate(self.ensemble.map(step, range(len(windows)))):
             after = ends.asked > windows[i].begin
-            inside = np.flatnonzero(after & (ends.asked <= windows[i].finish))
+            inside = np.flatnonzero(after & (ends.asked <= windows[i].end))
             at = clock.to_corrected(ends.asked[inside])
             change[inside] = _interpolated(at, sampled[i].time, _smoothed(values))
 
-    def _sampled(self, window: _Window, planned: Plan, clock: Clock) -> Trajectory:
-        learning = self.learning
-        reach = np.array([window.lead_in, window.finish + learning.lead_out_s])
-        start, stop = clock.to_corrected(reach)
+    def _sampled(self, window: LayerWindow, planned: Plan, clock: Clock) -> Trajectory:
+        start, stop = clock.to_corrected(np.array([window.lead_in, window.lead_out]))
         return sample(planned, self.ensemble.rate, float(start), float(stop))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.correction.blocks import move_times
 from trajerr.correction.inverse import Freedom
+from trajerr.correction.layer_windows import LayerWindow
 from trajerr.correction.learning import Judge
 from trajerr.correction.original import Original, nothing_to_correct
 from trajerr.correction.regions import CorrectionRegion, Role, find_region, roles
@@ -66,10 +67,11 @@ class Scope:
         weight = self.region.weight(time) * inside
         return Freedom(weight, self.role[move] == Role.CORRECTED, self.region.hold_at(time))
 
-    def seconds(self, spans: Sequence[tuple[float, float]]) -> Floats:
-        """Return for how many s each of (S,) spans runs along moves that are corrected."""
+    def seconds(self, windows: Sequence[LayerWindow]) -> Floats:
+        """Return for how many s each of W windows runs along moves that are corrected; (W,)."""
         corrected = self.role == Role.CORRECTED
         start, end = self.move_start[corrected], self.move_end[corrected]
+        spans = [(window.begin, window.end) for window in windows]
         return np.array([np.sum(np.clip(end, *x) - np.clip(start, *x)) for x in spans])
 
     def by_move(self, error: Sequence[float]) -> Floats:
