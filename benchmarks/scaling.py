@@ -27,7 +27,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 
 from trajerr.collection.campaign import Collection, collect
-from trajerr.collection.process_pool import Workforce
+from trajerr.collection.process_pool import ProcessPool
 from trajerr.collection.variants import parse_variants
 from trajerr.commands.configs import compose, load_printer
 from trajerr.gcode.sources import find_sources
@@ -112,10 +112,10 @@ def collect_cost(folder: Path, layers: int) -> Cost:
         gcode.write_text(tower(count))
         sources = find_sources([], str(gcode))
         out = folder / f"timed_raw{layers}_{count}"
-        plan = Collection(printer, parse_variants([{}]), "all", 200.0, 0, out)
-        with Workforce(1) as force:
+        collection = Collection(printer, parse_variants([{}]), "all", 200.0, 0, out)
+        with ProcessPool(1) as pool:
             began, wall = time.process_time(), time.perf_counter()
-            collect(plan, sources, force)
+            collect(collection, sources, pool)
             cpu, wall = time.process_time() - began, time.perf_counter() - wall
     return Cost(cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from trajerr.collection.campaign import Collection, collect, split_errors
 from trajerr.collection.planning import summarise_sources
-from trajerr.collection.process_pool import Workforce, count_workers
+from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import parse_variants
 from trajerr.commands.building import build
 from trajerr.commands.entry import command
@@ -43,16 +43,16 @@ def main(cfg: DictConfig) -> None:
     collection = Collection(printer, variants, layers, cfg.sample_rate_hz, cfg.seed, out)
     console = Console(stderr=True)
     shown = Progress(console=console, disable=not console.is_terminal)
-    with Workforce(count_workers(cfg.workers)) as force, shown as bar:
+    with ProcessPool(count_workers(cfg.workers)) as pool, shown as bar:
         line = bar.add_task("collect", total=None)
         collect(
             collection,
             sources,
-            force,
+            pool,
             lambda n, of: bar.update(line, completed=n, total=of),
             lambda note: console.print(note, markup=False, highlight=False, soft_wrap=True),
         )
-        splits = split_errors(collection, sources, force)
+        splits = split_errors(collection, sources, pool)
 
     rows = collected_figures(out)
     settings = (splits, limits, cfg.sample_rate_hz, time.monotonic() - began)

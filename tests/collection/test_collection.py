@@ -18,7 +18,7 @@ from trajerr.collection.campaign import (
     seed_of,
     survey,
 )
-from trajerr.collection.process_pool import Workforce, count_workers
+from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import Variant
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import LayerFigures, load_figures
@@ -54,8 +54,8 @@ def collect(
     workers: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[LayerFigures]:
-    with Workforce(workers) as force:
-        return collecting.collect(settings, sources, force, on_progress)
+    with ProcessPool(workers) as pool:
+        return collecting.collect(settings, sources, pool, on_progress)
 
 
 def source(folder: Path, layers: int = 2) -> Source:
@@ -329,7 +329,7 @@ def test_sources_of_error_add_up(tmp_path: Path) -> None:
     both = average([found, found])
     assert both.total == pytest.approx(found.total)
     split = collecting.split_errors(
-        collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], Workforce(1)
+        collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], ProcessPool(1)
     )
     assert split["small"][0] == 2
 
@@ -384,8 +384,8 @@ def test_what_leaves_the_bed_is_told_and_collected(tmp_path: Path) -> None:
     path.write_text(small_gcode(2).replace(";TYPE:Solid infill", wipe))
     told: list[str] = []
     settings = collection(tmp_path / "raw", variants=VARIANTS[:1])
-    with Workforce(2) as force:
-        figures = collecting.collect(settings, [Source("wiping", path)], force, on_note=told.append)
+    with ProcessPool(2) as pool:
+        figures = collecting.collect(settings, [Source("wiping", path)], pool, on_note=told.append)
     assert len(figures) == 2
     (note,) = told
     assert re.fullmatch(r"wiping\.gcode: 4 moves leave .* 13\.5 mm, to X-13\.5 .*", note)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from tests.collection.small_print import small_gcode
 from trajerr.collection.campaign import Collection, collect
-from trajerr.collection.process_pool import Workforce
+from trajerr.collection.process_pool import ProcessPool
 from trajerr.collection.variants import Variant
 from trajerr.commands.entry import conf_dir
 from trajerr.dataset.matlab import read_layer
@@ -134,8 +134,8 @@ def test_nothing_is_cut_from_what_a_fast_machine_prints(tmp_path, raised_by_file
     (tmp_path / "small.gcode").write_text(RAISED + text if raised_by_file else text)
     variants = (Variant(10.0, 1.5), Variant(10.0, 1.5, kind="precompensated"))
     settings = Collection(fast, variants, "all", 200.0, 0, tmp_path)
-    with Workforce(1) as force:
-        collect(settings, [Source("small", tmp_path / "small.gcode")], force)
+    with ProcessPool(1) as pool:
+        collect(settings, [Source("small", tmp_path / "small.gcode")], pool)
     files = sorted(tmp_path.rglob("layer*.mat"))
     assert len(files) == 4
     records = [read_layer(path) for path in files]

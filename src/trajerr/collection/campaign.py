@@ -17,7 +17,7 @@ import numpy as np
 
 from trajerr.checks import require, require_count
 from trajerr.collection.placement import IN_PLACE, Placement, draw, place
-from trajerr.collection.process_pool import Workforce, stopped
+from trajerr.collection.process_pool import ProcessPool, stopped
 from trajerr.collection.variants import Variant, command
 from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.dataset.quality import LayerFigures, layer_path, measure, save_figures
@@ -93,7 +93,7 @@ class Task:
 def collect(
     collection: Collection,
     sources: Sequence[Source],
-    force: Workforce,
+    pool: ProcessPool,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> list[LayerFigures]:
@@ -107,7 +107,7 @@ def collect(
         What and how.
     sources
         Of G-code.
-    force
+    pool
         Processes that do it.
     on_progress
         Told how many files are done, of how many.
@@ -122,8 +122,8 @@ def collect(
         If the disk is full or the folder cannot be written.
     """
     # With many sources each is read by one process only; few are shared out layer by layer.
-    grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
-    surveys = list(force.map(functools.partial(survey, collection), sources))
+    grain = LAYERS_A_TASK if len(sources) < 4 * pool.workers else None
+    surveys = list(pool.map(functools.partial(survey, collection), sources))
     for note in sorted(note for task in surveys for note in task.notes):
         on_note(note)
     tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
@@ -131,7 +131,7 @@ def collect(
     total = sum(task.files for task in tasks)
     on_progress(0, total)
     done: list[LayerFigures] = []
-    for figures in force.map(functools.partial(run, collection), tasks):
+    for figures in pool.map(functools.partial(run, collection), tasks):
         done += figures
         on_progress(len(done), total)
     for name in {source.name for source in sources}:
@@ -140,7 +140,7 @@ def collect(
 
 
 def split_errors(
-    collection: Collection, sources: Sequence[Source], force: Workforce
+    collection: Collection, sources: Sequence[Source], pool: ProcessPool
 ) -> dict[str, tuple[int, ErrorSources]]:
     """Split the error of each source's middle layer in the first variant by effect.
 
@@ -149,7 +149,7 @@ def split_errors(
     dict
         Source name → number of the layer, RMS by effect.
     """
-    return dict(sorted(force.map(functools.partial(_split, collection), sources)))
+    return dict(sorted(pool.map(functools.partial(_split, collection), sources)))
 
 
 def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, ErrorSources]]:
