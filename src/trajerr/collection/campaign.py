@@ -156,10 +156,10 @@ def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, Erro
     variant = collection.variants[0]
     layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
     layer = layers[len(layers) // 2]
-    motion_plan = without_long_rests(_plan(collection, source, variant))
-    begin, end = busy_span(motion_plan, layer)
-    planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
-    split = error_sources(collection.printer, planned, seed=collection.seed)
+    planned = without_long_rests(_plan(collection, source, variant))
+    begin, end = busy_span(planned, layer)
+    commanded = sample(planned, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
+    split = error_sources(collection.printer, commanded, seed=collection.seed)
     return source.name, (layer, split)
 
 
@@ -221,8 +221,8 @@ def _collect_layer(
     params = _params(collection, program, variant) | placement.params()
     if path.is_file():
         return measure(_checked(path, params))
-    motion_plan = _plan(collection, source, variant)
-    record = record_layer(collection, motion_plan, source.name, layer, variant, params)
+    planned = _plan(collection, source, variant)
+    record = record_layer(collection, planned, source.name, layer, variant, params)
     write_layer(path, record)
     return measure(record)
 
@@ -274,7 +274,7 @@ def _planned(
 
 def record_layer(
     collection: Collection,
-    motion_plan: Plan,
+    planned: Plan,
     part: str,
     layer: int,
     variant: Variant,
@@ -288,14 +288,14 @@ def record_layer(
     """
     thermal = collection.printer.thermal
     longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
-    motion, rate = LayerMotion.of(motion_plan, layer, longest), collection.simulation_rate
+    motion, rate = LayerMotion.of(planned, layer, longest), collection.simulation_rate
     begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
     commanded, figures = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
     coarse, xy = simulate_layer(
         collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )
-    whole_begin, whole_end = motion_plan.layer_span(layer)
+    whole_begin, whole_end = planned.layer_span(layer)
     left_out = (whole_end - whole_begin) - (end - begin)
     heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
     figures |= _raised_speed(collection, motion.planned, begin, end)
@@ -318,13 +318,13 @@ def record_layer(
 
 
 def _raised_speed(
-    collection: Collection, motion_plan: Plan, begin: float, end: float
+    collection: Collection, planned: Plan, begin: float, end: float
 ) -> dict[str, float]:
     """Return the highest speed planned within a time, where the G-code raised the limits to it."""
-    ends = motion_plan.start_time + motion_plan.duration
-    within = (ends > begin) & (motion_plan.start_time < end)
-    moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
-    highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
+    ends = planned.start_time + planned.duration
+    within = (ends > begin) & (planned.start_time < end)
+    moves_head = planned.segments.direction[:, :3].any(axis=1)
+    highest = float(np.max(planned.cruise[within & moves_head], initial=0.0))
     own = collection.printer.limits.highest_speed
     return {PLANNED_SPEED: highest} if highest > own else {}
 

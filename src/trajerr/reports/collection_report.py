@@ -114,11 +114,11 @@ def plot_plans(
     """Draw the middle one of each source's chosen layers as planned; return the files."""
     written = []
     for source in sources:
-        plan = plan_source(source, limits, scales)
-        chosen = select_layers(layers, plan.layers, source.name)
+        planned = plan_source(source, limits, scales)
+        chosen = select_layers(layers, planned.layers, source.name)
         layer = chosen[len(chosen) // 2]
         path = out / PLOTS / f"{source.name}_layer{layer:04d}_plan.png"
-        written.append(save_figure(planned_layer(plan, layer), path))
+        written.append(save_figure(planned_layer(planned, layer), path))
     return written
 
 
