@@ -101,7 +101,7 @@ def time_scipy(printer: Printer, path: Trajectory) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--printer", default="ender3_v2")

@@ -8,7 +8,7 @@ Without a checkpoint it takes the best of the newest finished training.
 Collects layers of one part on the other printer, and of two other parts to judge on; none of
 them is among those that the default collection trains on. For each number of layers it trains
 twice for equally many steps: from the checkpoint (``experiment=transfer``) and from nothing
-(the defaults). The figures are of whole layers, streamed. Beside them: the checkpoint as it
+(the defaults). The metrics are of whole layers, streamed. Beside them: the checkpoint as it
 is, and least squares (``fir``) on the same layers. Trainings that are there are kept, so that
 an interrupted benchmark goes on. Prints a table; writes it and a figure to ``--out``.
 """
@@ -96,7 +96,7 @@ def judge(network: Any, test: Split) -> dict[str, float]:  # noqa: ANN401 - of s
 
 
 def measure(count: int, raw: Path, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Return the figures of each way at one number of layers."""
+    """Return the metrics of each way at one number of layers."""
     out = Path(arguments.out)
     prepared = prepare(raw, count, out)
     model = f"model={load_checkpoint(arguments.checkpoint).network_config['name']}"
@@ -129,16 +129,16 @@ def _budget(run_folder: Path) -> dict[str, Any]:
 
 
 def table(found: dict[int, dict[str, dict[str, float]]]) -> str:
-    """Return the figures as a Markdown table."""
+    """Return the metrics as a Markdown table."""
     ways = (TRANSFER, SCRATCH, FIR)
     lines = [
         "| layers | " + " | ".join(f"{way}: MAE µm | R²" for way in ways) + " |",
         "|" + "---|" * (1 + 2 * len(ways)),
     ]
-    for count, figures in found.items():
+    for count, metrics in found.items():
         cells = [str(count)]
         for way in ways:
-            one = figures.get(way)
+            one = metrics.get(way)
             cells += (
                 ["–", "–"] if one is None else [f"{UM * one['mae_mm']:.2f}", f"{one['r2']:.4f}"]
             )

@@ -17,7 +17,7 @@ from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import parse_variants
 from trajerr.commands.building import build
 from trajerr.commands.entry import command
-from trajerr.dataset.quality import QualityLimits, collected_figures, require_passed
+from trajerr.dataset.quality import QualityLimits, collected_metrics, require_passed
 from trajerr.gcode.sources import find_sources
 from trajerr.reports import collection_report
 
@@ -35,8 +35,8 @@ def main(cfg: DictConfig) -> None:
         if cfg.plot:
             collection_report.plot_plans(out, sources, printer.limits, variants[0].scales, layers)
         summary = summarise_sources(sources, printer.limits, variants[0].scales)
-        for figures in summary.get("sources", {"": summary}).values():
-            sys.stderr.writelines(f"{note}\n" for note in figures.get("notes", ()))
+        for each in summary.get("sources", {"": summary}).values():
+            sys.stderr.writelines(f"{note}\n" for note in each.get("notes", ()))
         sys.stdout.write(json.dumps(summary) + "\n")
         return
     limits = QualityLimits(**plain["quality"])
@@ -54,7 +54,7 @@ def main(cfg: DictConfig) -> None:
         )
         splits = split_errors(collection, sources, pool)
 
-    rows = collected_figures(out)
+    rows = collected_metrics(out)
     settings = (splits, limits, cfg.sample_rate_hz, time.monotonic() - began)
     report = collection_report.compose(rows, *settings)
     collection_report.write_report(out, report)

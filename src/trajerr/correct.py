@@ -41,8 +41,8 @@ def main(cfg: DictConfig) -> None:
         return
     with console.status("Replaying through planner and simulated printer"):
         replay = prepared.replay(done)
-        figures = write_report(run.report_folder, replay, run.method, done, rounds, config)
-    console.print(comparison_table(figures, run.method))
+        report = write_report(run.report_folder, replay, run.method, done, rounds, config)
+    console.print(comparison_table(report, run.method))
     console.print(f"✓ {run.report_folder}")
 
 

@@ -13,7 +13,7 @@ from trajerr.reports.evaluation_report import write_evaluation
 
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
-    """Evaluate the configured checkpoints and write their figures."""
+    """Evaluate the configured checkpoints and write their metrics."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     settings: EvaluateSettings = build(config["settings"], "settings")
     write_evaluation(settings, *assess(settings, config), Console())

@@ -40,7 +40,7 @@ def _judge(sweeper: DictConfig) -> Any:  # noqa: ANN401 - imported where a searc
 
 
 def _objective(name: str, outcome: Outcome, data: PrinterDataModule) -> float:
-    """Return a figure of a finished training, or measure it."""
+    """Return a metric of a finished training, or measure it."""
     known = {
         **outcome.metrics,
         "parameters": float(outcome.parameters),

@@ -185,7 +185,7 @@ def test_emps_is_one_axis_split_by_half_lap(emps):
 
 
 @pytest.mark.parametrize(("with_sign", "known_um"), [(False, 28.0), (True, 23.2)])
-def test_least_squares_on_emps_gives_the_known_figures(emps, with_sign, known_um):
+def test_least_squares_on_emps_gives_the_known_numbers(emps, with_sign, known_um):
     """Linear in velocity and acceleration (and the sign of velocity) with a constant.
 
     Fitted on the forward half-lap, judged on the return; 0.1 s of settling left out of both.

@@ -96,7 +96,7 @@ def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> P
 def settings(
     prepared: Path, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch
 ) -> EvaluateSettings:
-    """The quickest evaluation: figures only, hardly timed."""
+    """The quickest evaluation: metrics only, hardly timed."""
     monkeypatch.setattr(timing, "CALLS", 5)
     return EvaluateSettings(
         checkpoint=str(checkpoints["lstm"]),

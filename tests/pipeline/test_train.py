@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(prepared: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:
-    figures = []
+    metrics = []
     for devices, batch in ((1, 16), (2, 8)):
         folder = tmp_path / str(devices)
         done = run(
@@ -128,6 +128,6 @@ def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("Model small") == 1
-        figures.append(json.loads((folder / "train.json").read_text())["metrics"])
-    for name, value in figures[0].items():
-        assert figures[1][name] == pytest.approx(value, rel=1e-4), name
+        metrics.append(json.loads((folder / "train.json").read_text())["metrics"])
+    for name, value in metrics[0].items():
+        assert metrics[1][name] == pytest.approx(value, rel=1e-4), name

@@ -28,9 +28,9 @@ def figures(error=ERROR, predicted=PREDICTED) -> dict:
     spectra = [spectrum([e], 200.0) for e in (error, predicted - error, 0.3 * error)]
     methods = {"transformer_recurrent": predicted, "fir": 0.7 * error, "zero": 0 * error}
     part = slice(200, 700)
-    figures_of = {"mae_mm": 0.004, "rmse_mm": 0.007, "r2": 0.99}
+    metrics_of = {"mae_mm": 0.004, "rmse_mm": 0.007, "r2": 0.99}
     spans = {"mae_mm": (0.003, 0.005), "rmse_mm": (0.006, 0.009), "r2": (0.98, 0.995)}
-    models = {"base": (figures_of, spans), "lstm": (figures_of, None)}
+    models = {"base": (metrics_of, spans), "lstm": (metrics_of, None)}
     return {
         "trajectory_comparison": path_plots.trajectory_comparison(XY, error, predicted, **path),
         "residual_map": path_plots.residual_map(XY, error, predicted, **path),
@@ -47,7 +47,7 @@ def figures(error=ERROR, predicted=PREDICTED) -> dict:
         "spectrum": plots.spectrum(
             spectra[0], spectra[1], resonance_hz=(24.1, 21.2), baselines={"fir": spectra[2]}
         ),
-        "comparison": plots.comparison(models, {"zero": figures_of}),
+        "comparison": plots.comparison(models, {"zero": metrics_of}),
     }
 
 

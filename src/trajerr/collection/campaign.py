@@ -20,7 +20,7 @@ from trajerr.collection.placement import IN_PLACE, Placement, draw, place
 from trajerr.collection.process_pool import ProcessPool, stopped
 from trajerr.collection.variants import Variant, command
 from trajerr.dataset.matlab import read_layer, write_layer
-from trajerr.dataset.quality import LayerFigures, layer_path, measure, save_figures
+from trajerr.dataset.quality import LayerMetrics, layer_path, measure, save_metrics
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import PLANNED_SPEED
 from trajerr.dynamics.error_sources import ErrorSources, error_sources
@@ -96,8 +96,8 @@ def collect(
     pool: ProcessPool,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> list[LayerFigures]:
-    """Collect all sources and return the figures of every layer and variant.
+) -> list[LayerMetrics]:
+    """Collect all sources and return the metrics of every layer and variant.
 
     Files that are there are checked and kept, so that an interrupted collection resumes.
 
@@ -130,12 +130,12 @@ def collect(
     tasks.sort(key=lambda task: (task.source.name, task.layers))
     total = sum(task.files for task in tasks)
     on_progress(0, total)
-    done: list[LayerFigures] = []
-    for figures in pool.map(functools.partial(run, collection), tasks):
-        done += figures
+    done: list[LayerMetrics] = []
+    for metrics in pool.map(functools.partial(run, collection), tasks):
+        done += metrics
         on_progress(len(done), total)
     for name in {source.name for source in sources}:
-        save_figures(collection.folder(name), (row for row in done if row.part == name))
+        save_metrics(collection.folder(name), (row for row in done if row.part == name))
     return done
 
 
@@ -194,8 +194,8 @@ def _pieces(collection: Collection, task: Task, grain: int | None) -> list[Task]
     return [_task(collection, task.source, task.layers[start : start + size]) for start in starts]
 
 
-def run(collection: Collection, task: Task) -> list[LayerFigures]:
-    """Collect a task's layers and return the figures of each; files that are there are kept.
+def run(collection: Collection, task: Task) -> list[LayerMetrics]:
+    """Collect a task's layers and return the metrics of each; files that are there are kept.
 
     Raises
     ------
@@ -204,17 +204,17 @@ def run(collection: Collection, task: Task) -> list[LayerFigures]:
     OSError
         If the disk is full or the folder cannot be written.
     """
-    figures = []
+    metrics = []
     for variant in sorted(collection.variants, key=lambda variant: variant.scales):
         for index, layer in task.layers:
             if variant.takes(index) and not stopped():
-                figures.append(_collect_layer(collection, task.source, layer, variant))
-    return figures
+                metrics.append(_collect_layer(collection, task.source, layer, variant))
+    return metrics
 
 
 def _collect_layer(
     collection: Collection, source: Source, layer: int, variant: Variant
-) -> LayerFigures:
+) -> LayerMetrics:
     program = _program(collection, source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
     placement = _placement(collection, source, variant)
@@ -291,15 +291,15 @@ def record_layer(
     motion, rate = LayerMotion.of(planned, layer, longest), collection.simulation_rate
     begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
-    commanded, figures = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
+    commanded, added = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
     coarse, xy = simulate_layer(
         collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )
     whole_begin, whole_end = planned.layer_span(layer)
     left_out = (whole_end - whole_begin) - (end - begin)
     heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
-    figures |= _raised_speed(collection, motion.planned, begin, end)
-    figures |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
+    added |= _raised_speed(collection, motion.planned, begin, end)
+    added |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
     return LayerRecord(
         part=part,
         layer=layer,
@@ -313,7 +313,7 @@ def record_layer(
         feature=coarse.feature,
         temperatures=heat,
         adhesion=adhesion,
-        params=params | figures,
+        params=params | added,
     )
 
 

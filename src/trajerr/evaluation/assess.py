@@ -57,7 +57,7 @@ class EvaluateSettings:
     kinds: Sequence[str] | None = None  # of variants; None: all
     stride: int | None = None  # samples between windows; None: the data's own
     burn_in: int | None = None  # samples; None: what the checkpoint's training left out
-    targets_on: str = "settled"  # which figures the targets judge, of scores.CONDITIONS
+    targets_on: str = "settled"  # which metrics the targets judge, of scores.CONDITIONS
     runs: str = "outputs"  # folder whose train/ holds the trainings
     targets: Mapping[str, float | None] = field(default_factory=dict)
     bins: scores.Bins = field(default_factory=scores.Bins)
@@ -230,7 +230,7 @@ def _score(
 def _provenance(
     file: Path, checkpoint: Loaded, stats: Stats, config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what the figures were made from and with."""
+    """Return what the metrics were made from and with."""
     return {
         "checkpoint": str(file),
         "checkpoint_sha256": sha256(file.read_bytes()).hexdigest(),

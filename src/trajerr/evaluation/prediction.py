@@ -73,7 +73,7 @@ class Layers:
 
     @property
     def axes(self) -> list[int]:
-        """Columns of ``target`` that hold an error: overall figures are of these."""
+        """Columns of ``target`` that hold an error: overall metrics are of these."""
         return moving_axes(self.target)
 
     @property

@@ -310,5 +310,5 @@ def _interface() -> dict[str, Any]:
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return figures that JSON can hold; what is not finite becomes null."""
+    """Return metrics that JSON can hold; what is not finite becomes null."""
     return {key: float(v) if np.isfinite(v) else None for key, v in metrics.items()}

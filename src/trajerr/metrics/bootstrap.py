@@ -1,4 +1,4 @@
-"""How far a figure could be off by chance: bootstrap over layers.
+"""How far a metric could be off by chance: bootstrap over layers.
 
 Samples of one layer depend on each other, and so do the variants of one layer; what can be
 drawn anew is the layer (cluster bootstrap: Davison & Hinkley, Bootstrap Methods and their

@@ -9,7 +9,7 @@ Summary = dict[str, float | int | dict[str, float]]
 
 
 def summarise(planned: Plan) -> Summary:
-    """Return a plan's figures as a plain, JSON-ready mapping.
+    """Return a plan's totals as a plain, JSON-ready mapping.
 
     Parameters
     ----------

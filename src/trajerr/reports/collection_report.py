@@ -11,7 +11,7 @@ from rich.table import Table
 from trajerr.collection.campaign import Collection
 from trajerr.collection.planning import plan_source
 from trajerr.dataset.matlab import read_layer
-from trajerr.dataset.quality import REPORT, LayerFigures, QualityLimits, judge, layer_path
+from trajerr.dataset.quality import REPORT, LayerMetrics, QualityLimits, judge, layer_path
 from trajerr.dynamics.error_sources import ErrorSources, as_report, average
 from trajerr.files import write_atomically
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
@@ -29,7 +29,7 @@ def write_report(out: Path, report: Mapping[str, Any]) -> None:
 
 
 def compose(
-    figures: Sequence[LayerFigures],
+    metrics: Sequence[LayerMetrics],
     splits: Mapping[str, tuple[int, ErrorSources]],
     limits: QualityLimits,
     sample_rate_hz: float,
@@ -39,14 +39,14 @@ def compose(
 
     Parameters
     ----------
-    figures
+    metrics
         Of its layers.
     splits
         Part → layer, its RMS by source.
     limits, sample_rate_hz, seconds
         As for :func:`~trajerr.dataset.quality.judge`.
     """
-    return judge(figures, limits, sample_rate_hz, seconds) | {
+    return judge(metrics, limits, sample_rate_hz, seconds) | {
         "sources": as_report(average([split for _, split in splits.values()])),
         BY_PART: {part: as_report(split) for part, (_, split) in sorted(splits.items())},
     }

@@ -1,4 +1,4 @@
-"""The proof of a correction: figures for ``correction.json``, pictures, the console's tables."""
+"""The proof of a correction: metrics for ``correction.json``, pictures, the console's tables."""
 
 import json
 import time
@@ -32,7 +32,7 @@ def write_report(
     rounds: Sequence[Round],
     config: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Replay, write figures and pictures, and return the figures.
+    """Replay, write metrics and pictures, and return what ``correction.json`` holds.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def write_report(
         "before": UM * root_mean_square(done.predicted_before_mm),
         "after": UM * root_mean_square(done.predicted_after_mm),
     }
-    figures: dict[str, Any] = {
+    report: dict[str, Any] = {
         "schema_version": 1,
         "cases": replay.cases(),
         **replay.costs(method),
@@ -72,11 +72,11 @@ def write_report(
         "version": __version__,
         "config": dict(config),
     }
-    draw(folder, replay, method, figures["cases"])
-    figures["report_seconds"] = time.perf_counter() - began
-    text = json.dumps(figures, indent=2)
+    draw(folder, replay, method, report["cases"])
+    report["report_seconds"] = time.perf_counter() - began
+    text = json.dumps(report, indent=2)
     write_atomically(folder / REPORT, text.encode())
-    return figures
+    return report
 
 
 def show_correction(
@@ -141,10 +141,10 @@ def _pictures(
     yield "comparison", correction_plots.comparison(cases)
 
 
-def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
+def comparison_table(report: Mapping[str, Any], method: str) -> Table:
     """Return the comparison as a console table: contour RMS on walls and its change."""
-    cases = figures["cases"]
-    result = Table(title=f"Contour error on walls / µm RMS, {figures['printer']}")
+    cases = report["cases"]
+    result = Table(title=f"Contour error on walls / µm RMS, {report['printer']}")
     result.add_column("method")
     for case in cases:
         result.add_column(case, justify="right", no_wrap=True)
@@ -159,13 +159,13 @@ def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
         nominal = cases["nominal"][name]
         cells += [f"{nominal['wall_contour_p99_um']:.1f}", f"{nominal['wall_tracking_rms_um']:.1f}"]
         result.add_row(name, *cells, style="bold" if name == method else None)
-    time_s, size = figures["print_time_s"], figures["file_bytes"]
-    predicted = figures["predicted_um"]
+    time_s, size = report["print_time_s"], report["file_bytes"]
+    predicted = report["predicted_um"]
     result.caption = (
         f"print time {time_s['after'] / time_s['before'] - 1:+.2%}, "
         f"file × {size['after'] / size['before']:.2f}, "
         f"predicted {predicted['before']:.1f} → {predicted['after']:.1f} µm, "
-        f"{figures['seconds_per_layer']:.2f} s a layer"
+        f"{report['seconds_per_layer']:.2f} s a layer"
     )
     return result
 

@@ -116,7 +116,7 @@ def write_comparison(
     folder
         Where the files go.
     predictions, scores
-        Name → what the checkpoint predicts, and its figures; the first is the reference.
+        Name → what the checkpoint predicts, and its metrics; the first is the reference.
     layers
         The split that all were judged on.
     console

@@ -335,11 +335,11 @@ def comparison(
     for axes, (key, label) in zip(panels, quantities.items(), strict=True):
         for place, name in enumerate(names):
             if name in models:
-                figures, spans = models[name]
+                metrics, spans = models[name]
                 if spans:
                     edges = [_smaller_is_better(key, edge) for edge in spans[key]]
                     axes.plot(edges, [place, place], color=style.BLUE, lw=2, alpha=0.5)
-                value = _smaller_is_better(key, figures[key])
+                value = _smaller_is_better(key, metrics[key])
                 axes.plot(value, place, "o", ms=4.5, color=style.BLUE)
             else:
                 axes.plot(
