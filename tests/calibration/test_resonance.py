@@ -26,8 +26,15 @@ def truth(printer, axis, place=110.0):
     part = (printer.x, printer.y)[axis]
     if printer.kinematics == "corexy":
         return mode(printer, axis, place)
-    scale = float(part.stiffness_at(np.array([place]))[0]) / part.stiffness_n_per_m
+    scale = belt_stiffness(part, place) / part.stiffness_n_per_m
     return part.natural_freq_hz * scale**0.5, part.damping_ratio / scale**0.5
+
+
+def belt_stiffness(motor, position):
+    """Of the belt's two free spans, N/m: ``1/L1 + 1/L2``, as stated at mid-span."""
+    start, end = motor.belt_start_mm, motor.belt_end_mm
+    spans = (end - start) / 4.0 * (1.0 / (position - start) + 1.0 / (end - position))
+    return motor.stiffness_n_per_m * (1.0 + motor.belt_strength * (spans - 1.0))
 
 
 def mode(printer, axis, place):
@@ -35,7 +42,7 @@ def mode(printer, axis, place):
     belts = np.array([[1.0, 1.0], [1.0, -1.0]])  # a = x + y, b = x − y
     pull = np.zeros((2, 2))
     for row, motor, sign in zip(belts, (printer.x, printer.y), (1.0, -1.0), strict=True):
-        at = float(motor.stiffness_at(np.array([row @ [place, place]]))[0])
+        at = belt_stiffness(motor, row @ [place, place])
         pull += 0.5 * (1.0 + sign * printer.belt_imbalance) * at * np.outer(row, row)
     mass = np.array([printer.x.mass_kg, printer.y.mass_kg])
     squares, shapes = np.linalg.eigh(pull / np.sqrt(np.outer(mass, mass)))

@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -97,9 +96,6 @@ def test_resume_equals_uninterrupted_bit_for_bit(tiny: Path, tmp_path: Path, sch
 
     changes = {"model__schedule__name": schedule, "model__schedule__patience": 0}
     whole = train(train_config(trainer__max_epochs=4, **changes), data(), tmp_path / "whole")
-
-    class Stop(lightning.Callback):
-        pass
 
     first = train_config(trainer__max_epochs=4, **changes)
     stopped = _train_until(first, data(), tmp_path / "first", epochs=2)

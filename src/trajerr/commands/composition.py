@@ -65,7 +65,6 @@ class Origin:
     file: str  # for messages
     group: tuple[str, ...]  # () of a root config
     is_code: bool  # set up by trajerr or Hydra, or of a group that brings code in
-    is_a_file: bool  # in a folder, not in an installed package
 
     @property
     def is_strict(self) -> bool:
@@ -90,7 +89,7 @@ def find_origin(config_path: str, source: str) -> Origin:
     """
     scheme, _, root = source.partition("://")
     if scheme != "file":
-        return Origin(f"{source}/{config_path}", tuple(config_path.split("/")[:-1]), True, False)
+        return Origin(f"{source}/{config_path}", tuple(config_path.split("/")[:-1]), True)
     root = os.path.abspath(root)  # noqa: PTH100 - resolve() would follow a user's links
     path = os.path.normpath(os.path.join(root, config_path.replace("\\", "/")))  # noqa: PTH118
     file = Path(path).with_suffix("") if path.endswith((".yaml", ".yml")) else Path(path)
@@ -99,7 +98,7 @@ def find_origin(config_path: str, source: str) -> Origin:
     group = file.relative_to(root).parts[:-1]
     is_root = not group and Path(root) == conf_dir() and file.name in ROOTS
     shown = f"{_near(file)}.yaml"
-    return Origin(shown, group, is_root or group[:1] in [(g,) for g in CODE_GROUPS], True)
+    return Origin(shown, group, is_root or group[:1] in [(g,) for g in CODE_GROUPS])
 
 
 class CheckedRepository(ConfigRepository):

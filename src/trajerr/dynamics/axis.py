@@ -20,8 +20,6 @@ from scipy.linalg import expm
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_number, require_numbers
 
-MM_PER_M = 1000.0
-
 
 @dataclass(frozen=True)
 class AxisParameters:
@@ -111,32 +109,6 @@ class AxisParameters:
         """Time in which ringing decays to 2 %, 4/(ζ ω_n), s; infinite without damping."""
         decay = self.damping_ratio * self.natural_frequency
         return 4.0 / decay if decay > 0.0 else math.inf
-
-    @property
-    def friction_offset(self) -> float:
-        """How far friction holds the carriage back, F_c/k, mm."""
-        return self.coulomb_n / self.stiffness_n_per_m * MM_PER_M
-
-    def stiffness_at(self, position: Floats) -> Floats:
-        """Return the stiffness where the carriage stands.
-
-        The belt's two free spans act in parallel, ``k ∝ 1/L1 + 1/L2`` (Wang et al.,
-        Robotics 7:75, 2018); ``belt_strength`` blends that with a constant.
-
-        Parameters
-        ----------
-        position
-            (N,) mm.
-
-        Returns
-        -------
-        Floats
-            (N,) N/m.
-        """
-        share = (position - self.belt_start_mm) / (self.belt_end_mm - self.belt_start_mm)
-        share = np.clip(share, 0.02, 0.98)
-        rise = 0.25 / (share * (1.0 - share)) - 1.0
-        return self.stiffness_n_per_m * (1.0 + self.belt_strength * rise)
 
     def scaled(self, stiffness: float) -> Self:
         """Return the axis with its stiffness multiplied; damping in N·s/m stays."""

@@ -54,11 +54,6 @@ def mean_r_squared(unexplained: Floats, total: Floats) -> float:
     return float(np.mean(np.where(constant, unexplained <= 0, 1.0 - ratio)))
 
 
-def max_absolute_error(prediction: ArrayLike, target: ArrayLike) -> float:
-    """Return the largest ``|prediction − target|`` of any sample and axis, in mm."""
-    return float(np.max(np.abs(residual(prediction, target))))
-
-
 def percentiles(values: ArrayLike) -> Summary:
     """Return ``{"p50": …, "p90": …, "p95": …, "p99": …}`` of all values, linear between ranks."""
     cuts = np.percentile(np.asarray(values, dtype=np.float64), PERCENTILES)

@@ -46,7 +46,7 @@ CAPTIONS = {
 
 
 def render(
-    scores: Scores, layers: Layers, prediction: Singles, pictures: Mapping[str, bytes]
+    scores: Scores, prediction: Singles, layers: Layers, pictures: Mapping[str, bytes]
 ) -> str:
     """Return the page.
 
@@ -54,10 +54,10 @@ def render(
     ----------
     scores
         What ``metrics.json`` holds.
-    layers
-        The split.
     prediction
         (P, 2) mm, of whole layers.
+    layers
+        The split.
     pictures
         Name → PNG.
     """
@@ -84,7 +84,7 @@ def render(
         ]
     )
     script = (
-        f'<script type="application/json" id="layers">{_layer_data(layers, prediction)}</script>\n'
+        f'<script type="application/json" id="layers">{_layer_data(prediction, layers)}</script>\n'
         f"<script>{_asset('report.js')}</script>\n"
     )
     return page(title, body, script)
@@ -323,7 +323,7 @@ def _shown(layers: Layers) -> list[int]:
     return list(range(max(1, int(np.searchsorted(total, MAX_SAMPLES, side="right")))))
 
 
-def _layer_data(layers: Layers, prediction: Singles) -> str:
+def _layer_data(prediction: Singles, layers: Layers) -> str:
     """Return the interactive view's data as JSON; arrays are little-endian base64."""
     speed = np.linalg.norm(layers.velocity, axis=1)
     sizes = {

@@ -20,7 +20,7 @@ UM = 1000.0  # µm per mm
 
 @styled
 def trajectory_comparison(
-    commanded: Floats, error: Floats, predicted: Floats, *, printing: Bools, title: str
+    commanded: Floats, predicted: Floats, error: Floats, *, printing: Bools, title: str
 ) -> Figure:
     """Show a layer's commanded, actual and predicted paths: whole, and two places enlarged.
 
@@ -32,8 +32,8 @@ def trajectory_comparison(
     ----------
     commanded
         (N, 2) mm.
-    error, predicted
-        (N, 2) true and predicted tracking error, mm.
+    predicted, error
+        (N, 2) predicted and true tracking error, mm.
     printing
         (N,) whether material is laid down; travel is not drawn in the enlarged places.
     """
@@ -68,13 +68,13 @@ def trajectory_comparison(
 
 @styled
 def residual_map(
-    commanded: Floats, error: Floats, predicted: Floats, *, printing: Bools, title: str
+    commanded: Floats, predicted: Floats, error: Floats, *, printing: Bools, title: str
 ) -> Figure:
     """Map a layer twice: coloured by the length of the true error, and of the residual.
 
     Parameters
     ----------
-    commanded, error, predicted
+    commanded, predicted, error
         (N, 2) mm.
     printing
         (N,) whether material is laid down; travel is not drawn.
