@@ -22,7 +22,7 @@ from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import Variant
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import LayerMetrics, load_metrics
-from trajerr.dynamics.error_sources import average, error_sources
+from trajerr.dynamics.error_sources import average, split_error
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError, GcodeError
@@ -318,7 +318,7 @@ def test_survey_counts_the_files(tmp_path: Path) -> None:
 def test_sources_of_error_add_up(tmp_path: Path) -> None:
     motion = plan(small_program(), printer().limits)
     path = sample(motion, SIMULATION_RATE_HZ, *motion.layer_span(2))
-    found = error_sources(printer(), path)
+    found = split_error(printer(), path)
     assert set(found.added) == {"linear", *printer().effects}
     assert found.quadrature**2 + found.cross == pytest.approx(found.total**2, rel=1e-12)
     whole = simulate(printer(), path, seed=0).xy - path.position[:, :2]

@@ -23,7 +23,7 @@ from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.dataset.quality import LayerMetrics, layer_path, measure, save_metrics
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import PLANNED_SPEED
-from trajerr.dynamics.error_sources import ErrorSources, error_sources
+from trajerr.dynamics.error_sources import ErrorSources, split_error
 from trajerr.dynamics.layer import simulate_layer, simulation_rate
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
@@ -159,7 +159,7 @@ def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, Erro
     planned = without_long_rests(_plan(collection, source, variant))
     begin, end = busy_span(planned, layer)
     commanded = sample(planned, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
-    split = error_sources(collection.printer, commanded, seed=collection.seed)
+    split = split_error(collection.printer, commanded, seed=collection.seed)
     return source.name, (layer, split)
 
 
