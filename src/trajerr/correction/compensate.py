@@ -100,8 +100,10 @@ def apply_correction(
     """
     check_other_file(gcode, out)
     settings = settings or CorrectionSettings()
-    scope = Scope.of(Original.read(gcode, printer, force=force), settings)
-    return write_correction(out, correct(scope, model, settings), scope, settings)
+    original = Original.read(gcode, printer, force=force)
+    scope = Scope.of(original, settings)
+    done = correct(scope, model, settings)
+    return write_correction(out, done, scope, settings)
 
 
 def correct_program(
