@@ -191,6 +191,7 @@ class Epoch:
 def train_here(folder: Path, root: Path, overrides: tuple[str, ...]) -> Epoch:
     """Train two epochs in this process; the first one warms it up."""
     from trajerr.training.run import train
+    from trajerr.training.settings import TrainSettings
 
     config = compose("train", f"data.root={root}", "data.stride=4096", *overrides)
     seconds = [time.process_time()]
@@ -201,7 +202,7 @@ def train_here(folder: Path, root: Path, overrides: tuple[str, ...]) -> Epoch:
 
     data = config["data"]
     with contextlib.redirect_stdout(io.StringIO()):
-        train(config, instantiate(data), folder, note)
+        train(TrainSettings.from_dict(config), instantiate(data), folder, note)
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sizes = (data["samples_per_epoch"], data["batch_size"], data["sequence_length"])
     return Epoch(*sizes, seconds[2] - seconds[1], rss)

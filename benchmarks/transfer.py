@@ -101,10 +101,10 @@ def measure(count: int, raw: Path, arguments: argparse.Namespace) -> dict[str, d
     prepared = prepare(raw, count, out)
     model = f"model={load_checkpoint(arguments.checkpoint).network_config['name']}"
     both = [model, *arguments.extra]
-    heir = train(
+    tuned = train(
         prepared,
         out / f"transfer_{count}",
-        ["experiment=transfer", f"checkpoint={arguments.checkpoint}", *both],
+        ["experiment=transfer", f"pretrained={arguments.checkpoint}", *both],
     )
     # The same number of steps of the same size, and no early stopping, to its disadvantage.
     steps = [f"{key}={value}" for key, value in _budget(out / f"transfer_{count}").items()]
@@ -112,7 +112,7 @@ def measure(count: int, raw: Path, arguments: argparse.Namespace) -> dict[str, d
     test = open_split(prepared, "test")
     fir = fit_fir(open_split(prepared, "train"), open_split(prepared, "val"))
     return {
-        TRANSFER: judge(load_checkpoint(heir).network, test),
+        TRANSFER: judge(load_checkpoint(tuned).network, test),
         SCRATCH: judge(load_checkpoint(new).network, test),
         FIR: judge(fir, test),
     }
@@ -178,17 +178,17 @@ def main() -> None:
     parser.add_argument("extra", nargs="*", help="overrides for both trainings")
     arguments = parser.parse_args()
     arguments.checkpoint = arguments.checkpoint or str(find_best_checkpoint())
-    out, origin = Path(arguments.out), load_checkpoint(arguments.checkpoint)
+    out, pretrained = Path(arguments.out), load_checkpoint(arguments.checkpoint)
     raw = out / "raw"
-    collect(arguments.printer, origin.sample_rate_hz, raw)
+    collect(arguments.printer, pretrained.sample_rate_hz, raw)
     found: dict[int, dict[str, dict[str, float]]] = {}
     counts = [int(n) for n in arguments.layers.split(",")]
     test = open_split(prepare(raw, counts[0], out), "test")
-    found[0] = {TRANSFER: judge(origin.network, test)}
+    found[0] = {TRANSFER: judge(pretrained.network, test)}
     for count in counts:
         found[count] = measure(count, raw, arguments)
         print(table({count: found[count]}).splitlines()[-1], flush=True)
-    machine = "measured motion" if origin.printer is None else origin.printer["name"]
+    machine = "measured motion" if pretrained.printer is None else pretrained.printer["name"]
     text = table(found)
     target = lay_out(test).target
     rms = UM * float(np.sqrt(np.mean(np.square(target))))

@@ -5,10 +5,11 @@ from omegaconf import OmegaConf
 
 from tests.paths import PROJECT
 from trajerr.commands.building import CLASSES, build, calls
-from trajerr.commands.composition import COMMANDS, ROOTS, conf_dir
+from trajerr.commands.composition import COMMANDS, ROOTS
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
+from trajerr.shipped import conf_dir
 
 AXIS = {"_target_": "trajerr.dynamics.axis.AxisParameters", "mass_kg": 0.4}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.commands.entry import conf_dir
+from trajerr.shipped import conf_dir
 
 SCRIPT = """
 from omegaconf import DictConfig

@@ -49,7 +49,7 @@ def correct(lines: list[str], printer: str, folder: Path) -> tuple[Program, Prog
     machine, path = load_printer(printer), folder / "tower.gcode"
     path.write_text("\n".join(lines))
     out = folder / "corrected.gcode"
-    settings = CorrectionSettings(method="twin")
+    settings = CorrectionSettings.shipped(method="twin")
     apply_correction(path, out, TwinModel(machine, 200.0), machine, settings)
     firmware = machine.limits.firmware
     return read_program(path, firmware), read_program(out, firmware)

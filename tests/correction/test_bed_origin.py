@@ -20,7 +20,7 @@ from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import Bed
 
 CASE = PROJECT / "tests" / "cases" / "c04_centre_origin" / "centre.gcode"
-QUICK = CorrectionSettings(layers=(1,))
+QUICK = CorrectionSettings.shipped(layers=(1,))
 MIDDLE = (-110.0, -110.0)
 
 

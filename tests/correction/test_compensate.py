@@ -24,7 +24,7 @@ from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
 
-QUICK = CorrectionSettings(layers=(1,))
+QUICK = CorrectionSettings.shipped(layers=(1,))
 
 
 class Perfect:
@@ -289,17 +289,17 @@ def test_a_file_without_comments_says_what_to_do(printer):
 @pytest.mark.parametrize(
     ("build", "key"),
     [
-        (lambda: CorrectionSettings(method="magic"), "method"),
-        (lambda: CorrectionSettings(max_correction_mm=0.0), "max_correction_mm"),
-        (lambda: CorrectionSettings(fade_s=0.001), "fade_s"),
-        (lambda: LearningSettings(gain=2.0), "gain"),
-        (lambda: LearningSettings(iterations=0), "iterations"),
-        (lambda: LearningSettings(spread=0.7), "spread"),
-        (lambda: LearningSettings(soft_weight=-1.0), "soft_weight"),
-        (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
-        (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
-        (lambda: EmissionSettings(most_growth=0.0), "most_growth"),
-        (lambda: EmissionSettings(small_kb=-1.0), "small_kb"),
+        (lambda: CorrectionSettings.shipped(method="magic"), "method"),
+        (lambda: CorrectionSettings.shipped(max_correction_mm=0.0), "max_correction_mm"),
+        (lambda: CorrectionSettings.shipped(fade_s=0.001), "fade_s"),
+        (lambda: LearningSettings.shipped(gain=2.0), "gain"),
+        (lambda: LearningSettings.shipped(iterations=0), "iterations"),
+        (lambda: LearningSettings.shipped(spread=0.7), "spread"),
+        (lambda: LearningSettings.shipped(soft_weight=-1.0), "soft_weight"),
+        (lambda: EmissionSettings.shipped(rate_hz=0.0), "rate_hz"),
+        (lambda: EmissionSettings.shipped(across_mm=-1.0), "across_mm"),
+        (lambda: EmissionSettings.shipped(most_growth=0.0), "most_growth"),
+        (lambda: EmissionSettings.shipped(small_kb=-1.0), "small_kb"),
     ],
 )
 def test_values_out_of_range_name_their_key(build, key):

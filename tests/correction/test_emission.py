@@ -36,7 +36,7 @@ def wobble(region, phase=0.0):
 def corrected(
     program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0, change=lambda found: found
 ):
-    settings = settings or EmissionSettings(rate_hz=100.0)
+    settings = settings or EmissionSettings.shipped(rate_hz=100.0)
     machine = limits(firmware)
     nominal = plan(program, machine)
     role = roles(program.moves, WALLS, layers)
@@ -90,7 +90,7 @@ def test_the_clock_is_kept_and_limits_return(firmware):
     machine = limits(firmware)
     replanned = plan(again, machine)
     assert replanned.print_time == pytest.approx(nominal.print_time, rel=0.01)
-    wide = machine.overridden(raised(LimitSettings(), machine, EmissionSettings()))
+    wide = machine.overridden(raised(LimitSettings(), machine, EmissionSettings.shipped()))
     last = again.settings[int(again.moves.settings[-1])]
     back = machine.overridden(last)
     assert back.print_acceleration_mm_s2 == 1000.0
@@ -128,7 +128,7 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much(absolute_e):
     region = find_region(*move_times(nominal), role)
 
     def size(growth):
-        emission = EmissionSettings(most_growth=growth, small_kb=0.0)
+        emission = EmissionSettings.shipped(most_growth=growth, small_kb=0.0)
         segmentation = segment(nominal, region, role, wobble(region), emission)
         segmentation = rounded(segmentation, program.moves)
         slow = assemble(nominal, segmentation, limits(), emission)
@@ -148,7 +148,9 @@ def test_a_small_file_may_grow_to_a_size_that_troubles_nobody():
     region = find_region(*move_times(nominal), role)
 
     def pieces(**keys):
-        return len(segment(nominal, region, role, wobble(region), EmissionSettings(**keys)).pieces)
+        return len(
+            segment(nominal, region, role, wobble(region), EmissionSettings.shipped(**keys)).pieces
+        )
 
     assert pieces(most_growth=2.0, small_kb=64.0) == pieces(most_growth=1e3)
     assert pieces(most_growth=2.0, small_kb=5.0) < pieces(most_growth=1e3)
@@ -163,7 +165,7 @@ def test_what_thinning_leaves_out_stays_close_to_the_pieces(phase, share, rate):
     role = roles(program.moves, WALLS, (1, 2))
     region = find_region(*move_times(nominal), role)
     shares = {"across_share": share, "along_share": 10 * share}
-    emission = EmissionSettings(rate_hz=rate, most_growth=1e3, **shares)
+    emission = EmissionSettings.shipped(rate_hz=rate, most_growth=1e3, **shares)
     error = np.where(program.moves.layer == 1, 0.05, 0.02)
     offset = wobble(region, phase)
     pieces = segment(nominal, region, role, offset, emission, error).pieces
@@ -263,7 +265,7 @@ def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament(number)
         return replace(segmentation, pieces=replace(segmentation.pieces, target=target))
 
     program = parse_program(STANDING.encode(), "small.gcode")
-    emission = EmissionSettings(rate_hz=100.0)
+    emission = EmissionSettings.shipped(rate_hz=100.0)
     _, _, timed, _, again = corrected(program, "marlin", emission, (1,), change=stand_still)
     moves = timed.program.moves
     still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & timed.is_timed
@@ -296,7 +298,7 @@ def prints(draw):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(prints(), st.floats(0, 6), st.sampled_from([50.0, 100.0, 200.0]))
 def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
-    emission = EmissionSettings(rate_hz=rate)
+    emission = EmissionSettings.shipped(rate_hz=rate)
     nominal, segmentation, timed, _lines, again = corrected(
         program, settings=emission, layers=(1,), phase=phase
     )
@@ -321,7 +323,7 @@ def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
 
 def test_feedrates_are_found_that_keep_the_clock():
     program = small_print(feed=100.0)
-    machine, emission = limits(), EmissionSettings(rate_hz=100.0)
+    machine, emission = limits(), EmissionSettings.shipped(rate_hz=100.0)
     _, _, timed, _, _ = corrected(program, settings=emission)
     _, taken = timed.planned(machine)
     excess = (taken - timed.asked)[timed.is_timed]

@@ -28,7 +28,9 @@ from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 
-QUICK = CorrectionSettings(learning=LearningSettings(iterations=4, planned_iterations=2))
+QUICK = CorrectionSettings.shipped(
+    learning=LearningSettings.shipped(iterations=4, planned_iterations=2)
+)
 RATE = 200.0
 LONGEST_S = layer_windows.LONGEST / RATE
 
@@ -200,7 +202,7 @@ def test_long_layers_are_not_predicted_together(printer, monkeypatch):
 
     monkeypatch.setattr(PrinterEnsemble, "modelled", noted)
     monkeypatch.setattr(layer_windows, "TOGETHER", int(20.0 * RATE))
-    settings = replace(QUICK, learning=LearningSettings(iterations=1, planned_iterations=1))
+    settings = replace(QUICK, learning=LearningSettings.shipped(iterations=1, planned_iterations=1))
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)
     assert max(map(len, sizes)) > 1
     assert all(len(size) == 1 or max(size) * len(size) <= 20.5 * RATE for size in sizes)

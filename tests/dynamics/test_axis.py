@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from tests.dynamics.commanded import load_printer, trajectory, wandering
+from tests.machines import simple_axis
 from trajerr.dynamics.axis import AxisParameters, discretise, frequency_response, invert, recurrence
 from trajerr.dynamics.kernel import _belt
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError
 
-SOFT_X = AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
-SOFT_Y = AxisParameters(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_X = simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_Y = simple_axis(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
 
 axes = st.builds(
     AxisParameters,
@@ -228,7 +229,7 @@ def test_values_out_of_range_are_named(key, value):
     if key == "ripple_periods_mm":
         values["ripple_amplitudes_mm"] = [0.01]
     with pytest.raises(ConfigError, match=r"ripple_periods_mm" if "ripple" in key else key):
-        AxisParameters(**values)
+        simple_axis(**values)
 
 
 def test_error_of_an_independent_simulation(shared):

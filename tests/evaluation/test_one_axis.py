@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.evaluation.motion import layer
+from tests.shipped import as_shipped
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings
@@ -35,8 +36,8 @@ def log_of_x(tmp_path_factory) -> Path:
         for i, split in enumerate(("train", "val", "test"))
     )
     log = LogFormat(x=LogAxis("c", "m"), time="t", part="axis", sections=sections)
-    split = SplitSettings(by="section")
-    settings = PrepareSettings(data_dirs=(str(csv),), stride=16, split=split, log=log)
+    split = SplitSettings.shipped(by="section")
+    settings = PrepareSettings.shipped(data_dirs=(str(csv),), stride=16, split=split, log=log)
     prepare(settings, folder / "processed")
     return folder / "processed"
 
@@ -45,7 +46,9 @@ def log_of_x(tmp_path_factory) -> Path:
 def judged(log_of_x, checkpoints, tmp_path_factory):
     """Return metrics, what the console said, and the folder."""
     folder, said = tmp_path_factory.mktemp("judged"), io.StringIO()
-    settings = EvaluateSettings(
+    settings = as_shipped(
+        EvaluateSettings,
+        "evaluate",
         checkpoint=str(checkpoints["lstm"]),
         split="test",
         root=str(log_of_x),

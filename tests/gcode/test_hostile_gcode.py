@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.errors import GcodeError, TrajerrError
 from trajerr.gcode.parts import part_text
 from trajerr.gcode.reader import parse_program
@@ -13,7 +14,7 @@ from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 
 MACHINES = [
-    MachineLimits([300, 300, 15, 120], [4000, 4000, 300, 10000], firmware=firmware)
+    simple_limits([300, 300, 15, 120], [4000, 4000, 300, 10000], firmware=firmware)
     for firmware in ("marlin", "marlin_junction_deviation", "klipper")
 ]
 

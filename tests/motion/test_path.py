@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from trajerr.motion.limits import MachineLimits
+from tests.machines import simple_limits
 from trajerr.motion.path import FINE_SAG, NominalPath
 from trajerr.motion.planner import plan
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
 
 
 def test_an_arc_that_nearly_closes_is_the_spiral_that_is_planned(build):

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import LimitSettings, MoveKind
-from trajerr.motion.limits import FIRMWARES, MachineLimits
+from trajerr.motion.limits import FIRMWARES
 from trajerr.motion.planner import plan
 
-LIMITS = MachineLimits(
+LIMITS = simple_limits(
     max_velocity_mm_s=(120.0, 100.0, 12.0, 40.0),
     max_acceleration_mm_s2=(900.0, 700.0, 200.0, 3000.0),
     jerk_mm_s=(8.0, 6.0, 0.4, 4.5),

@@ -3,15 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.errors import ConfigError
 from trajerr.motion import sampling
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample, sample_around, sample_layers, sample_pieces
 from trajerr.motion.summary import summarise
 from trajerr.motion.trajectory import Trajectory
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
 
 
 @pytest.fixture(scope="module")

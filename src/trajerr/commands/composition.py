@@ -27,6 +27,7 @@ from yaml import YAMLError
 from trajerr.commands.building import CALLS, calls, require_own
 from trajerr.commands.quoting import refuse_ambiguous, take_file
 from trajerr.errors import ConfigError
+from trajerr.shipped import conf_dir
 
 CODE_GROUPS = ("model", "loss", "optimizer", "schedule", "callbacks", "logger", "hydra")
 EVERYWHERE = ("experiment", "trainer")  # groups whose files set any value; of Hydra's part, these:
@@ -38,13 +39,6 @@ CALLED_BY_HYDRA = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_log
 LOG_CALLS = ("()", "class")  # what logging.config calls
 IMPORTED = "ext://"  # how logging.config is told to import a value
 DEEPEST = 50  # levels of a config; interpolations can nest one in itself without end
-
-
-def conf_dir() -> Path:
-    """Return the folder of the shipped configs, in a checkout or in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 @contextmanager

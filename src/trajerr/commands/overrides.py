@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from trajerr.checks import is_number
 from trajerr.errors import ConfigError
 
-FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
+FILES = ("checkpoint", "pretrained", "resume", "bundle", "data_root", "report_dir")  # or null
 SEVERAL = ("checkpoint",)  # those of which a list may be given
 TAKES = {  # key → what it takes beside the text that is its default
     "layers": ("all, a number, a range or a list", (str, int, ListConfig)),

@@ -87,7 +87,7 @@ def apply_correction(
     printer
         Its limits plan the file; its linear parameters shape the iteration.
     settings
-        What to correct and how; ``None`` is the default.
+        What to correct and how; ``None`` is what ``conf/correct.yaml`` says.
     force
         Correct a file again that was corrected before.
 
@@ -99,7 +99,7 @@ def apply_correction(
         If ``out`` is the file itself, or a layer does not exist.
     """
     check_other_file(gcode, out)
-    settings = settings or CorrectionSettings()
+    settings = settings or CorrectionSettings.shipped()
     original = Original.read(gcode, printer, force=force)
     scope = Scope.of(original, settings)
     done = correct(scope, model, settings)

@@ -8,6 +8,7 @@ may act (iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from trajerr.correction.inverse import Freedom, Smoothing, learning_step
 from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
 from trajerr.correction.printer_ensemble import EnsembleMotion, PrinterEnsemble
 from trajerr.errors import ConfigError
+from trajerr.shipped import fields_of, shipped
 
 Project = Callable[[Floats, slice], None]
 Judge = Callable[[Floats], float]
@@ -34,17 +36,17 @@ class LearningSettings:
         If a value is out of range; the message names the key.
     """
 
-    gain: float = 0.9  # γ, share of the inverse that one iteration takes
-    cutoff: float = 1.6  # natural frequencies above which the inverse fades out
-    iterations: int = 9  # on the trajectory
-    planned_iterations: int = 4  # on the moves that will be written, planner in the loop
-    patience: int = 6  # iterations without improvement after which a layer is done
-    soft_weight: float = 0.2  # of a printer whose natural frequency is lower by `spread`
-    stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
-    spread: float = 0.1  # relative change of natural frequency
-    lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
-    batch: int = 8  # layers predicted at a time, fewer if they are long
-    threads: int = 2  # at work on them
+    gain: float  # γ, share of the inverse that one iteration takes
+    cutoff: float  # natural frequencies above which the inverse fades out
+    iterations: int  # on the trajectory
+    planned_iterations: int  # on the moves that will be written, planner in the loop
+    patience: int  # iterations without improvement after which a layer is done
+    soft_weight: float  # of a printer whose natural frequency is lower by `spread`
+    stiff_weight: float  # of one whose natural frequency is higher; the modelled has 1
+    spread: float  # relative change of natural frequency
+    lead_out_s: float  # motion after it that the inverse looks ahead into
+    batch: int  # layers predicted at a time, fewer if they are long
+    threads: int  # at work on them
 
     def __post_init__(self) -> None:
         _check("gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
@@ -55,6 +57,12 @@ class LearningSettings:
         keys = ("planned_iterations", "lead_out_s", "soft_weight", "stiff_weight")
         for key in keys:
             _check(key, getattr(self, key), getattr(self, key) >= 0.0, "0 or more")
+
+    @classmethod
+    def shipped(cls, **changes: float) -> Self:
+        """Return what ``conf/correct.yaml`` says, with changes."""
+        plain = shipped("correct")
+        return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
 
     @property
     def variants(self) -> tuple[tuple[float, float], ...]:

@@ -18,6 +18,7 @@ from trajerr.correction.thinning import thinned
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves, Program
 from trajerr.motion.planner import Plan
+from trajerr.shipped import fields_of, shipped
 
 Offset = Callable[[Floats], Floats]
 
@@ -44,15 +45,15 @@ class EmissionSettings:
         If a value is out of range; the message names the key.
     """
 
-    rate_hz: float = 200.0  # most moves per second
-    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
-    across_share: float = 0.06  # at most this share of the uncorrected contour error around it;
-    along_mm: float = 0.08  # and along it, at its time,
-    along_share: float = 0.7  # at most this share
-    most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
-    small_kb: float = 16.0  # kB, a size to which any file may grow all the same
-    acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
-    jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
+    rate_hz: float  # most moves per second
+    across_mm: float  # how far thinning may move a point of the command off its line,
+    across_share: float  # at most this share of the uncorrected contour error around it;
+    along_mm: float  # and along it, at its time,
+    along_share: float  # at most this share
+    most_growth: float  # times the file's size; beyond it, thinning may move points farther
+    small_kb: float  # kB, a size to which any file may grow all the same
+    acceleration_mm_s2: float  # limit while corrected moves run
+    jerk_mm_s: float  # limit while corrected moves run; square corner velocity on Klipper
 
     def __post_init__(self) -> None:
         for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
@@ -65,6 +66,11 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    @classmethod
+    def shipped(cls, **changes: float) -> Self:
+        """Return what ``conf/correct.yaml`` says, with changes."""
+        return cls(**{**fields_of(cls, shipped("correct")), **changes})
 
     def tolerance(self, error: Floats | float) -> "Tolerance":
         """Return how far thinning may move points where walls have an uncorrected contour error.

@@ -10,7 +10,7 @@ The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -34,16 +34,18 @@ class AxisParameters:
     mass_kg: float
     stiffness_n_per_m: float  # at the middle of the belt's span
     damping_n_s_per_m: float
+    _: KW_ONLY
+    # What a machine's file leaves out does not act: its neutral value stands here.
     coulomb_n: float = 0.0  # Coulomb friction
-    friction_velocity_mm_s: float = 1e-4  # v_s of the smooth sign tanh(v / v_s)
-    belt_start_mm: float = -60.0  # coordinate of one pulley
-    belt_end_mm: float = 290.0  # coordinate of the other
+    friction_velocity_mm_s: float  # v_s of the smooth sign tanh(v / v_s)
+    belt_start_mm: float  # coordinate of one pulley
+    belt_end_mm: float  # coordinate of the other
     belt_strength: float = 0.0  # share of the belt in the compliance: 0 constant, 1 belt alone
     ripple_amplitudes_mm: Sequence[float] = ()
     ripple_periods_mm: Sequence[float] = ()
-    microstep_mm: float = 0.0125  # 80 steps/mm
+    microstep_mm: float
     jitter_s: float = 0.0  # RMS timing error that each microstep adds
-    jitter_memory_s: float = 0.02  # time in which firmware makes up for timing errors
+    jitter_memory_s: float  # time in which firmware makes up for timing errors
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -57,8 +57,8 @@ AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
 class Bins:
     """Lower edges of the groups by commanded motion; the last group has no upper edge."""
 
-    speed_mm_s: Sequence[float] = (0, 20, 50, 100, 150)
-    turning_deg: Sequence[float] = (0, 5, 30, 75, 120)
+    speed_mm_s: Sequence[float]
+    turning_deg: Sequence[float]
 
 
 def score(

@@ -4,7 +4,7 @@ Knows how a printer's own limits combine with those a file sets. Does not know t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -66,10 +66,12 @@ class MachineLimits:
 
     max_velocity_mm_s: Sequence[float]
     max_acceleration_mm_s2: Sequence[float]
+    _: KW_ONLY
+    # A machine's file has the limits of its own firmware; those of the others keep their defaults.
     jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # "marlin": allowed jumps in velocity
-    print_acceleration_mm_s2: float = 500.0
-    travel_acceleration_mm_s2: float = 500.0
-    retract_acceleration_mm_s2: float = 1000.0
+    print_acceleration_mm_s2: float
+    travel_acceleration_mm_s2: float
+    retract_acceleration_mm_s2: float
     min_print_velocity_mm_s: float = 0.0
     min_travel_velocity_mm_s: float = 0.0
     junction_deviation_mm: float = 0.013  # "marlin_junction_deviation"
@@ -77,8 +79,8 @@ class MachineLimits:
     minimum_cruise_ratio: float = 0.5  # "klipper"
     extruder_corner_velocity_mm_s: float = 1.0  # "klipper": instantaneous_corner_velocity
     path_velocity_mm_s: float | None = None  # limit along the path: Klipper's max_velocity
-    firmware: Firmware = "marlin"
-    lookahead_blocks: int | None = None  # moves known ahead; None is the whole file
+    firmware: Firmware
+    lookahead_blocks: int | None = None  # moves known ahead; None, neutral, is the whole file
 
     def __post_init__(self) -> None:
         for key in _PER_AXIS:

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr.correction.compensate import Correction
+from trajerr.correction.run import Prepared
 from trajerr.files import write_atomically
 from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.refining.settings import Round
@@ -180,3 +182,52 @@ def refinement_table(rounds: Sequence[Round]) -> Table:
         cells = (r.uncorrected_um, r.predicted_um, r.simulated_um)
         result.add_row(str(r.number), *(f"{value:.1f}" for value in cells), loss)
     return result
+
+
+def show_notes(notes: Sequence[str], console: Console) -> None:
+    """Say what a person should know of how a file was read, a line each."""
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def refinement_status(console: Console) -> Iterator[Callable[[Round], None]]:
+    """Show that a network is being refined; yields what tells of a round."""
+    with console.status("Refining on own corrections") as status:
+        yield lambda r: status.update(
+            f"Round {r.number}: predicted {r.predicted_um:.1f}, simulated {r.simulated_um:.1f} µm"
+        )
+
+
+def show_refinement(rounds: Sequence[Round], path: Path, console: Console) -> None:
+    """Say what the rounds of refinement brought, and where the refined network is."""
+    console.print(refinement_table(rounds))
+    console.print(f"✓ {path}: export it for a bundle that corrects like this")
+
+
+def show_replay(
+    prepared: Prepared,
+    done: Correction,
+    rounds: Sequence[Round],
+    config: Mapping[str, Any],
+    console: Console,
+) -> None:
+    """Replay a correction, write its report, and say what it brings.
+
+    Parameters
+    ----------
+    prepared, done
+        What was corrected, and how it came out.
+    rounds
+        Of refinement before; empty where there were none.
+    config
+        The resolved config, for the record.
+    console
+        Where to.
+    """
+    run = prepared.run
+    with console.status("Replaying through planner and simulated printer"):
+        replay = prepared.replay(done)
+        report = write_report(run.report_folder, replay, run.method, done, rounds, config)
+    console.print(comparison_table(report, run.method))
+    console.print(f"✓ {run.report_folder}")
