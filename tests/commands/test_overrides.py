@@ -89,10 +89,12 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("evaluate", "burn_in=x", "burn_in is x, expected 0 or more, or null"),
         ("evaluate", "checkpoint=[5]", "checkpoint: got [5], expected a path"),
         ("train", "checkpoint=5", "checkpoint: got 5, expected a path"),
+        ("train", "resume=[a,b]", "resume: got ['a', 'b'], expected a path"),
         ("export", "format=5", "format: got 5, expected a list"),
         ("export", "quantize=maybe", "quantize: got maybe, expected true or false"),
         ("correct", "rate_hz=x", "rate_hz: got x, expected a number"),
         ("correct", "gcode=[a,b]", "gcode: got ['a', 'b'], expected one file"),
+        ("correct", "gcode=???", "gcode: not given, expected gcode=VALUE"),
         ("correct", "gcode=null", "gcode: got None, expected one file"),
     ],
 )

@@ -17,6 +17,7 @@ from trajerr.errors import ConfigError
 TARGET = "_target_"
 HARMLESS = "_convert_"  # says how Hydra hands containers over; here they are always plain
 CALLS = (TARGET, "_args_", "_partial_", "_recursive_")  # Hydra's words for what is called, and how
+LEFT_OUT = "???"  # Hydra's word for a value that a person has to give
 CLASSES = frozenset(
     {
         "trajerr.calibration.identify.Unknowns",
@@ -90,7 +91,7 @@ def build(config: object, where: str, **given: object) -> Any:  # noqa: ANN401 -
     ------
     ConfigError
         If a ``_target_`` at any depth is none of :data:`CLASSES` (nothing is made then), a key
-        is none of the class's, a needed one is missing, or a value is out of range.
+        is none of the class's, a needed one is missing or ``???``, or a value is out of range.
     """
     for key, value in calls(config, where):
         require_own(key, value)
@@ -132,6 +133,8 @@ def require_own(key: str, value: object) -> None:
 def _build(config: object, where: str) -> Any:  # noqa: ANN401 - as above
     if isinstance(config, list | tuple):
         return [_build(value, f"{where}[{index}]") for index, value in enumerate(config)]
+    if config == LEFT_OUT:
+        raise ConfigError(f"{where}: not given, expected {where}=VALUE")
     if not isinstance(config, Mapping):
         return config
     values = {

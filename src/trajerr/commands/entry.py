@@ -41,7 +41,8 @@ Config = dict[str, Any]
 def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], None]]:
     """Make a function of a config into a Hydra command with root config ``name``.
 
-    The function is given plain containers and values, interpolations filled in.
+    The function is given plain containers and values, interpolations filled in; values that a
+    person has left out stay ``???``.
 
     A user's mistake (:class:`TrajerrError`, a wrong override, a bad config) ends in one
     line on stderr and exit code 1; anything else is a bug and keeps its traceback. A failed
@@ -90,7 +91,7 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
 
 
 def _plain(cfg: DictConfig) -> Config:
-    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
     return dict(config)
 
 
