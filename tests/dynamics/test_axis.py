@@ -8,7 +8,7 @@ from scipy import signal
 
 from tests.dynamics.commanded import load_printer, trajectory, wandering
 from tests.machines import simple_axis
-from trajerr.dynamics.axis import AxisParameters, discretise, frequency_response, invert, recurrence
+from trajerr.dynamics.axis import discretise, frequency_response, invert, recurrence
 from trajerr.dynamics.kernel import _belt
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError
@@ -17,7 +17,7 @@ SOFT_X = simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=1
 SOFT_Y = simple_axis(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
 
 axes = st.builds(
-    AxisParameters,
+    simple_axis,
     mass_kg=st.floats(0.1, 2.0),
     stiffness_n_per_m=st.floats(2e3, 1e5),
     damping_n_s_per_m=st.floats(1.0, 25.0),

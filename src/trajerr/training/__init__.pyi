@@ -5,4 +5,5 @@ from .datamodule import PrinterDataModule as PrinterDataModule
 from .eager import TrajectoryErrorModel as TrajectoryErrorModel
 from .run import Outcome as Outcome
 from .run import train as train
+from .settings import TrainSettings as TrainSettings
 from .task import TrajectoryTask as TrajectoryTask
