@@ -53,7 +53,11 @@ def test_two_processes_under_lightning_share_the_batches(prepared: Path, tmp_pat
     script.write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, str(script), str(prepared), str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path]),
+        },
         capture_output=True,
         text=True,
         timeout=300,
