@@ -134,8 +134,8 @@ def response(
 
     Parameters
     ----------
-    frequency
-        (N,) Hz.
+    frequency : (N,)
+        Hz.
     natural_freq_hz, damping
         Of the linear axis.
     friction_hz
@@ -158,8 +158,8 @@ def find_peak(frequency: Floats, density: Floats, sweep: Sweep, where: str) -> t
 
     Parameters
     ----------
-    frequency, density
-        (F,) Hz and (F,) (mm/s²)²/Hz, of the axis that was shaken.
+    frequency, density : (F,)
+        Hz, and (mm/s²)²/Hz of the axis that was shaken.
     sweep
         What the test excited.
     where

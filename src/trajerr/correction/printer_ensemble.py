@@ -90,13 +90,13 @@ class PrinterEnsemble:
 
         Parameters
         ----------
-        commanded
-            (T, 3) mm each, from rest; T may differ.
+        commanded : (T, 3)
+            mm each, from rest; T may differ.
 
         Returns
         -------
-        list
-            (T, 2) mm each.
+        list : (T, 2)
+            mm each.
         """
         features = self.map(lambda c: compute_features(c, self.rate), _padded(commanded))
         shares = np.array_split(np.stack(features), min(self.threads, len(commanded)))

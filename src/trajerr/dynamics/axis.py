@@ -188,8 +188,8 @@ class Recurrence:
 
         Parameters
         ----------
-        error, commanded
-            (N,) mm.
+        error, commanded : (N,)
+            mm.
 
         Returns
         -------
@@ -245,8 +245,8 @@ def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.co
     ----------
     axis
         Its linear parameters.
-    frequency
-        (N,) Hz.
+    frequency : (N,)
+        Hz.
 
     Returns
     -------
@@ -271,8 +271,8 @@ def invert(
     ----------
     axis
         Its linear parameters.
-    error
-        (N,) mm at the nozzle.
+    error : (N,)
+        mm at the nozzle.
     sample_rate
         Hz.
     cutoff
@@ -280,8 +280,8 @@ def invert(
 
     Returns
     -------
-    Floats
-        (N,) mm; subtract it from the command to remove ``error``.
+    Floats : (N,)
+        mm; subtract it from the command to remove ``error``.
     """
     padding = math.ceil(min(2.0 * axis.settling_time, 2.0) * sample_rate)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * padding) + 0.5) / (2 * padding))

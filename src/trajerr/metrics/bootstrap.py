@@ -45,10 +45,10 @@ def cluster_sums(
 
     Parameters
     ----------
-    prediction, target
-        (N, A), mm.
-    cluster
-        (N,) cluster of each sample, 0 … C−1.
+    prediction, target : (N, A)
+        mm.
+    cluster : (N,)
+        Cluster of each sample, 0 … C−1.
     """
     wrong = residual(prediction, target)
     # Sums of squares about a common centre keep their digits; R² does not depend on it.

@@ -21,17 +21,17 @@ def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
 
     Parameters
     ----------
-    axis_velocity
-        (S, 4) velocity of the axes at nominal speed, mm/s.
-    nominal
-        (S,) nominal speed, mm/s.
-    jerk
-        (S, 4) allowed jump of each axis, mm/s.
+    axis_velocity : (S, 4)
+        Velocity of the axes at nominal speed, mm/s.
+    nominal : (S,)
+        Nominal speed, mm/s.
+    jerk : (S, 4)
+        Allowed jump of each axis, mm/s.
 
     Returns
     -------
-    Floats
-        (S,) mm/s.
+    Floats : (S,)
+        mm/s.
 
     References
     ----------
@@ -56,13 +56,13 @@ def classic_jerk(
 
     Parameters
     ----------
-    axis_velocity, nominal, jerk, safe
-        (S, 4), (S,), (S, 4), (S,) in mm/s, as for :func:`safe_speed`.
+    axis_velocity, nominal, jerk, safe : (S, 4), (S,), (S, 4), (S,)
+        In mm/s, as for :func:`safe_speed`.
 
     Returns
     -------
-    tuple
-        (S,) junction speed, mm/s, and (S,) whether the junction is a stop.
+    speed, is_stop : (S,)
+        Of the junction, mm/s, and whether it is a stop.
 
     References
     ----------
@@ -100,19 +100,19 @@ def junction_deviation(
 
     Parameters
     ----------
-    direction
-        (S, 4) change of x y z e per mm of path.
-    distance, nominal, acceleration
-        (S,) mm, mm/s, mm/s² of each segment.
-    max_acceleration
-        (S, 4) mm/s².
-    deviation
-        (S,) mm.
+    direction : (S, 4)
+        Change of x y z e per mm of path.
+    distance, nominal, acceleration : (S,)
+        mm, mm/s, mm/s² of each segment.
+    max_acceleration : (S, 4)
+        mm/s².
+    deviation : (S,)
+        mm.
 
     Returns
     -------
-    Floats
-        (S,) mm/s.
+    Floats : (S,)
+        mm/s.
 
     References
     ----------
@@ -145,19 +145,19 @@ def square_corner(
 
     Parameters
     ----------
-    direction
-        (S, 4) change of x y z e per mm of path.
-    distance, nominal, acceleration
-        (S,) mm, mm/s, mm/s² of each segment.
-    corner_radius
-        (S,) Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
+    direction : (S, 4)
+        Change of x y z e per mm of path.
+    distance, nominal, acceleration : (S,)
+        mm, mm/s, mm/s² of each segment.
+    corner_radius : (S,)
+        Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
     extruder_corner
         Allowed jump of the extruder, mm/s.
 
     Returns
     -------
-    Floats
-        (S,) mm²/s²; 0 where one side moves the extruder alone.
+    Floats : (S,)
+        mm²/s²; 0 where one side moves the extruder alone.
 
     References
     ----------
@@ -200,8 +200,8 @@ def _across_corner(deviation_v2: Floats, half_sine: Floats, half_cosine: Floats)
     ----------
     deviation_v2 : (S,)
         a·δ, mm²/s².
-    half_sine, half_cosine
-        (S,) of the angle θ between the segments; a straight line has no limit.
+    half_sine, half_cosine : (S,)
+        Of the angle θ between the segments; a straight line has no limit.
     """
     bottom = half_cosine**2
     top = deviation_v2 * half_sine * (1.0 + half_sine)

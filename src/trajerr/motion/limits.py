@@ -206,7 +206,7 @@ def tabulate(
     limits
         The machine's own.
     settings
-        (S) what the file sets; an empty sequence counts as one state that sets nothing.
+        What the file sets; an empty sequence counts as one state that sets nothing.
     acceleration_scale
         Multiplies every acceleration, after the file's overrides. Jerk, junction deviation
         and corner velocities stay: they are jumps that the machine takes, not rates.

@@ -34,8 +34,8 @@ def look_ahead(
 
     Returns
     -------
-    tuple
-        (S,) entry and (S,) exit speeds, squared, mm²/s².
+    entry, exit : (S,)
+        Squared speeds, mm²/s².
     """
     if blocks is None:
         allowed_v2 = _backward(max_start_v2, max_end_v2, coupled, delta_v2)
@@ -109,8 +109,8 @@ def smoothed_look_ahead(
 
     Returns
     -------
-    tuple
-        (S,) entry, (S,) cruise and (S,) exit speeds, squared, mm²/s².
+    entry, cruise, exit : (S,)
+        Squared speeds, mm²/s².
 
     References
     ----------

@@ -54,8 +54,8 @@ def render(
     ----------
     scores
         What ``metrics.json`` holds.
-    prediction
-        (P, 2) mm, of whole layers.
+    prediction : (P, 2)
+        mm, of whole layers.
     layers
         The split.
     pictures

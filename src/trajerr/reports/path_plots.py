@@ -30,12 +30,12 @@ def trajectory_comparison(
 
     Parameters
     ----------
-    commanded
-        (N, 2) mm.
-    predicted, error
-        (N, 2) predicted and true tracking error, mm.
-    printing
-        (N,) whether material is laid down; travel is not drawn in the enlarged places.
+    commanded : (N, 2)
+        mm.
+    predicted, error : (N, 2)
+        Predicted and true tracking error, mm.
+    printing : (N,)
+        Whether material is laid down; travel is not drawn in the enlarged places.
     """
     figure = new_figure(height=2.9)
     whole, *places = figure.subplots(1, 3, width_ratios=[1.15, 1, 1])
@@ -74,10 +74,10 @@ def residual_map(
 
     Parameters
     ----------
-    commanded, predicted, error
-        (N, 2) mm.
-    printing
-        (N,) whether material is laid down; travel is not drawn.
+    commanded, predicted, error : (N, 2)
+        mm.
+    printing : (N,)
+        Whether material is laid down; travel is not drawn.
     """
     figure = new_figure(height=3.4)
     panels = figure.subplots(1, 2)
@@ -97,12 +97,12 @@ def path_map(
 
     Parameters
     ----------
-    xy
-        (N, 2) mm.
-    value
-        (N,), in the unit that ``label`` names.
-    printing
-        (N,) where to draw; everywhere if ``None``.
+    xy : (N, 2)
+        mm.
+    value : (N,)
+        In the unit that ``label`` names.
+    printing : (N,)
+        Where to draw; everywhere if ``None``.
     """
     figure = new_figure(style.COLUMN, 3.2)
     axes = figure.subplots()

@@ -199,8 +199,10 @@ class LayerFigure(lightning.Callback):
 
     Parameters
     ----------
-    features, target
-        (N, 15) raw and (N, 2) mm, one uninterrupted stretch.
+    features : (N, 15)
+        Raw, of one uninterrupted stretch.
+    target : (N, 2)
+        mm, of the same.
     sample_rate
         Hz.
     every_n_epochs
