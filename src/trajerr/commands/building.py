@@ -93,11 +93,17 @@ def build(config: object, where: str, **given: object) -> Any:  # noqa: ANN401 -
         If a ``_target_`` at any depth is none of :data:`CLASSES` (nothing is made then), a key
         is none of the class's, a needed one is missing or ``???``, or a value is out of range.
     """
-    for key, value in calls(config, where):
+    named = list(calls(config, where))
+    for key, value in named:
         require_own(key, value)
-        if value in MOVED:
-            sys.stderr.write(f"{key}: {value} is now {MOVED[str(value)]}; please change the file\n")
+    _tell_moved({str(value) for _, value in named} & MOVED.keys(), where)
     return _build({**given, **config} if isinstance(config, Mapping) else config, where)
+
+
+def _tell_moved(old: set[str], where: str) -> None:
+    if old:
+        moves = ", ".join(f"{name} is now {MOVED[name]}" for name in sorted(old))
+        sys.stderr.write(f"{where}: {moves}; please change the file\n")
 
 
 def calls(config: object, where: str = "") -> Iterator[tuple[str, object]]:
