@@ -76,7 +76,7 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("collect", "out=null", "out: got null, expected a folder"),
         ("collect", "parts=null", "parts: got null, expected a list"),
         ("collect", "gcode=5", "gcode: got 5, expected a file, a pattern or a list"),
-        ("collect", "workers=x", "workers: got x, expected 1 or more"),
+        ("collect", "workers=x", "workers: got x, expected a whole number from 1 on"),
         ("collect", "quality=5", "quality: got 5, expected key: value pairs"),
         ("collect", "quality.rms_error_um=5", "quality.rms_error_um: got 5, expected a list of"),
         ("collect", "printer.limits.max_velocity_mm_s=fast", "max_velocity_mm_s: got fast"),
