@@ -182,10 +182,10 @@ def test_thermal_targets_are_refused_only_where_needed(tmp_path, make_collection
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "data.batch_size is 0, expected a whole number from 1 on"),
-        ({"stride": -1}, "data.stride is -1"),
-        ({"augment_noise": -0.1}, "data.augment_noise is -0.1, expected a number from 0 on"),
-        ({"num_workers": -1}, "data.num_workers is -1"),
+        ({"batch_size": 0}, "data.batch_size: got 0, expected a whole number from 1 on"),
+        ({"stride": -1}, "data.stride: got -1"),
+        ({"augment_noise": -0.1}, "data.augment_noise: got -0.1, expected a number from 0 on"),
+        ({"num_workers": -1}, "data.num_workers: got -1"),
     ],
 )
 def test_numbers_out_of_range_name_their_key(tmp_path, options, message):
