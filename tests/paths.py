@@ -6,4 +6,5 @@ from trajerr.shipped import conf_dir
 
 PROJECT = Path(__file__).resolve().parents[1]
 CASES = PROJECT / "tests" / "cases"  # inputs that failed
+FIRMWARE = PROJECT / "tests" / "firmware"  # what real firmware made of G-code
 CONF = conf_dir()

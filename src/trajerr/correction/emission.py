@@ -20,6 +20,7 @@ from trajerr.correction.feedrates import (
 )
 from trajerr.correction.pieces import Segmentation, decimals
 from trajerr.errors import GcodeError
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
@@ -78,7 +79,7 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
         return number(value / unit, digits if unit == 1.0 else 6)
 
     printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
-    if limits.firmware == "klipper":
+    if is_klipper(limits.firmware):
         corner = number(limits.square_corner_velocity_mm_s, 3)
         ratio = number(limits.minimum_cruise_ratio, 3)
         words = (b"ACCEL=", number(printing, 3), b" SQUARE_CORNER_VELOCITY=", corner)

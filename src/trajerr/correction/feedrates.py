@@ -83,6 +83,7 @@ def raised(
         junction_deviation=_deviation(settings),
         square_corner_velocity=settings.jerk_mm_s,
         minimum_cruise_ratio=0.0,
+        cruise_ratio_from=None,
     )
 
 

@@ -13,8 +13,10 @@ import numpy as np
 from trajerr.errors import GcodeError
 from trajerr.gcode import effects
 from trajerr.gcode import words as text
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.forms import odd_form
 from trajerr.gcode.heat import Heat
+from trajerr.gcode.klipper_rests import KlipperRests
 from trajerr.gcode.limits import LimitLog
 from trajerr.gcode.modes import ModeChange
 from trajerr.gcode.plain import COLUMNS
@@ -37,6 +39,7 @@ class Interpreter:
     limits: LimitLog
     retraction: Retraction = field(default_factory=Retraction)
     heat: Heat = field(default_factory=Heat)
+    rests: KlipperRests = field(default_factory=KlipperRests)
     rows: list[Row] = field(default_factory=list)
     modes: list[ModeChange] = field(default_factory=list)
     unit: Timeline[float] = field(default_factory=lambda: Timeline(1.0))
@@ -66,6 +69,8 @@ class Interpreter:
         count = 0
         for command in text.commands(code):
             self._run(command.name, command.body)
+            if self.on_klipper and self.rests.after(command.name, command.body, self.firmware):
+                self.stops.append(line)
             count += 1
         if count > 1:
             self.whole.append(line)
@@ -124,7 +129,7 @@ class Interpreter:
     @property
     def on_klipper(self) -> bool:
         """Whether Klipper's rules hold."""
-        return (self.firmware or self.flavor).startswith("klipper")
+        return is_klipper(self.firmware or self.flavor)
 
     def _dwell(self, body: str) -> None:
         words = text.loose_words(body)
@@ -139,7 +144,7 @@ class Interpreter:
 
     def _set_position(self, body: str) -> None:
         words = text.words(body)
-        if not words and self.firmware != "klipper":
+        if not words and not is_klipper(self.firmware):
             self._barrier("G92")  # all axes at 0 to some firmware, nothing to Marlin
             return
         named = {axis: words[axis] or 0.0 for axis in "XYZE" if axis in words}
@@ -158,8 +163,13 @@ class Interpreter:
         on = diameter > 0 and words.get("S", 1.0) != 0.0
         self.filament_area.change(self._line, np.pi * diameter**2 / 4 if on else 1.0)
 
-    def _speed_percentage(self, body: str) -> None:
+    def _percentage(self, body: str) -> Words:
+        """Return the words of M220 or M221; Klipper knows S alone, and takes 100 without it."""
         words = text.loose_words(body)
+        return {"S": words.get("S", 100.0)} if self.on_klipper else words
+
+    def _speed_percentage(self, body: str) -> None:
+        words = self._percentage(body)
         if "B" in words:
             self._percent_kept = self.speed_factor.current
         percent = words.get("S")
@@ -169,7 +179,7 @@ class Interpreter:
             self.speed_factor.change(self._line, percent / 100.0)
 
     def _flow_percentage(self, body: str) -> None:
-        words = text.loose_words(body)
+        words = self._percentage(body)
         percent, tool = words.get("S"), words.get("T")
         if percent is not None and percent > 0 and (tool is None or int(tool) == self.heat.tool):
             self.flow.change(self._line, percent / 100.0)
@@ -198,7 +208,7 @@ class Interpreter:
     def _wait(self, body: str) -> None:
         """Apply M400; Bambu's takes a time to wait as well."""
         words = text.loose_words(body)
-        if words.get("S") or words.get("P"):
+        if not self.on_klipper and (words.get("S") or words.get("P")):
             self._dwell(body)
         self.stops.append(self._line)
 
@@ -213,8 +223,11 @@ class Interpreter:
             self.untimed += 1
             self._pause()
         elif step[0]:
+            length, speed = step
+            if self.on_klipper:  # it retracts by G1 (firmware_retraction.py), which factors scale
+                length, speed = length * self.flow.current, speed * self.speed_factor.current
             unit = self.unit.current
-            self._add(Code.FILAMENT, {"E": step[0] / unit, "F": step[1] * 60.0 / unit})
+            self._add(Code.FILAMENT, {"E": length / unit, "F": speed * 60.0 / unit})
 
     def _set_retraction(self, name: str, body: str) -> None:
         self.retraction.read(name, body, self.unit.current)

@@ -95,7 +95,13 @@ def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tu
     words, line = rows.words[chosen][:, 5:9], rows.line[chosen]
     absolute = np.asarray(interpreter.centre_absolute.at(line), dtype=bool)
     center[chosen], sweep[chosen] = arcs.resolve_arcs(
-        start, end, words, rows.code[chosen] == 2, absolute, rows.origin[chosen, :2]
+        start,
+        end,
+        words,
+        rows.code[chosen] == 2,
+        absolute,
+        rows.origin[chosen, :2],
+        as_stated=interpreter.on_klipper,
     )
     fault = arcs.first_fault(start, end, words, center[chosen], sweep[chosen])
     if fault:

@@ -13,6 +13,7 @@ from trajerr.arrays import Bools, Floats
 _Rows = TypeVar("_Rows", Floats, Bools)
 
 SHORT = 1.0  # mm; Marlin treats shorter segments at flat angles as pieces of an arc
+STRAIGHT = 2.0**-27  # half an angle in rad, at which 1 − cos of it is below rounding
 OCTAGON = np.radians(45.0)  # change of heading
 
 
@@ -140,6 +141,7 @@ def square_corner(
     acceleration: Floats,
     corner_radius: Floats,
     extruder_corner: float,
+    least_half: float = 0.0,
 ) -> Floats:
     """Return the squared junction speed that Klipper's square corner velocity allows.
 
@@ -153,6 +155,9 @@ def square_corner(
         Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
     extruder_corner
         Allowed jump of the extruder, mm/s.
+    least_half
+        Sine of half the sharpest angle that is not a reversal, and cosine of half the flattest
+        that is not taken for it: builds before 2024-11 draw that line.
 
     Returns
     -------
@@ -166,6 +171,9 @@ def square_corner(
     """
     moves_head = np.any(direction[:, :3] != 0.0, axis=1)
     half_sine, half_cosine = _half_angle(direction[:, :3])
+    half_cosine[half_cosine < STRAIGHT] = 0.0
+    half_cosine = np.maximum(half_cosine, least_half)
+    half_sine = np.where(half_sine < least_half, 0.0, half_sine)
     deviation_v2, room_v2 = corner_radius * acceleration, 0.5 * distance * acceleration
     step = np.abs(direction[:, 3] - _before(direction)[:, 3])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,14 +8,14 @@ import numpy as np
 from trajerr.arrays import Floats, Ints
 from trajerr.checks import require_positive
 from trajerr.errors import GcodeError
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import MoveKind, Program
-from trajerr.motion import junction
+from trajerr.motion import junction, klipper
 from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
-from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
+from trajerr.motion.lookahead import look_ahead
 from trajerr.motion.profile import peak_v2, speed_at, trapezoid_time, travelled
-from trajerr.motion.segments import Segments, segment
+from trajerr.motion.segments import Segments, klipper_segments, segment
 
-SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
 LEAVING_S = 1.0  # s after the last extrusion that still belong to the last layer
 
 
@@ -164,40 +164,43 @@ def plan(
     """
     require_positive("acceleration_scale", acceleration_scale)
     require_positive("speed_scale", speed_scale)
-    segments = _from_first_motion(program)
+    segments = _from_first_motion(program, limits)
     table = tabulate(limits, program.settings, acceleration_scale)
     table = table.rows(program.moves.settings[segments.move])
-    nominal, acceleration = _within_axes(program, segments, table, speed_scale)
+    feedrate = program.moves.feedrate[segments.move] * speed_scale
+    _check_feedrates(program, segments, feedrate)
+    within = klipper.within_limits if is_klipper(limits.firmware) else _within_axes
+    nominal, acceleration = within(segments, table, feedrate)
+    # A hold has no speed; any positive number keeps the rules' ratios defined.
+    nominal = np.where(segments.is_motion, nominal, 1.0)
     ends_v2 = _end_speeds(program, segments, table, nominal, acceleration, limits)
     return _assemble(program, limits, segments, acceleration, ends_v2)
 
 
-def _from_first_motion(program: Program) -> Segments:
+def _from_first_motion(program: Program, limits: MachineLimits) -> Segments:
     """Return a program's segments without the waits before its first motion."""
-    segments = segment(program.moves)
+    segments = (
+        klipper_segments(program.moves, limits.arc_resolution_mm)
+        if is_klipper(limits.firmware)
+        else segment(program.moves)
+    )
     moving = np.flatnonzero(segments.is_motion)
     if not len(moving):
         raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
     return segments.select(slice(int(moving[0]), None))
 
 
-def _within_axes(
-    program: Program, segments: Segments, table: LimitTable, speed_scale: float
-) -> tuple[Floats, Floats]:
+def _within_axes(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
     """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
     share = np.abs(segments.direction)
     moves_head = share[:, :3].any(axis=1)
     extrudes = share[:, 3] > 0.0
-    feedrate = program.moves.feedrate[segments.move] * speed_scale
-    _check_feedrates(program, segments, feedrate)
     slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
     with np.errstate(divide="ignore"):
         axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
         axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
     nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
     nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
-    # A hold has no speed; any positive number keeps the rules' ratios defined.
-    nominal = np.where(segments.is_motion, nominal, 1.0)
     moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
     wanted = np.where(moves_head, moving, table.retract_acceleration)
     return nominal, np.minimum(wanted, axis_rate)
@@ -223,13 +226,13 @@ def _end_speeds(
 ) -> tuple[Floats, Floats, Floats]:
     """Return squared entry, cruise and exit speeds of each segment, (S,) each."""
     stops = _stops(program, segments)
-    delta_v2 = 2.0 * acceleration * segments.distance
-    if limits.firmware == "klipper":
-        return _klipper(segments, table, nominal, acceleration, delta_v2, stops, limits)
+    if is_klipper(limits.firmware):
+        return klipper.end_speeds(segments, table, nominal, acceleration, stops, limits)
     if limits.firmware == "marlin":
         caps = _classic(segments, table, nominal, stops)
     else:
         caps = _deviation(segments, table, nominal, acceleration, stops)
+    delta_v2 = 2.0 * acceleration * segments.distance
     entry_v2, exit_v2 = look_ahead(*caps, delta_v2, limits.lookahead_blocks)
     return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
 
@@ -283,35 +286,6 @@ def _caps(
     coupled = np.append(~stops[1:], False)
     max_end_v2 = np.where(coupled, np.append(junction_v2[1:], 0.0), safe_v2)
     return max_start_v2, max_end_v2, coupled
-
-
-def _klipper(
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    delta_v2: Floats,
-    stops: np.ndarray,
-    limits: MachineLimits,
-) -> tuple[Floats, Floats, Floats]:
-    extrudes = segments.direction[:, 3] != 0.0
-    full = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    junction_v2 = junction.square_corner(
-        segments.direction,
-        segments.distance,
-        nominal,
-        acceleration,
-        table.square_corner_velocity**2 * SQUARE_CORNER / full,
-        limits.extruder_corner_velocity_mm_s,
-    )
-    junction_v2[stops] = 0.0
-    start_v2, end_v2, coupled = _caps(junction_v2, np.zeros_like(junction_v2), stops)
-    if limits.lookahead_blocks is not None:
-        start_v2, _ = look_ahead(start_v2, end_v2, coupled, delta_v2, limits.lookahead_blocks)
-    softer_v2 = np.minimum(
-        delta_v2, 2.0 * full * (1.0 - table.minimum_cruise_ratio) * segments.distance
-    )
-    return smoothed_look_ahead(start_v2, nominal**2, delta_v2, softer_v2)
 
 
 def _assemble(

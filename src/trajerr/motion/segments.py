@@ -54,7 +54,25 @@ def segment(moves: Moves, sag: float = SAG, chord: float = CHORD) -> Segments:
     chord
         The longest chord of an arc, mm.
     """
-    pieces = chord_counts(moves, sag, chord)
+    return _cut(moves, chord_counts(moves, sag, chord))
+
+
+def klipper_segments(moves: Moves, resolution: float) -> Segments:
+    """Return a program's moves as straight segments and holds, arcs cut as Klipper does.
+
+    Its chords keep the radius at which the arc starts; the last one ends where the file says.
+
+    Parameters
+    ----------
+    moves
+        M moves.
+    resolution
+        Klipper's ``resolution`` of ``[gcode_arcs]``, mm.
+    """
+    return _cut(moves, klipper_chords(moves, resolution), spiral=False)
+
+
+def _cut(moves: Moves, pieces: Ints, spiral: bool = True) -> Segments:
     move = np.repeat(np.arange(len(moves)), pieces)
     if len(move) == len(moves):
         start, end = moves.start, moves.end
@@ -62,8 +80,8 @@ def segment(moves: Moves, sag: float = SAG, chord: float = CHORD) -> Segments:
         first = np.repeat(np.cumsum(pieces) - pieces, pieces)
         step = np.arange(len(move)) - first
         total = pieces[move]
-        start = points_along(moves, move, step / total)
-        end = points_along(moves, move, (step + 1) / total)
+        start = points_along(moves, move, step / total, spiral)
+        end = points_along(moves, move, (step + 1) / total, spiral)
     return _assemble(moves, move, start, end)
 
 
@@ -80,8 +98,38 @@ def chord_counts(moves: Moves, sag: float, chord: float) -> Ints:
     return counts
 
 
-def points_along(moves: Moves, index: Ints, fraction: Floats) -> Floats:
-    """Return (N, 4) where the moves ``index`` are at a ``fraction`` of their length, mm."""
+def klipper_chords(moves: Moves, resolution: float) -> Ints:
+    """Return (M,) into how many straight pieces Klipper cuts each move.
+
+    As many whole times as ``resolution``, mm, goes into an arc's length, and at least one:
+    chords are longer than it, and nothing bounds how far they leave the arc.
+
+    References
+    ----------
+    Klipper `klippy/extras/gcode_arcs.py`, `ArcSupport.planArc`.
+    """
+    counts = np.ones(len(moves), dtype=np.int64)
+    arcs = np.flatnonzero(moves.sweep)
+    radius = np.hypot(*(moves.start[arcs, :2] - moves.center[arcs]).T)
+    rise = moves.end[arcs, 2] - moves.start[arcs, 2]
+    length = np.hypot(radius * moves.sweep[arcs], rise)
+    counts[arcs] = np.maximum(1, np.floor(length / resolution)).astype(np.int64)
+    return counts
+
+
+def points_along(moves: Moves, index: Ints, fraction: Floats, spiral: bool = True) -> Floats:
+    """Return (N, 4) where moves are at a fraction of their length, mm.
+
+    Parameters
+    ----------
+    moves
+        M moves.
+    index, fraction : (N,)
+        Which of them, and where: 0 is the start, 1 the end.
+    spiral
+        Whether an arc's radius goes evenly from that of its start to that of its end; else it
+        keeps the former, and jumps at the end.
+    """
     start, end = moves.start[index], moves.end[index]
     point = start + (end - start) * fraction[:, None]
     arcs = np.flatnonzero((moves.sweep[index] != 0.0) & (fraction > 0.0) & (fraction < 1.0))
@@ -89,7 +137,9 @@ def points_along(moves: Moves, index: Ints, fraction: Floats) -> Floats:
         center = moves.center[index[arcs]]
         before, after = start[arcs, :2] - center, end[arcs, :2] - center
         part = fraction[arcs]
-        radius = np.hypot(*before.T) * (1.0 - part) + np.hypot(*after.T) * part
+        radius = np.hypot(*before.T)
+        if spiral:
+            radius = radius * (1.0 - part) + np.hypot(*after.T) * part
         angle = np.arctan2(before[:, 1], before[:, 0]) + moves.sweep[index[arcs]] * part
         point[arcs, 0] = center[:, 0] + radius * np.cos(angle)
         point[arcs, 1] = center[:, 1] + radius * np.sin(angle)
