@@ -60,9 +60,9 @@ def test_every_move_is_real_klippers(build, name):
     segments = planned.segments.select(moves)
     line = planned.program.moves.line[segments.move]
     np.testing.assert_array_equal(line, real["line"])
-    np.testing.assert_allclose(segments.start, real["start_pos"], atol=1e-9)
-    np.testing.assert_allclose(segments.distance, real["move_d"], atol=1e-9)
-    np.testing.assert_allclose(segments.direction, real["axes_r"], atol=1e-9)
+    np.testing.assert_allclose(segments.start, real["start_pos"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(segments.distance, real["move_d"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(segments.direction, real["axes_r"], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("build", "name"), RUNS)
