@@ -62,6 +62,13 @@ def test_a_point_takes_numbers_though_it_is_open():
         assert expected_kind("bed_origin_mm", None, wrong) == "a list of numbers"
 
 
+def test_limits_of_axes_may_leave_the_extruder_open():
+    own = ListConfig([300.0, 300.0, 15.0, 120.0])
+    assert expected_kind("max_velocity_mm_s", own, ListConfig([300, 300, 15, None])) == ""
+    for name, wrong in (("max_velocity_mm_s", "fast"), ("bed_mm", ListConfig([300, None, 15]))):
+        assert expected_kind(name, own, wrong) == "a list of numbers"
+
+
 def test_several_checkpoints_are_compared_and_nothing_else():
     assert expected_kind("checkpoint", None, ListConfig(["a.ckpt", "b.ckpt"])) == ""
     assert expected_kind("data_root", None, ListConfig([])) == "a path"
