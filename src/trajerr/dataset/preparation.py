@@ -1,7 +1,6 @@
 """From layer files or logs to a prepared folder: read, repair, split, store.
 
-Knows the whole way and its order. A prepared folder appears at once: everything is
-written beside it first, ``stats.json`` last, and then takes its place.
+Knows the whole way. A prepared folder is written beside its place and appears at once.
 """
 
 import getpass
