@@ -346,8 +346,8 @@ def test_firmware_is_told_in_its_own_words():
     deviation = replace(machine, firmware="marlin_junction_deviation")
     assert limit_lines(deviation)[-1] == b"M205 J.013"
     klipper = replace(machine, firmware="klipper")
-    words = b"SET_VELOCITY_LIMIT ACCEL=1000 SQUARE_CORNER_VELOCITY=5 MINIMUM_CRUISE_RATIO=.5"
-    assert limit_lines(klipper) == [words]
+    ours = b"ACCEL=1000 ACCEL_TO_DECEL=500 SQUARE_CORNER_VELOCITY=5 MINIMUM_CRUISE_RATIO=.5"
+    assert limit_lines(klipper) == [b"SET_VELOCITY_LIMIT " + ours]
     assert limit_lines(machine, unit=25.4)[1] == b"M204 P39.370079 T59.055118"
 
 
@@ -407,3 +407,33 @@ def test_limits_that_the_file_sets_within_a_stretch_are_raised_again_and_restore
     assert last.travel_acceleration_mm_s2 == 1500.0
     assert last.max_acceleration_mm_s2[:2] == (2500.0, 2500.0)
     assert last.jerk_mm_s[:2] == (8.0, 8.0)
+
+
+@pytest.mark.parametrize("firmware", ["marlin", "klipper", "klipper_0_13", "klipper_0_12"])
+def test_raising_lowers_nothing(firmware):
+    """A fast file asks for more than what its corrected moves are given."""
+    state = LimitSettings(
+        max_acceleration=(20_000.0, 20_000.0, None, None),
+        print_acceleration=12_000.0,
+        travel_acceleration=15_000.0,
+        acceleration_limit=12_000.0,
+        accel_to_decel=11_000.0,
+        jerk=(20.0, 25.0, None, None),
+        junction_deviation=0.05,
+        square_corner_velocity=20.0,
+        minimum_cruise_ratio=0.25,
+    )
+    machine, emission = limits(firmware), EmissionSettings.shipped()
+    before = machine.overridden(state)
+    after = machine.overridden(raised(state, machine, emission))
+    for key in ("max_acceleration_mm_s2", "max_velocity_mm_s", "jerk_mm_s"):
+        assert np.all(np.array(getattr(after, key)) >= np.array(getattr(before, key))), key
+    for key in (
+        "print_acceleration_mm_s2",
+        "travel_acceleration_mm_s2",
+        "junction_deviation_mm",
+        "square_corner_velocity_mm_s",
+        "accel_to_decel",
+    ):
+        assert getattr(after, key) >= getattr(before, key), key
+    assert after.minimum_cruise_ratio == 0.0

@@ -131,9 +131,10 @@ def softer(build: str, *lines: str, **own: float) -> float:
     limits = replace(LIMITS, firmware=build, **own)
     program = planned(*lines, "G1 X60", limits=limits).program
     last = tabulate(limits, program.settings).rows(program.moves.settings[-1:])
-    ratio = 0.0 if build == "klipper_0_12" else float(last.minimum_cruise_ratio[0])
     full = float(last.print_acceleration[0])
-    return min(full * (1.0 - ratio), float(last.max_accel_to_decel[0]))
+    if build == "klipper_0_12":
+        return min(full, float(last.max_accel_to_decel[0]))
+    return full * (1.0 - float(last.minimum_cruise_ratio[0]))
 
 
 @pytest.mark.parametrize(

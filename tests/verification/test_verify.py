@@ -243,7 +243,8 @@ def test_a_reading_with_the_other_mode_of_e_is_found():
     """Without M83 the printer may count E otherwise than the reader took it."""
     known = correct(small_print(dialect=DIALECTS["Klipper"]), "klipper")
     text = known.original.replace(b"M83\n", b";\n")
-    told = replace(known.settings, begin=(b"SET_VELOCITY_LIMIT MINIMUM_CRUISE_RATIO=.5", b"M83"))
+    smooth = b"SET_VELOCITY_LIMIT MINIMUM_CRUISE_RATIO=.5 ACCEL_TO_DECEL=500"
+    told = replace(known.settings, begin=(smooth, b"M83"))
     good = Corrected(text, known.replaced, told)
     good.verified()
     refused(replace(good, settings=replace(told, begin=told.begin[:1])))

@@ -80,15 +80,36 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
 
     printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
     if is_klipper(limits.firmware):
-        corner = number(limits.square_corner_velocity_mm_s, 3)
-        ratio = number(limits.minimum_cruise_ratio, 3)
-        words = (b"ACCEL=", number(printing, 3), b" SQUARE_CORNER_VELOCITY=", corner)
-        return [b"SET_VELOCITY_LIMIT " + b"".join(words) + b" MINIMUM_CRUISE_RATIO=" + ratio]
+        # Builds to 2025-08 have the one in place of the other, and pass over what they know not.
+        named = {
+            b"ACCEL": number(printing, 3),
+            b"ACCEL_TO_DECEL": number(limits.accel_to_decel, 3),
+            b"SQUARE_CORNER_VELOCITY": number(limits.square_corner_velocity_mm_s, 3),
+            b"MINIMUM_CRUISE_RATIO": number(limits.minimum_cruise_ratio, 6),
+        }
+        words = [b"%b=%b" % pair for pair in named.items()]
+        return [b" ".join([b"SET_VELOCITY_LIMIT", *words])]
     x, y = limits.max_acceleration_mm_s2[:2]
     lines = [b"M201 X%b Y%b" % (n(x), n(y)), b"M204 P%b T%b" % (n(printing), n(travel))]
     if limits.firmware == "marlin":
         return [*lines, b"M205 X%b Y%b" % (n(limits.jerk_mm_s[0]), n(limits.jerk_mm_s[1]))]
     return [*lines, b"M205 J%b" % n(limits.junction_deviation_mm, 6)]
+
+
+def _smoothing_lines(state: LimitSettings, limits: MachineLimits) -> list[bytes]:
+    """Return the lines that state a file's ACCEL_TO_DECEL again, as it did.
+
+    Builds from 2024-03 to 2025-08 make a ratio of it, by the acceleration in force then; newer
+    ones pass over it, so that the lines hold whichever build runs them.
+    """
+    if state.cruise_ratio_from is None:
+        return []
+    slowing, acceleration = state.cruise_ratio_from
+    now = limits.overridden(state).print_acceleration_mm_s2
+    then = acceleration or limits.print_acceleration_mm_s2
+    words = (number(then, 3), number(slowing, 3))
+    lines = [b"SET_VELOCITY_LIMIT ACCEL=%b ACCEL_TO_DECEL=%b" % words]
+    return lines if then == now else [*lines, b"SET_VELOCITY_LIMIT ACCEL=" + number(now, 3)]
 
 
 def write_lines(
@@ -214,6 +235,8 @@ class _Writer:
             return
         unit = float(moves.unit[move])
         self._add(*limit_lines(self.limits.overridden(state), unit))
+        if not lifted and is_klipper(self.limits.firmware):
+            self._add(*_smoothing_lines(state, self.limits))
         self._lifted, self._raised = lifted, state if lifted else None
 
     def piece(self, move: int, row: int, is_timed: bool) -> None:

@@ -69,19 +69,21 @@ class TimedProgram:
 def raised(
     state: LimitSettings, limits: MachineLimits, settings: EmissionSettings
 ) -> LimitSettings:
-    """Return the limits in force while pieces run, given what the file has set."""
+    """Return the limits in force while pieces run, given what the file has set: none is lower."""
     own = limits.overridden(state)
-    wanted = settings.acceleration_mm_s2
+    wanted, jerk = settings.acceleration_mm_s2, settings.jerk_mm_s
     xy = tuple(max(own.max_acceleration_mm_s2[i], wanted) for i in range(2))
+    along = max(own.print_acceleration_mm_s2, wanted)
     return replace(
         state,
         max_acceleration=(*xy, *state.max_acceleration[2:]),
-        print_acceleration=wanted,
-        travel_acceleration=wanted,
-        acceleration_limit=wanted,
-        jerk=(settings.jerk_mm_s, settings.jerk_mm_s, *state.jerk[2:]),
-        junction_deviation=_deviation(settings),
-        square_corner_velocity=settings.jerk_mm_s,
+        print_acceleration=along,
+        travel_acceleration=max(own.travel_acceleration_mm_s2, wanted),
+        acceleration_limit=along,
+        accel_to_decel=along,
+        jerk=(*(max(own.jerk_mm_s[i], jerk) for i in range(2)), *state.jerk[2:]),
+        junction_deviation=max(own.junction_deviation_mm, _deviation(settings)),
+        square_corner_velocity=max(own.square_corner_velocity_mm_s, jerk),
         minimum_cruise_ratio=0.0,
         cruise_ratio_from=None,
     )

@@ -45,7 +45,7 @@ def check_corrected(
     moves = program.moves
     low, high = printer.bed(program).corners
     settings = VerifySettings(
-        firmware="klipper" if is_klipper(printer.limits.firmware) else "marlin",
+        firmware=printer.limits.firmware if is_klipper(printer.limits.firmware) else "marlin",
         e_rule=extruder_rule(
             program.slicer.get("gcode_flavor", "").lower(), printer.limits.firmware
         ),

@@ -104,8 +104,8 @@ def end_speeds(
         junction_v2, _ = look_ahead(
             junction_v2, ends_v2, coupled, delta_v2, limits.lookahead_blocks
         )
-    ratio = 0.0 if old else table.minimum_cruise_ratio
-    softer = np.minimum(full * (1.0 - ratio), table.max_accel_to_decel)
+    ratio, slowing = table.minimum_cruise_ratio, table.max_accel_to_decel
+    softer = np.minimum(full, slowing) if old else full * (1.0 - ratio)
     return smoothed_look_ahead(
         junction_v2,
         nominal**2,

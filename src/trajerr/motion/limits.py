@@ -198,13 +198,18 @@ class MachineLimits:
         Klipper, docs/Config_Changes.md, 20240313 and 20250811; ``toolhead.py`` of 0.12 and 0.13.
         """
         ratio = settings.minimum_cruise_ratio
-        if self.firmware == "klipper_0_12":
-            own = self.max_accel_to_decel_mm_s2 or 0.5 * self.print_acceleration_mm_s2
-            return {"max_accel_to_decel_mm_s2": settings.accel_to_decel or own}
         if self.firmware == "klipper_0_13" and settings.cruise_ratio_from is not None:
             slowing, acceleration = settings.cruise_ratio_from
             ratio = 1.0 - min(1.0, slowing / (acceleration or self.print_acceleration_mm_s2))
-        return {} if ratio is None else {"minimum_cruise_ratio": ratio}
+        smoothed: dict[str, object] = {
+            "max_accel_to_decel_mm_s2": settings.accel_to_decel or self.accel_to_decel
+        }
+        return smoothed if ratio is None else {**smoothed, "minimum_cruise_ratio": ratio}
+
+    @property
+    def accel_to_decel(self) -> float:
+        """Klipper's ``max_accel_to_decel``, mm/s², whose default is half its ``max_accel``."""
+        return self.max_accel_to_decel_mm_s2 or 0.5 * self.print_acceleration_mm_s2
 
 
 def highest_speed(axes: Sequence[float], along: float | None) -> float:
@@ -238,7 +243,7 @@ class LimitTable:
     junction_deviation: Floats  # (S,) mm
     square_corner_velocity: Floats  # (S,) mm/s
     minimum_cruise_ratio: Floats  # (S,) 0..1
-    max_accel_to_decel: Floats  # (S,) mm/s², infinite but on Klipper 0.12
+    max_accel_to_decel: Floats  # (S,) mm/s², of Klipper 0.12
     path_velocity: Floats  # (S,) mm/s, infinite where unlimited
 
     def rows(self, index: NDArray[np.integer]) -> Self:

@@ -20,7 +20,7 @@ from trajerr.verification.arcs import outermost, sweep
 from trajerr.verification.parsing import Arc, Item, Straight, parse
 from trajerr.verification.vocabulary import is_harmless
 
-FIRMWARES = ("klipper", "marlin")
+FIRMWARES = ("klipper", "klipper_0_13", "klipper_0_12", "marlin")
 UNKNOWN = math.nan
 INCH = 25.4
 LIMITS = frozenset({"M201", "M203", "M204", "M205", "M566", "SET_VELOCITY_LIMIT"})
@@ -64,8 +64,8 @@ class Machine:
     Parameters
     ----------
     firmware
-        "klipper": E is relative while M83 or G91 is in force. "marlin": G90 and G91 set the
-        mode of E, too, until M82 or M83.
+        "klipper" and its builds: E is relative while M83 or G91 is in force. "marlin": G90 and
+        G91 set the mode of E, too, until M82 or M83.
     e_rule
         What G90 and G91 do to E in its place: "either" as Klipper and Marlin 1, "together" as
         Marlin 2, "apart" (nothing) as RepRapFirmware; "" is the firmware's own.
@@ -80,8 +80,8 @@ class Machine:
         if firmware not in FIRMWARES:
             expected = " or ".join(FIRMWARES)
             raise GcodeError(f"firmware of the check: got {firmware!r}, expected {expected}")
-        self.firmware = firmware
-        self.e_rule = e_rule or ("either" if firmware == "klipper" else "together")
+        self.firmware, self.is_klipper = firmware, firmware != "marlin"
+        self.e_rule = e_rule or ("either" if self.is_klipper else "together")
         self.line = 0  # which one is executed; set by the caller
         # Positions count from where the machine stands when the file begins.
         self.position = [0.0, 0.0, 0.0]  # mm, of the machine
@@ -162,7 +162,7 @@ class Machine:
         if self.plane != "G17":
             return move
         center, angle = sweep(move.start, move.end, item, self.unit)
-        if self.firmware != "klipper":
+        if not self.is_klipper:
             angle += math.copysign(math.tau * int(item.turns), angle)
         radius = math.dist(center, move.start[:2])
         length = math.hypot(radius * angle, move.end[2] - move.start[2])
@@ -235,7 +235,7 @@ class Machine:
                 self.position[i], self.base[i] = UNKNOWN, self.offset[i]
                 self.is_placed[i] = True
             return
-        if not axes and "E" not in found and self.firmware == "klipper":
+        if not axes and "E" not in found and self.is_klipper:
             found = dict.fromkeys("XYZE", 0.0)
         for i, letter in enumerate("XYZ"):
             value = found.get(letter)
@@ -251,7 +251,7 @@ class Machine:
 
     def _set_factor(self, name: str, body: str) -> None:
         found = loose_words(body)
-        share = found.get("S") or (100.0 if self.firmware == "klipper" else None)
+        share = found.get("S") or (100.0 if self.is_klipper else None)
         if "T" in found and f"T{found['T'] or 0:g}" != self.tool:
             return
         if name == "M220" and found.keys() & {"B", "R"}:
@@ -280,6 +280,8 @@ class Machine:
         if name == "SET_VELOCITY_LIMIT":
             given = {key: number(text) for key, text in parameters(body).items()}
             self.limits |= {key: value for key, value in given.items() if value is not None}
+            if self.firmware == "klipper_0_13" and given.get("MINIMUM_CRUISE_RATIO") is None:
+                self._smooth(given.get("ACCEL_TO_DECEL"))
             return
         unit = self.unit / 60.0 if name == "M566" else self.unit
         found = {k: v * unit for k, v in loose_words(body).items() if v is not None}
@@ -287,7 +289,7 @@ class Machine:
             # RepRapFirmware has M205 for M566, too, per second.
             known = "M205" if name == "M566" else name
             self.limits |= {f"{known} {letter}": value for letter, value in found.items()}
-        elif self.firmware == "klipper":
+        elif self.is_klipper:
             both = [found[letter] for letter in "PT" if letter in found]
             if "S" in found or len(both) == 2:
                 self.limits["ACCEL"] = found["S"] if "S" in found else min(both)
@@ -295,6 +297,12 @@ class Machine:
             if "S" in found:
                 found |= {"P": found["S"], "T": found["S"]}
             self.limits |= {f"M204 {k}": found[k] for k in "PRT" if k in found}
+
+    def _smooth(self, slowing: float | None) -> None:
+        """Set the cruise ratio by ACCEL_TO_DECEL (Klipper, Config_Changes.md, 20240313)."""
+        acceleration = self.limits.get("ACCEL", UNKNOWN)
+        if slowing is not None and acceleration == acceleration:
+            self.limits["MINIMUM_CRUISE_RATIO"] = 1.0 - min(1.0, slowing / acceleration)
 
     def _klipper_state(self, name: str, body: str) -> Move | None:
         given = parameters(body)
