@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trajerr.gcode.program import MoveKind
+from trajerr.motion.arcs import CHORD, SAG, by_sag
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
-from trajerr.motion.segments import CHORD, SAG, segment
+from trajerr.motion.segments import segment
 
 LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
 
@@ -40,7 +41,7 @@ def test_chords_stay_near_the_circle_and_meet_its_ends(build, radius, sweep, sig
 
 def test_length_of_a_full_circle(build):
     program = arc(build, 20.0, 2 * np.pi)
-    pieces = segment(program.moves, sag=1e-5)
+    pieces = segment(program.moves, by_sag(sag=1e-5))
     assert pieces.distance.sum() == pytest.approx(2 * np.pi * 20.0, rel=1e-5)
     assert len(segment(program.moves)) > 100
 

@@ -18,8 +18,8 @@ def resolve_arcs(
     clockwise: Bools,
     absolute_centre: Bools,
     origin: Floats,
-) -> tuple[Floats, Floats]:
-    """Return centre and sweep of arcs.
+) -> tuple[Floats, Floats, Floats]:
+    """Return the centre, the centre as given, and the sweep of arcs.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ def resolve_arcs(
     -------
     centre : (n, 2) float
         mm; NaN where no arc exists, which :func:`first_fault` explains.
+    given : (n, 2) float
+        mm; the centre that the words name, before it moved.
     sweep : (n,) float
         rad, counter-clockwise positive.
 
@@ -52,12 +54,10 @@ def resolve_arcs(
     offset = np.nan_to_num(words[:, :2])
     base = np.where(absolute_centre[:, None], origin, start)
     given = np.where(absolute_centre[:, None] & np.isnan(words[:, :2]), start, base + offset)
-    centre = np.where(
-        by_radius[:, None],
-        _centre_from_radius(start, end, words[:, 2], clockwise),
-        _equidistant(start, end, given),
-    )
-    return centre, _sweep(start, end, centre, clockwise, np.nan_to_num(words[:, 3]))
+    from_radius = _centre_from_radius(start, end, words[:, 2], clockwise)
+    given = np.where(by_radius[:, None], from_radius, given)
+    centre = np.where(by_radius[:, None], from_radius, _equidistant(start, end, given))
+    return centre, given, _sweep(start, end, centre, clockwise, np.nan_to_num(words[:, 3]))
 
 
 def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: Bools) -> Floats:

@@ -14,11 +14,13 @@ from trajerr.arrays import Floats
 from trajerr.checks import require, require_from_zero, require_positive
 from trajerr.gcode.program import LimitSettings
 
-Firmware = Literal["marlin", "marlin_junction_deviation", "klipper"]
+Marlin = Literal["marlin", "marlin_2_1_2", "marlin_junction_deviation"]
+Firmware = Literal[Marlin, "klipper"]
+MARLIN: tuple[str, ...] = get_args(Marlin)
 FIRMWARES: tuple[str, ...] = get_args(Firmware)
 AXES = 4
 
-_PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s")
+_PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s", "steps_per_mm")
 _POSITIVE = ("print_acceleration_mm_s2", "travel_acceleration_mm_s2", "retract_acceleration_mm_s2")
 _NON_NEGATIVE = (
     "min_print_velocity_mm_s",
@@ -26,6 +28,16 @@ _NON_NEGATIVE = (
     "junction_deviation_mm",
     "square_corner_velocity_mm_s",
     "extruder_corner_velocity_mm_s",
+    "min_segment_time_s",
+)
+# What no file can change; kept out of the table of limits in force.
+_OF_THE_BOARD = (
+    "extruder_corner_velocity_mm_s",
+    "steps_per_mm",
+    "min_steps",
+    "min_segment_time_s",
+    "firmware",
+    "lookahead_blocks",
 )
 _ABOVE_ZERO = (*_POSITIVE, "max_velocity_mm_s", "max_acceleration_mm_s2", "path_velocity_mm_s")
 # A file's limit (LimitSettings) and the field of the machine that it replaces.
@@ -66,7 +78,7 @@ class MachineLimits:
 
     max_velocity_mm_s: Sequence[float]
     max_acceleration_mm_s2: Sequence[float]
-    jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # "marlin": allowed jumps in velocity
+    jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # classic jerk: allowed jumps in velocity
     print_acceleration_mm_s2: float = 500.0
     travel_acceleration_mm_s2: float = 500.0
     retract_acceleration_mm_s2: float = 1000.0
@@ -77,6 +89,9 @@ class MachineLimits:
     minimum_cruise_ratio: float = 0.5  # "klipper"
     extruder_corner_velocity_mm_s: float = 1.0  # "klipper": instantaneous_corner_velocity
     path_velocity_mm_s: float | None = None  # limit along the path: Klipper's max_velocity
+    steps_per_mm: Sequence[float] = (80.0, 80.0, 400.0, 93.0)  # Marlin: where it rounds to
+    min_steps: int = 6  # Marlin: a shorter block is merged into the next, MIN_STEPS_PER_SEGMENT
+    min_segment_time_s: float = 0.02  # Marlin: a draining queue's blocks take longer; 0 is off
     firmware: Firmware = "marlin"
     lookahead_blocks: int | None = None  # moves known ahead; None is the whole file
 
@@ -93,6 +108,8 @@ class MachineLimits:
         if path is not None:
             require_positive("printer.limits.path_velocity_mm_s", path)
         _require("firmware", self.firmware, self.firmware in FIRMWARES, " or ".join(FIRMWARES))
+        steps = self.min_steps
+        _require("min_steps", steps, isinstance(steps, int) and steps >= 1, "a whole number from 1")
         blocks = self.lookahead_blocks
         whole = blocks is None or (isinstance(blocks, int) and blocks >= 1)
         _require("lookahead_blocks", blocks, whole, "null or a whole number from 1")
@@ -213,7 +230,7 @@ def tabulate(
     column = {
         f.name: np.array([_or_infinite(getattr(r, f.name)) for r in resolved])
         for f in fields(MachineLimits)
-        if f.name not in ("firmware", "lookahead_blocks", "extruder_corner_velocity_mm_s")
+        if f.name not in _OF_THE_BOARD
     }
     scaled = {
         key: values * acceleration_scale if key.endswith("_mm_s2") else values

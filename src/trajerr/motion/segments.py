@@ -10,10 +10,7 @@ import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.gcode.program import MoveKind, Moves
-
-SAG = 0.005  # mm, the farthest that a planned chord leaves its arc
-CHORD = 1.0  # mm, the longest chord of an arc, as Marlin's MM_PER_ARC_SEGMENT
-NOTHING = 1e-9  # mm; shorter is rounding, not motion
+from trajerr.motion.arcs import BY_SAG, NOTHING, Cutting, cut
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class Segments:
     """Straight pieces of motion, and holds, in order; S rows."""
 
     move: Ints  # (S,) index into the program's moves
+    begins: Ints  # (S,) the first move whose travel it runs: earlier ones were merged into it
     start: Floats  # (S, 4) x y z e, mm
     direction: Floats  # (S, 4) change of x y z e per mm of distance; 0 where it holds
     distance: Floats  # (S,) mm, along xyz, or along e where only the extruder moves
@@ -39,62 +37,21 @@ class Segments:
         return self.distance > 0.0
 
 
-def segment(moves: Moves, sag: float = SAG, chord: float = CHORD) -> Segments:
+def segment(moves: Moves, cutting: Cutting = BY_SAG) -> Segments:
     """Return a program's moves as straight segments and holds.
-
-    A helix is linear in z and e along its angle. A spiral (whose ends have different
-    radii by rounding) is linear in the radius.
 
     Parameters
     ----------
     moves
         M moves.
-    sag
-        How far a chord may leave its arc, mm.
-    chord
-        The longest chord of an arc, mm.
+    cutting
+        How arcs are cut.
     """
-    pieces = chord_counts(moves, sag, chord)
-    move = np.repeat(np.arange(len(moves)), pieces)
-    if len(move) == len(moves):
-        start, end = moves.start, moves.end
-    else:
-        first = np.repeat(np.cumsum(pieces) - pieces, pieces)
-        step = np.arange(len(move)) - first
-        total = pieces[move]
-        start = points_along(moves, move, step / total)
-        end = points_along(moves, move, (step + 1) / total)
+    counts, move, end = cut(moves, cutting)
+    start = np.concatenate([moves.start[:1], end[:-1]])
+    first = np.cumsum(counts) - counts
+    start[first] = moves.start
     return _assemble(moves, move, start, end)
-
-
-def chord_counts(moves: Moves, sag: float, chord: float) -> Ints:
-    """Return (M,) into how many straight pieces each move is cut."""
-    counts = np.ones(len(moves), dtype=np.int64)
-    arcs = np.flatnonzero(moves.sweep)
-    if len(arcs):
-        radius = np.hypot(*(moves.start[arcs, :2] - moves.center[arcs]).T)
-        # A chord that spans the angle 2h leaves the circle by r·(1 − cos h) = 2r·sin²(h/2).
-        widest = 4.0 * np.arcsin(np.sqrt(np.minimum(sag / np.maximum(radius, sag), 1.0) / 2.0))
-        angle = np.minimum(widest, chord / np.maximum(radius, NOTHING))
-        counts[arcs] = np.maximum(1, np.ceil(np.abs(moves.sweep[arcs]) / angle)).astype(np.int64)
-    return counts
-
-
-def points_along(moves: Moves, index: Ints, fraction: Floats) -> Floats:
-    """Return (N, 4) where the moves ``index`` are at a ``fraction`` of their length, mm."""
-    start, end = moves.start[index], moves.end[index]
-    point = start + (end - start) * fraction[:, None]
-    arcs = np.flatnonzero((moves.sweep[index] != 0.0) & (fraction > 0.0) & (fraction < 1.0))
-    if len(arcs):
-        center = moves.center[index[arcs]]
-        before, after = start[arcs, :2] - center, end[arcs, :2] - center
-        part = fraction[arcs]
-        radius = np.hypot(*before.T) * (1.0 - part) + np.hypot(*after.T) * part
-        angle = np.arctan2(before[:, 1], before[:, 0]) + moves.sweep[index[arcs]] * part
-        point[arcs, 0] = center[:, 0] + radius * np.cos(angle)
-        point[arcs, 1] = center[:, 1] + radius * np.sin(angle)
-    point[fraction == 1.0] = end[fraction == 1.0]
-    return point
 
 
 def _assemble(moves: Moves, move: Ints, start: Floats, end: Floats) -> Segments:
@@ -115,6 +72,7 @@ def _assemble(moves: Moves, move: Ints, start: Floats, end: Floats) -> Segments:
     still = second | ~moving[keep]
     return Segments(
         move=move[keep],
+        begins=move[keep],
         start=np.where(second[:, None], end[keep], start[keep]),
         direction=np.where(still[:, None], 0.0, direction[keep]),
         distance=np.where(still, 0.0, distance[keep]),
