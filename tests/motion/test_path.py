@@ -7,7 +7,7 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.path import FINE_SAG, NominalPath
 from trajerr.motion.planner import plan
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 def test_an_arc_that_nearly_closes_is_the_spiral_that_is_planned(build):

@@ -11,7 +11,8 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.segments import segment
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+# Without a firmware's rounding to steps, arcs are as they are asked for.
+LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 def arc(build, radius, sweep, first=0.3, rise=0.0, filament=1.0, feedrate=40.0):
@@ -57,7 +58,7 @@ def test_a_large_circle_runs_at_its_feedrate(build):
     planned = plan(arc(build, 50.0, 2 * np.pi), LIMITS)
     along = planned.velocity(np.linspace(1.0, planned.print_time - 1.0, 200))
     np.testing.assert_allclose(np.hypot(along[:, 0], along[:, 1]), 40.0, rtol=1e-9)
-    straight = 2 * np.pi * 50.0 / 40.0 + (40.0 - 8.0) ** 2 / (500.0 * 40.0)
+    straight = 2 * np.pi * 50.0 / 40.0 + 40.0 / 500.0
     assert planned.print_time == pytest.approx(straight, rel=1e-3)
 
 
@@ -67,8 +68,8 @@ def test_junction_deviation_keeps_centripetal_acceleration(build, radius):
         (500, 500, 12, 50), (1e3, 1e3, 200, 5e3), firmware="marlin_junction_deviation"
     )
     planned = plan(arc(build, radius, 2 * np.pi, feedrate=400.0), limits)
-    # v²/r is the acceleration 500 mm/s² at the vertices, up to the arc's angle of a chord.
-    assert planned.entry.max() ** 2 / radius == pytest.approx(500.0, rel=0.02)
+    # v²/r is the acceleration 500 mm/s² between the arc's pieces, up to the steps' rounding.
+    assert np.median(planned.entry) ** 2 / radius == pytest.approx(500.0, rel=0.02)
 
 
 def test_a_pause_that_moves_moves_then_waits(build):

@@ -80,7 +80,8 @@ def by_sag(sag: float = SAG, chord: float = CHORD) -> Cutting:
         # A chord that spans the angle 2h leaves the circle by r·(1 − cos h) = 2r·sin²(h/2).
         widest = 4.0 * np.arcsin(np.sqrt(np.minimum(sag / np.maximum(radius, sag), 1.0) / 2.0))
         angle = np.minimum(widest, chord / np.maximum(radius, NOTHING))
-        return np.maximum(1, np.ceil(np.abs(moves.sweep[arcs]) / angle)).astype(np.int64)
+        pieces = np.ceil(np.abs(moves.sweep[arcs]) / angle)
+        return np.asarray(np.maximum(1, pieces), dtype=np.int64)
 
     return Cutting(counts, _on_the_arc)
 
@@ -91,7 +92,7 @@ def _on_the_arc(moves: Moves, arcs: Ints, done: Ints, total: Ints) -> Floats:
     before, after = moves.start[arcs, :2] - center, moves.end[arcs, :2] - center
     radius = np.hypot(*before.T) * (1.0 - part) + np.hypot(*after.T) * part
     angle = np.arctan2(before[:, 1], before[:, 0]) + moves.sweep[arcs] * part
-    return center + radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    return np.asarray(center + radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))
 
 
 def _marlin_sweep(moves: Moves, arcs: Ints) -> Floats:
@@ -122,7 +123,7 @@ def _marlin_counts(moves: Moves, arcs: Ints) -> Ints:
     piece = length / np.maximum(wanted, 1.0)
     longer, shorter = np.ceil(length / LONGEST), np.floor(length / SHORTEST)
     counts = np.where(piece > LONGEST, longer, np.where(piece < SHORTEST, shorter, wanted))
-    return np.maximum(counts, 1).astype(np.int64)
+    return np.asarray(np.maximum(counts, 1), dtype=np.int64)
 
 
 def _marlin_points(moves: Moves, arcs: Ints, done: Ints, total: Ints) -> Floats:

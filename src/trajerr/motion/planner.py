@@ -9,10 +9,12 @@ from trajerr.arrays import Floats, Ints
 from trajerr.checks import require_positive
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import MoveKind, Program
-from trajerr.motion import junction
-from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
+from trajerr.motion import junction, marlin
+from trajerr.motion.arcs import CUTTINGS
+from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
-from trajerr.motion.profile import peak_v2, speed_at, trapezoid_time, travelled
+from trajerr.motion.merging import merge
+from trajerr.motion.profile import speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 
 SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
@@ -24,7 +26,8 @@ class Plan:
     """A program's motion over time: segments with constant acceleration phases; S rows.
 
     A segment speeds up from ``entry`` to ``cruise`` and slows down to ``exit``, both at
-    ``acceleration``; a hold stays at rest for its ``duration``.
+    ``acceleration``; a hold stays at rest for its ``duration``. These are what the firmware
+    means; its step interrupt runs them ``pace`` times as fast.
     """
 
     program: Program
@@ -36,6 +39,7 @@ class Plan:
     cruise: Floats  # (S,) mm/s
     exit: Floats  # (S,) mm/s
     acceleration: Floats  # (S,) mm/s²
+    pace: Floats  # (S,) s that the firmware means per s that it takes; 1 but for Marlin
 
     def __len__(self) -> int:
         return len(self.duration)
@@ -44,6 +48,30 @@ class Plan:
     def move(self) -> Ints:
         """(S,) index of each segment's move, into ``program.moves``."""
         return self.segments.move
+
+    @cached_property
+    def move_end(self) -> Floats:
+        """(M,) s when each move has been travelled.
+
+        A move that was merged into a later one ends within the segment that runs both, by its
+        share of the way; one that never runs ends with the one before.
+        """
+        moves = self.program.moves
+        index = np.searchsorted(self.segments.begins, np.arange(len(moves)), side="right") - 1
+        end = np.where(index >= 0, (self.start_time + self.duration)[index], 0.0)
+        merged = np.flatnonzero((index >= 0) & (self.move[index] > np.arange(len(moves))))
+        if len(merged):
+            holder = index[merged]
+            way = np.cumsum(np.linalg.norm(moves.end[:, :3] - moves.start[:, :3], axis=1))
+            begin = way[self.segments.begins[holder]] - self._way(self.segments.begins[holder])
+            whole = way[self.move[holder]] - begin
+            share = np.divide(way[merged] - begin, whole, where=whole > 0, out=np.ones(len(merged)))
+            end[merged] = self.start_time[holder] + share * self.duration[holder]
+        return np.maximum.accumulate(end)
+
+    def _way(self, move: Ints) -> Floats:
+        moves = self.program.moves
+        return np.asarray(np.linalg.norm((moves.end - moves.start)[move, :3], axis=1))
 
     @property
     def print_time(self) -> float:
@@ -100,10 +128,11 @@ class Plan:
 
     def position_in(self, index: Ints, time: Floats) -> Floats:
         """Return (N, 4) x y z e in mm at the times (N,) in s, known to lie in segments (N,)."""
+        pace = self.pace[index]
         along = travelled(
-            time - self.start_time[index],
+            (time - self.start_time[index]) * pace,
             self.segments.distance[index],
-            self.duration[index],
+            self.duration[index] * pace,
             self.entry[index],
             self.cruise[index],
             self.exit[index],
@@ -124,14 +153,16 @@ class Plan:
         return self.segments.direction[index] * rate[:, None]
 
     def _speed_at(self, time: Floats, index: Ints) -> tuple[Floats, Floats]:
-        return speed_at(
-            time - self.start_time[index],
-            self.duration[index],
+        pace = self.pace[index]
+        speed, rate = speed_at(
+            (time - self.start_time[index]) * pace,
+            self.duration[index] * pace,
             self.entry[index],
             self.cruise[index],
             self.exit[index],
             self.acceleration[index],
         )
+        return speed * pace, rate * pace**2
 
 
 def plan(
@@ -164,32 +195,71 @@ def plan(
     """
     require_positive("acceleration_scale", acceleration_scale)
     require_positive("speed_scale", speed_scale)
-    segments = _from_first_motion(program)
+    pieces = _from_first_motion(program, segment(program.moves, CUTTINGS[limits.firmware]))
+    feedrate = program.moves.feedrate * speed_scale
+    _check_feedrates(program, pieces, feedrate[pieces.move])
     table = tabulate(limits, program.settings, acceleration_scale)
-    table = table.rows(program.moves.settings[segments.move])
-    nominal, acceleration = _within_axes(program, segments, table, speed_scale)
-    ends_v2 = _end_speeds(program, segments, table, nominal, acceleration, limits)
-    return _assemble(program, limits, segments, acceleration, ends_v2)
+    if limits.firmware in MARLIN:
+        return _marlin(program, pieces, table, feedrate, limits)
+    table = table.rows(program.moves.settings[pieces.move])
+    nominal, acceleration = _within_axes(pieces, table, feedrate[pieces.move])
+    stops = _stops(program, pieces)
+    delta_v2 = 2.0 * acceleration * pieces.distance
+    ends_v2 = _klipper(pieces, table, nominal, acceleration, delta_v2, stops, limits)
+    return _assemble(program, limits, pieces, acceleration, ends_v2)
 
 
-def _from_first_motion(program: Program) -> Segments:
+def _from_first_motion(program: Program, segments: Segments) -> Segments:
     """Return a program's segments without the waits before its first motion."""
-    segments = segment(program.moves)
     moving = np.flatnonzero(segments.is_motion)
     if not len(moving):
         raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
     return segments.select(slice(int(moving[0]), None))
 
 
-def _within_axes(
-    program: Program, segments: Segments, table: LimitTable, speed_scale: float
-) -> tuple[Floats, Floats]:
+def _marlin(
+    program: Program, pieces: Segments, table: LimitTable, feedrate: Floats, limits: MachineLimits
+) -> Plan:
+    merged, kept = merge(program.moves, pieces, limits)
+    segments = _from_first_motion(program, merged)
+    kept = kept[len(merged) - len(segments) :]
+    rows = np.flatnonzero(segments.is_motion)
+    move = segments.move[rows]
+    speeds = marlin.run(
+        segments.select(rows),
+        table.rows(program.moves.settings[move]),
+        feedrate[move],
+        _stops(program, segments)[rows],
+        marlin.Arcs.of(program.moves, pieces).rows(kept[rows]),
+        limits,
+    )
+
+    def everywhere(values: Floats, at_rest: Floats) -> Floats:
+        all_values = at_rest.copy()
+        all_values[rows] = values
+        return all_values
+
+    still = np.zeros(len(segments))
+    duration = everywhere(speeds.duration, segments.hold)
+    return Plan(
+        program=program,
+        limits=limits,
+        segments=segments,
+        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
+        duration=duration,
+        entry=everywhere(speeds.entry, still),
+        cruise=everywhere(speeds.cruise, still),
+        exit=everywhere(speeds.exit, still),
+        acceleration=everywhere(speeds.acceleration, still),
+        pace=everywhere(speeds.pace, np.ones(len(segments))),
+    )
+
+
+def _within_axes(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
     """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
     share = np.abs(segments.direction)
     moves_head = share[:, :3].any(axis=1)
     extrudes = share[:, 3] > 0.0
-    feedrate = program.moves.feedrate[segments.move] * speed_scale
-    _check_feedrates(program, segments, feedrate)
     slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
     with np.errstate(divide="ignore"):
         axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
@@ -213,27 +283,6 @@ def _check_feedrates(program: Program, segments: Segments, feedrate: Floats) -> 
         )
 
 
-def _end_speeds(
-    program: Program,
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    limits: MachineLimits,
-) -> tuple[Floats, Floats, Floats]:
-    """Return squared entry, cruise and exit speeds of each segment, (S,) each."""
-    stops = _stops(program, segments)
-    delta_v2 = 2.0 * acceleration * segments.distance
-    if limits.firmware == "klipper":
-        return _klipper(segments, table, nominal, acceleration, delta_v2, stops, limits)
-    if limits.firmware == "marlin":
-        caps = _classic(segments, table, nominal, stops)
-    else:
-        caps = _deviation(segments, table, nominal, acceleration, stops)
-    entry_v2, exit_v2 = look_ahead(*caps, delta_v2, limits.lookahead_blocks)
-    return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
-
-
 def _stops(program: Program, segments: Segments) -> np.ndarray:
     """Return (S,) whether the machine is at rest before the segment."""
     moves = program.moves
@@ -245,34 +294,6 @@ def _stops(program: Program, segments: Segments) -> np.ndarray:
     rest |= still
     rest[1:] |= still[:-1]
     return rest
-
-
-def _classic(
-    segments: Segments, table: LimitTable, nominal: Floats, stops: np.ndarray
-) -> tuple[Floats, Floats, np.ndarray]:
-    axis_velocity = segments.direction * nominal[:, None]
-    safe = junction.safe_speed(axis_velocity, nominal, table.jerk)
-    safe = np.where(segments.is_motion, safe, 0.0)
-    shared, rests = junction.classic_jerk(axis_velocity, nominal, table.jerk, safe)
-    return _caps(shared**2, safe**2, stops | rests)
-
-
-def _deviation(
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    stops: np.ndarray,
-) -> tuple[Floats, Floats, np.ndarray]:
-    shared = junction.junction_deviation(
-        segments.direction,
-        segments.distance,
-        nominal,
-        acceleration,
-        table.max_acceleration,
-        table.junction_deviation,
-    )
-    return _caps(shared**2, np.zeros_like(shared), stops)
 
 
 def _caps(
@@ -337,4 +358,5 @@ def _assemble(
         cruise=cruise,
         exit=exits,
         acceleration=np.where(segments.is_motion, acceleration, 0.0),
+        pace=np.ones(len(segments)),
     )
