@@ -125,7 +125,8 @@ G1 X20 Y10 E0.5 F2400
 def test_short_pieces_belong_to_the_block_that_runs_them(firmware):
     planned = plan(parse_program(PIECES, "pieces.gcode"), machine(firmware))
     assert planned.move.tolist() == [0, 2, 3]
-    assert planned.segments.begins.tolist() == [0, 1, 3]
+    assert planned.merged.move.tolist() == [1]
+    assert planned.merged.segment.tolist() == [1]
     # Straight from where the first began to where the second ends, at the second's speed.
     np.testing.assert_allclose(planned.segments.start[1, :2], [10.0, 10.0])
     np.testing.assert_allclose(planned.segments.start[2, :2], [10.1, 10.025], atol=1e-9)
@@ -134,7 +135,11 @@ def test_short_pieces_belong_to_the_block_that_runs_them(firmware):
     begin, end = planned.start_time[1], planned.start_time[2]
     assert planned.move_end[2] == pytest.approx(end)
     share = 0.05 / (0.05 + np.hypot(0.05, 0.03))
-    assert planned.move_end[1] == pytest.approx(begin + share * (end - begin), rel=1e-3)
+    assert planned.move_end[1] == pytest.approx(begin + share * (end - begin))
+    # What the file asked for goes through both ends, what runs only near the second.
+    ends = planned.asked(planned.move_end)
+    np.testing.assert_allclose(ends[:1], planned.program.moves.end[:1], atol=1e-6)
+    np.testing.assert_allclose(ends[2:], planned.program.moves.end[2:], atol=1e-6)
 
 
 @pytest.mark.parametrize("firmware", MARLIN)
@@ -143,6 +148,7 @@ def test_a_piece_that_nothing_follows_never_runs(firmware):
     planned = plan(parse_program(text, "tail.gcode"), machine(firmware))
     assert planned.move.tolist() == [0]
     assert planned.move_end.tolist() == [planned.print_time] * 2
+    assert planned.merged.segment.tolist() == [1]
 
 
 @pytest.mark.parametrize("firmware", MARLIN)

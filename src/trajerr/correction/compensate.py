@@ -270,7 +270,7 @@ class _Job:
 
     def largest(self, division: Cut) -> float:
         """Return the largest correction of a knot, mm."""
-        shift = division.pieces.target - self.scope.nominal.position(division.pieces.end)
+        shift = division.pieces.target - self.scope.nominal.asked(division.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
     def _sampled(self) -> Sampled:

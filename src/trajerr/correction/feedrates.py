@@ -51,9 +51,7 @@ class Driven:
     def planned(self, limits: MachineLimits) -> tuple[Plan, Floats]:
         """Return the plan and (N,) how long each move takes in it, s."""
         result = plan(self.program, limits)
-        count = len(self.program.moves)
-        taken = np.bincount(result.move, weights=result.duration, minlength=count)
-        return result, taken.astype(np.float64)
+        return result, np.diff(result.move_end, prepend=0.0)
 
     def hastened(self, haste: Floats, taken: Floats) -> Floats:
         """Return (K,) multiples of mean speed that make up for the time that pieces took, s."""

@@ -183,7 +183,7 @@ class _Candidates:
         spans = divider.snapped(joins.stretches())
         blocks = divider.blocks(spans)
         time, owner = _grid(blocks, rate)
-        point = plan.position(time)
+        point = plan.asked(time)
         point[:, :2] += offset(time)
         move = np.array([block.move for block in blocks], dtype=np.int64)
         stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
@@ -260,7 +260,7 @@ def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
     replaced, member = divider.membership(spans)
     segment = np.flatnonzero(replaced[plan.move])
     finish = plan.start_time[segment] + plan.duration[segment]
-    point = plan.position_in(segment, finish)
+    point = plan.asked_in(segment, finish)
     point[:, :2] += offset(finish)
     move = plan.move[segment]
     pieces = Pieces(plan.start_time[segment], finish, point, move, member[move])

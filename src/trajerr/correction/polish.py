@@ -127,7 +127,7 @@ class Polisher:
 
     def _knots(self, division: Cut) -> _Knots:
         time = division.pieces.end
-        base = self.nominal.position(time)[:, :2]
+        base = self.nominal.asked(time)[:, :2]
         # Between the samples at which it was bounded, a correction may leave its bounds.
         offset = bounded(division.pieces.target[:, :2] - base, base, self.bound, self.bed)
         asked = time.copy()
@@ -182,7 +182,7 @@ class Polisher:
             actual = family.positions + (modelled[i] - family.positions[0])
             scores[i].add([judge(xy[core]) for xy in actual])
             return learning_step(
-                actual - self.nominal.position(time)[:, :2],
+                actual - self.nominal.asked(time)[:, :2],
                 family.responses,
                 self.belief.weights,
                 self.restrict(time, window.begin, window.finish),

@@ -9,6 +9,9 @@ Marlin 2.1 `planner.cpp`, `Planner::buffer_segment` (rounding) and `Planner::_po
 (`MIN_STEPS_PER_SEGMENT`).
 """
 
+from dataclasses import dataclass, replace
+from typing import Self
+
 import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
@@ -18,8 +21,31 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.segments import Segments
 
 
-def merge(moves: Moves, pieces: Segments, limits: MachineLimits) -> tuple[Segments, Ints]:
-    """Return the blocks that Marlin runs, and which piece gives each its feedrate.
+@dataclass(frozen=True)
+class Merged:
+    """Pieces that do not run by themselves; (D,) rows, in order."""
+
+    move: Ints  # of each piece
+    segment: Ints  # that runs it as part of its way; the number of segments where none does
+    share: Floats  # of that segment's way at which the piece would have ended, 0..1
+    asked: Floats  # (D, 4) where the file wanted it to end, mm
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nothing merged."""
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls(nothing, nothing, np.zeros(0), np.zeros((0, 4)))
+
+    def behind(self, holds: int) -> Self:
+        """Return the same where segments have been left out in front."""
+        return replace(self, segment=self.segment - holds)
+
+
+def merge(moves: Moves, pieces: Segments, limits: MachineLimits) -> tuple[Segments, Ints, Merged]:
+    """Return the blocks that Marlin runs, which piece gives each its feedrate, and what merged.
 
     Positions are rounded to whole steps from the file's zero, those of the extruder from the
     zero in force (G92 moves it). What was dropped before a pause is taken up after it, what
@@ -37,7 +63,7 @@ def merge(moves: Moves, pieces: Segments, limits: MachineLimits) -> tuple[Segmen
     Returns
     -------
     tuple
-        B blocks and holds, and (B,) the piece that each is.
+        B blocks and holds, (B,) the piece that each is, and the pieces that were merged.
     """
     per_mm = np.asarray(limits.steps_per_mm)
     zero = np.column_stack(
@@ -50,7 +76,22 @@ def merge(moves: Moves, pieces: Segments, limits: MachineLimits) -> tuple[Segmen
     counter = end - np.cumsum(leap, axis=0)
     runs = _long_enough(counter, start[0], pieces.is_motion, limits.min_steps)
     kept = np.flatnonzero(runs | ~pieces.is_motion)
-    return _blocks(pieces, kept, counter, start[0], zero + end / per_mm, limits), kept
+    blocks = _blocks(pieces, kept, counter, start[0], zero + end / per_mm, limits)
+    return blocks, kept, _merged(pieces, kept, runs)
+
+
+def _merged(pieces: Segments, kept: Ints, runs: Bools) -> Merged:
+    dropped = np.flatnonzero(pieces.is_motion & ~runs)
+    if not len(dropped):
+        return Merged.none()
+    way = np.cumsum(pieces.distance)
+    blocks = np.flatnonzero(runs)
+    place = np.searchsorted(blocks, dropped)
+    begin = np.where(place > 0, way[blocks[place - 1]], 0.0)
+    holder = blocks[np.minimum(place, len(blocks) - 1)]
+    share = (way[dropped] - begin) / np.maximum(way[holder] - begin, way[dropped] - begin)
+    segment = np.where(place < len(blocks), np.searchsorted(kept, holder), len(kept))
+    return Merged(pieces.move[dropped], segment, share, pieces.asked[dropped])
 
 
 def _to_steps(position: Floats, per_mm: Floats) -> Floats:
@@ -100,16 +141,15 @@ def _blocks(
     start[moving] = finish[rows] - travel
     direction[moving] = travel / length[:, None]
     start[~moving] = _resting(kept, moving, finish, pieces.start)
-    distance, begins = np.zeros(len(kept)), pieces.move[kept]
+    distance = np.zeros(len(kept))
     distance[moving] = length
-    begins[moving] = _begins(pieces, rows)
     return Segments(
         move=pieces.move[kept],
-        begins=np.maximum.accumulate(begins),
         start=start,
         direction=direction,
         distance=distance,
         hold=pieces.hold[kept],
+        asked=pieces.asked[kept],
     )
 
 
@@ -117,11 +157,3 @@ def _resting(kept: Ints, moving: Bools, finish: Floats, asked: Floats) -> Floats
     """Return (H, 4) where the machine stands during holds: where its last block ended, mm."""
     last = np.maximum.accumulate(np.where(moving, kept, -1))[~moving]
     return np.where(last[:, None] >= 0, finish[last], asked[kept[~moving]])
-
-
-def _begins(pieces: Segments, rows: Ints) -> Ints:
-    """Return for each block that moves, (B,), the move of the first piece that it runs."""
-    motions = np.flatnonzero(pieces.is_motion)
-    place = np.searchsorted(motions, rows)
-    first = np.concatenate([[0], place[:-1] + 1])
-    return np.asarray(pieces.move[motions[first]])

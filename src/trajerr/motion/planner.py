@@ -13,7 +13,7 @@ from trajerr.motion import junction, marlin
 from trajerr.motion.arcs import CUTTINGS
 from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
-from trajerr.motion.merging import merge
+from trajerr.motion.merging import Merged, merge
 from trajerr.motion.profile import speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 
@@ -40,6 +40,7 @@ class Plan:
     exit: Floats  # (S,) mm/s
     acceleration: Floats  # (S,) mm/s²
     pace: Floats  # (S,) s that the firmware means per s that it takes; 1 but for Marlin
+    merged: Merged  # pieces of moves that later segments run; none but for Marlin
 
     def __len__(self) -> int:
         return len(self.duration)
@@ -56,22 +57,15 @@ class Plan:
         A move that was merged into a later one ends within the segment that runs both, by its
         share of the way; one that never runs ends with the one before.
         """
-        moves = self.program.moves
-        index = np.searchsorted(self.segments.begins, np.arange(len(moves)), side="right") - 1
-        end = np.where(index >= 0, (self.start_time + self.duration)[index], 0.0)
-        merged = np.flatnonzero((index >= 0) & (self.move[index] > np.arange(len(moves))))
-        if len(merged):
-            holder = index[merged]
-            way = np.cumsum(np.linalg.norm(moves.end[:, :3] - moves.start[:, :3], axis=1))
-            begin = way[self.segments.begins[holder]] - self._way(self.segments.begins[holder])
-            whole = way[self.move[holder]] - begin
-            share = np.divide(way[merged] - begin, whole, where=whole > 0, out=np.ones(len(merged)))
-            end[merged] = self.start_time[holder] + share * self.duration[holder]
+        ends = np.concatenate([[0.0], self.start_time + self.duration])
+        moves = np.arange(len(self.program.moves))
+        end = ends[np.searchsorted(self.move, moves, side="right")]
+        merged, last = self.merged, len(self) - 1
+        row = np.minimum(merged.segment, last)
+        inside = (merged.segment <= last) & (self.move[row] > merged.move)
+        row = row[inside]
+        end[merged.move[inside]] = self.start_time[row] + merged.share[inside] * self.duration[row]
         return np.maximum.accumulate(end)
-
-    def _way(self, move: Ints) -> Floats:
-        moves = self.program.moves
-        return np.asarray(np.linalg.norm((moves.end - moves.start)[move, :3], axis=1))
 
     @property
     def print_time(self) -> float:
@@ -126,10 +120,45 @@ class Plan:
         """Return (N, 4) x y z e in mm at the times (N,) in s."""
         return self.position_in(self.segment_at(time), time)
 
+    def asked(self, time: Floats) -> Floats:
+        """Return (N, 4) x y z e in mm where the file wants the machine at the times (N,) in s."""
+        return self.asked_in(self.segment_at(time), time)
+
+    def asked_in(self, index: Ints, time: Floats) -> Floats:
+        """Return the same of times (N,) in s that are known to lie in segments (N,).
+
+        It differs from the position by the rounding to whole steps, and where moves were merged.
+        """
+        if self.limits.firmware not in MARLIN:
+            return self.position_in(index, time)
+        along, whole = self._along(index, time), self.segments.distance[index]
+        share = np.divide(along, whole, out=np.ones(len(index)), where=whole > 0.0)
+        nodes, points = self._asked_nodes
+        return np.column_stack([np.interp(index + share, nodes, axis) for axis in points.T])
+
+    @cached_property
+    def _asked_nodes(self) -> tuple[Floats, Floats]:
+        """Where the file wants the machine, by segments travelled: (K,) and (K, 4) mm."""
+        runs = self.merged.segment < len(self)
+        merged, moves = self.merged, self.program.moves
+        first = min([int(self.move[0]), *merged.move[:1].tolist()])
+        nodes = np.concatenate(
+            [[0.0], np.arange(1.0, len(self) + 1.0), (merged.segment + merged.share)[runs]]
+        )
+        points = np.concatenate(
+            [moves.start[first : first + 1], self.segments.asked, merged.asked[runs]]
+        )
+        order = np.argsort(nodes, kind="stable")
+        return nodes[order], points[order]
+
     def position_in(self, index: Ints, time: Floats) -> Floats:
         """Return (N, 4) x y z e in mm at the times (N,) in s, known to lie in segments (N,)."""
+        along = self._along(index, time)
+        return self.segments.start[index] + self.segments.direction[index] * along[:, None]
+
+    def _along(self, index: Ints, time: Floats) -> Floats:
         pace = self.pace[index]
-        along = travelled(
+        return travelled(
             (time - self.start_time[index]) * pace,
             self.segments.distance[index],
             self.duration[index] * pace,
@@ -138,7 +167,6 @@ class Plan:
             self.exit[index],
             self.acceleration[index],
         )
-        return self.segments.start[index] + self.segments.direction[index] * along[:, None]
 
     def velocity(self, time: Floats) -> Floats:
         """Return (N, 4) velocity of x y z e in mm/s at the times (N,) in s."""
@@ -220,9 +248,10 @@ def _from_first_motion(program: Program, segments: Segments) -> Segments:
 def _marlin(
     program: Program, pieces: Segments, table: LimitTable, feedrate: Floats, limits: MachineLimits
 ) -> Plan:
-    merged, kept = merge(program.moves, pieces, limits)
-    segments = _from_first_motion(program, merged)
-    kept = kept[len(merged) - len(segments) :]
+    blocks, kept, merged = merge(program.moves, pieces, limits)
+    segments = _from_first_motion(program, blocks)
+    holds = len(blocks) - len(segments)
+    kept = kept[holds:]
     rows = np.flatnonzero(segments.is_motion)
     move = segments.move[rows]
     speeds = marlin.run(
@@ -252,6 +281,7 @@ def _marlin(
         exit=everywhere(speeds.exit, still),
         acceleration=everywhere(speeds.acceleration, still),
         pace=everywhere(speeds.pace, np.ones(len(segments))),
+        merged=merged.behind(holds),
     )
 
 
@@ -359,4 +389,5 @@ def _assemble(
         exit=exits,
         acceleration=np.where(segments.is_motion, acceleration, 0.0),
         pace=np.ones(len(segments)),
+        merged=Merged.none(),
     )

@@ -18,11 +18,11 @@ class Segments:
     """Straight pieces of motion, and holds, in order; S rows."""
 
     move: Ints  # (S,) index into the program's moves
-    begins: Ints  # (S,) the first move whose travel it runs: earlier ones were merged into it
     start: Floats  # (S, 4) x y z e, mm
     direction: Floats  # (S, 4) change of x y z e per mm of distance; 0 where it holds
     distance: Floats  # (S,) mm, along xyz, or along e where only the extruder moves
     hold: Floats  # (S,) s at rest; 0 where it moves
+    asked: Floats  # (S, 4) where the file wants it to end, before rounding to steps, mm
 
     def __len__(self) -> int:
         return len(self.move)
@@ -72,9 +72,9 @@ def _assemble(moves: Moves, move: Ints, start: Floats, end: Floats) -> Segments:
     still = second | ~moving[keep]
     return Segments(
         move=move[keep],
-        begins=move[keep],
         start=np.where(second[:, None], end[keep], start[keep]),
         direction=np.where(still[:, None], 0.0, direction[keep]),
         distance=np.where(still, 0.0, distance[keep]),
         hold=np.where(still, hold[keep], 0.0),
+        asked=end[keep],
     )
