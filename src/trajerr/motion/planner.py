@@ -14,7 +14,7 @@ from trajerr.motion.arcs import CUTTINGS
 from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
 from trajerr.motion.merging import Merged, merge
-from trajerr.motion.profile import speed_at, trapezoid_time, travelled
+from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 
 SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
@@ -64,7 +64,16 @@ class Plan:
         row = np.minimum(merged.segment, last)
         inside = (merged.segment <= last) & (self.move[row] > merged.move)
         row = row[inside]
-        end[merged.move[inside]] = self.start_time[row] + merged.share[inside] * self.duration[row]
+        spent = reached_at(
+            merged.share[inside] * self.segments.distance[row],
+            self.segments.distance[row],
+            self.duration[row] * self.pace[row],
+            self.entry[row],
+            self.cruise[row],
+            self.exit[row],
+            self.acceleration[row],
+        )
+        end[merged.move[inside]] = self.start_time[row] + spent / self.pace[row]
         return np.maximum.accumulate(end)
 
     @property
