@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trajerr.gcode.program import MoveKind
-from trajerr.motion.arcs import CHORD, SAG, by_sag
+from trajerr.motion.arcs import AS_MARLIN, CHORD, SAG, by_sag
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.segments import segment
@@ -91,3 +91,22 @@ def test_mirroring_an_arc_mirrors_its_motion(build, radius, sweep, clockwise):
     time = np.linspace(0.0, plain.print_time, 30)
     there, here = plain.position(time), mirror.position(time)
     np.testing.assert_allclose(there * [1, -1, 1, 1] + [0, 200, 0, 0], here, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("radius", "sweep", "pieces"),
+    [
+        (0.2, 2 * np.pi, 12),  # 72 would be shorter than 0.1 mm: as many of 0.1 mm as fit
+        (5.0, 2 * np.pi, 72),  # 0.44 mm each
+        (5.0, -np.pi / 2, 18),
+        (50.0, np.pi, 158),  # 157 would be longer than 1 mm
+        (50.0, 1.55 / 50.0, 2),  # a piece would be longer than 1 mm
+    ],
+)
+def test_marlin_cuts_at_least_seventy_two_pieces_a_circle(build, radius, sweep, pieces):
+    cut = segment(arc(build, radius, sweep).moves, AS_MARLIN)
+    assert len(cut) == pieces
+    np.testing.assert_allclose(cut.asked[-1], arc(build, radius, sweep).moves.end[0])
+    # Between its exact points Marlin turns by a short series.
+    off = np.hypot(*(cut.start[:, :2] - 100.0).T) - radius
+    assert np.abs(off).max() < (1e-2 if radius < 1.0 else 5e-4)
