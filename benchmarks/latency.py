@@ -26,10 +26,10 @@ from rich.table import Table
 from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
 from trajerr.bundle.sessions import CPU, open_session
 from trajerr.bundle.streaming import StreamingPredictor
-from trajerr.commands.entry import conf_dir
 from trajerr.exporting.graphs import write_onnx, write_quantized, write_step, write_torchscript
 from trajerr.models.registry import build_network, count_parameters
 from trajerr.motion.features import FEATURES
+from trajerr.shipped import conf_dir
 from trajerr.training.checkpoint import load_checkpoint
 
 MODELS = ("base", "small", "large", "lstm", "hybrid")

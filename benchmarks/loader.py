@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from trajerr.commands.building import TARGET
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.store import save_tensors
 from trajerr.dataset.torch_dataset import PrinterSimulationDataset, own_storage
+from trajerr.shipped import shipped
 from trajerr.training.datamodule import PrinterDataModule
 
 WINDOWS = 10_000  # at most; 120 MB of files
@@ -65,7 +67,7 @@ def synthetic(folder: Path) -> Path:
             params={},
         )
         write_layer(folder / "raw" / f"layer{number:04d}.mat", record)
-    prepare(PrepareSettings((str(folder / "raw"),)), folder / "prepared")
+    prepare(PrepareSettings.shipped(data_dirs=(str(folder / "raw"),)), folder / "prepared")
     return folder / "prepared"
 
 
@@ -102,7 +104,10 @@ def main() -> None:
         for path, item in zip(files, items, strict=True):
             save_tensors(path, item, flush=False)
         memory = {name: torch.stack([item[name] for item in items]) for name in items[0]}
-        module = PrinterDataModule(root, size, samples_per_epoch=len(items))
+        values = {key: value for key, value in shipped("data/default").items() if key != TARGET}
+        sizes = {"batch_size": size, "samples_per_epoch": len(items)}
+        as_prepared = {"sequence_length": None, "stride": None}
+        module = PrinterDataModule(**{**values, "root": root, **sizes, **as_prepared})
         loader = module.train_dataloader()
         few = files[:FILES_A_REPEAT]
         runs: dict[str, Callable[[], Iterable[Batch]]] = {

@@ -30,6 +30,7 @@ LIMITS = MachineLimits(
     print_acceleration_mm_s2=1000,
     travel_acceleration_mm_s2=1000,
     retract_acceleration_mm_s2=1250,
+    firmware="marlin",
 )
 REFERENCE = """
 import sys, tempfile, time, pathlib

@@ -27,7 +27,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 
 from trajerr.collection.campaign import Collection, collect
-from trajerr.collection.process_pool import Workforce
+from trajerr.collection.process_pool import ProcessPool
 from trajerr.collection.variants import parse_variants
 from trajerr.commands.configs import compose, load_printer
 from trajerr.gcode.sources import find_sources
@@ -112,10 +112,10 @@ def collect_cost(folder: Path, layers: int) -> Cost:
         gcode.write_text(tower(count))
         sources = find_sources([], str(gcode))
         out = folder / f"timed_raw{layers}_{count}"
-        plan = Collection(printer, parse_variants([{}]), "all", 200.0, 0, out)
-        with Workforce(1) as force:
+        collection = Collection(printer, parse_variants([{}]), "all", 200.0, 0, out)
+        with ProcessPool(1) as pool:
             began, wall = time.process_time(), time.perf_counter()
-            collect(plan, sources, force)
+            collect(collection, sources, pool)
             cpu, wall = time.process_time() - began, time.perf_counter() - wall
     return Cost(cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
@@ -191,6 +191,7 @@ class Epoch:
 def train_here(folder: Path, root: Path, overrides: tuple[str, ...]) -> Epoch:
     """Train two epochs in this process; the first one warms it up."""
     from trajerr.training.run import train
+    from trajerr.training.settings import TrainSettings
 
     config = compose("train", f"data.root={root}", "data.stride=4096", *overrides)
     seconds = [time.process_time()]
@@ -201,7 +202,7 @@ def train_here(folder: Path, root: Path, overrides: tuple[str, ...]) -> Epoch:
 
     data = config["data"]
     with contextlib.redirect_stdout(io.StringIO()):
-        train(config, instantiate(data), folder, note)
+        train(TrainSettings.from_dict(config), instantiate(data), folder, note)
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sizes = (data["samples_per_epoch"], data["batch_size"], data["sequence_length"])
     return Epoch(*sizes, seconds[2] - seconds[1], rss)

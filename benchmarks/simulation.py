@@ -80,7 +80,9 @@ def _derivative(
     x, v = state
     for a, p in zip(axis.ripple_amplitudes_mm, axis.ripple_periods_mm, strict=True):
         r += a * np.sin(2.0 * np.pi * r / p)
-    stiffness = float(axis.stiffness_at(np.array(x)))
+    start, end = axis.belt_start_mm, axis.belt_end_mm
+    spans = (end - start) / 4.0 * (1.0 / (x - start) + 1.0 / (end - x))
+    stiffness = axis.stiffness_n_per_m * (1.0 + axis.belt_strength * (spans - 1.0))
     force = stiffness * (r - x) + axis.damping_n_s_per_m * (v_r - v)
     force -= 1000.0 * axis.coulomb_n * np.tanh(v / axis.friction_velocity_mm_s)
     return [v, force / axis.mass_kg]
@@ -101,7 +103,7 @@ def time_scipy(printer: Printer, path: Trajectory) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--printer", default="ender3_v2")

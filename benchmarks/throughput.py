@@ -21,6 +21,7 @@ from trajerr.models.losses import trajectory_mae
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.run import make_task, train
+from trajerr.training.settings import TrainSettings
 
 
 def configure(root: str, model: str, samples: int) -> dict[str, Any]:
@@ -36,12 +37,11 @@ def configure(root: str, model: str, samples: int) -> dict[str, Any]:
     )
 
 
-def plain_loop(config: dict[str, Any], data: PrinterDataModule) -> float:
+def plain_loop(settings: TrainSettings, data: PrinterDataModule) -> float:
     """Train one epoch by hand and return its seconds."""
-    task = make_task(config, data.stats.to_dict())
-    network, clip = task.network.train(), config["trainer"]["gradient_clip_val"]
-    settings = config["model"]["optimizer"]
-    optimizer = make_optimizer(network.parameters(), settings, settings["lr"])
+    task = make_task(settings, data.stats.to_dict())
+    network, clip = task.network.train(), settings.trainer["gradient_clip_val"]
+    optimizer = make_optimizer(network.parameters(), settings.optimizer, settings.optimizer.lr)
     loader = data.train_dataloader()
     began = time.perf_counter()
     for batch in loader:
@@ -64,13 +64,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     config = configure(arguments.root, arguments.model, arguments.samples)
-    data = instantiate(config["data"])
+    settings, data = TrainSettings.from_dict(config), instantiate(config["data"])
     data.table("train")
     by_hand, by_lightning = [], []
     for _ in range(arguments.repeats):
-        by_hand.append(plain_loop(config, data))
+        by_hand.append(plain_loop(settings, data))
         with tempfile.TemporaryDirectory() as folder:
-            outcome = train(config, data, Path(folder))
+            outcome = train(settings, data, Path(folder))
         by_lightning.append(outcome.epoch_seconds[-1])
     hand, lightning = statistics.median(by_hand), statistics.median(by_lightning)
     for name, seconds in (("plain loop", hand), ("trajerr.train", lightning)):

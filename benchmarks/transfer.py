@@ -8,7 +8,7 @@ Without a checkpoint it takes the best of the newest finished training.
 Collects layers of one part on the other printer, and of two other parts to judge on; none of
 them is among those that the default collection trains on. For each number of layers it trains
 twice for equally many steps: from the checkpoint (``experiment=transfer``) and from nothing
-(the defaults). The figures are of whole layers, streamed. Beside them: the checkpoint as it
+(the defaults). The metrics are of whole layers, streamed. Beside them: the checkpoint as it
 is, and least squares (``fir``) on the same layers. Trainings that are there are kept, so that
 an interrupted benchmark goes on. Prints a table; writes it and a figure to ``--out``.
 """
@@ -96,15 +96,15 @@ def judge(network: Any, test: Split) -> dict[str, float]:  # noqa: ANN401 - of s
 
 
 def measure(count: int, raw: Path, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Return the figures of each way at one number of layers."""
+    """Return the metrics of each way at one number of layers."""
     out = Path(arguments.out)
     prepared = prepare(raw, count, out)
     model = f"model={load_checkpoint(arguments.checkpoint).network_config['name']}"
     both = [model, *arguments.extra]
-    heir = train(
+    tuned = train(
         prepared,
         out / f"transfer_{count}",
-        ["experiment=transfer", f"checkpoint={arguments.checkpoint}", *both],
+        ["experiment=transfer", f"pretrained={arguments.checkpoint}", *both],
     )
     # The same number of steps of the same size, and no early stopping, to its disadvantage.
     steps = [f"{key}={value}" for key, value in _budget(out / f"transfer_{count}").items()]
@@ -112,7 +112,7 @@ def measure(count: int, raw: Path, arguments: argparse.Namespace) -> dict[str, d
     test = open_split(prepared, "test")
     fir = fit_fir(open_split(prepared, "train"), open_split(prepared, "val"))
     return {
-        TRANSFER: judge(load_checkpoint(heir).network, test),
+        TRANSFER: judge(load_checkpoint(tuned).network, test),
         SCRATCH: judge(load_checkpoint(new).network, test),
         FIR: judge(fir, test),
     }
@@ -129,16 +129,16 @@ def _budget(run_folder: Path) -> dict[str, Any]:
 
 
 def table(found: dict[int, dict[str, dict[str, float]]]) -> str:
-    """Return the figures as a Markdown table."""
+    """Return the metrics as a Markdown table."""
     ways = (TRANSFER, SCRATCH, FIR)
     lines = [
         "| layers | " + " | ".join(f"{way}: MAE µm | R²" for way in ways) + " |",
         "|" + "---|" * (1 + 2 * len(ways)),
     ]
-    for count, figures in found.items():
+    for count, metrics in found.items():
         cells = [str(count)]
         for way in ways:
-            one = figures.get(way)
+            one = metrics.get(way)
             cells += (
                 ["–", "–"] if one is None else [f"{UM * one['mae_mm']:.2f}", f"{one['r2']:.4f}"]
             )
@@ -178,17 +178,17 @@ def main() -> None:
     parser.add_argument("extra", nargs="*", help="overrides for both trainings")
     arguments = parser.parse_args()
     arguments.checkpoint = arguments.checkpoint or str(find_best_checkpoint())
-    out, origin = Path(arguments.out), load_checkpoint(arguments.checkpoint)
+    out, pretrained = Path(arguments.out), load_checkpoint(arguments.checkpoint)
     raw = out / "raw"
-    collect(arguments.printer, origin.sample_rate_hz, raw)
+    collect(arguments.printer, pretrained.sample_rate_hz, raw)
     found: dict[int, dict[str, dict[str, float]]] = {}
     counts = [int(n) for n in arguments.layers.split(",")]
     test = open_split(prepare(raw, counts[0], out), "test")
-    found[0] = {TRANSFER: judge(origin.network, test)}
+    found[0] = {TRANSFER: judge(pretrained.network, test)}
     for count in counts:
         found[count] = measure(count, raw, arguments)
         print(table({count: found[count]}).splitlines()[-1], flush=True)
-    machine = "measured motion" if origin.printer is None else origin.printer["name"]
+    machine = "measured motion" if pretrained.printer is None else pretrained.printer["name"]
     text = table(found)
     target = lay_out(test).target
     rms = UM * float(np.sqrt(np.mean(np.square(target))))

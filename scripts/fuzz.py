@@ -36,7 +36,14 @@ with atheris.instrument_imports(include=["trajerr", "scipy.io.matlab"]):
 
 SLOW_S = 3.0
 MACHINES = [
-    MachineLimits([300, 300, 15, 120], [4000, 4000, 300, 10000], firmware=firmware)
+    MachineLimits(
+        [300, 300, 15, 120],
+        [4000, 4000, 300, 10000],
+        print_acceleration_mm_s2=500,
+        travel_acceleration_mm_s2=500,
+        retract_acceleration_mm_s2=1000,
+        firmware=firmware,
+    )
     for firmware in ("marlin", "marlin_junction_deviation", "klipper")
 ]
 LAYER = Path(tempfile.mkdtemp()) / "layer0001_fuzzed.mat"
@@ -60,7 +67,7 @@ def read_mat(data: bytes) -> None:
     LAYER.write_bytes(data)
     record = read_layer(LAYER)
     for rate in (None, 200.0):
-        for piece in repair(record, FaultSettings(), sample_rate=rate).pieces:
+        for piece in repair(record, FaultSettings.shipped(), sample_rate=rate).pieces:
             require_finite(piece.actual, "actual")
             require_finite(compute_features(piece.commanded, piece.sample_rate), "features")
 

@@ -201,7 +201,7 @@ def trial(number: int) -> str:
         try:
             moves = parse_program(text, path.name, printer.limits.firmware).moves
             layers = np.unique(moves.layer[moves.is_extruding & (moves.layer > 0)])[:2]
-            settings = CorrectionSettings(method="twin", layers=[int(n) for n in layers])
+            settings = CorrectionSettings.shipped(method="twin", layers=[int(n) for n in layers])
             out = path.with_suffix(".out")
             done = apply_correction(path, out, TwinModel(printer, 200.0), printer, settings)
             return "corrected" if done.text else "left alone"

@@ -1,4 +1,4 @@
-"""Run all six stages on the embedded parts under one run folder and print the main figures.
+"""Run all six stages on the embedded parts under one run folder and print the main metrics.
 
     python scripts/run_pipeline.py runs/first [key=value ...]
 
@@ -76,7 +76,7 @@ def hydra_dir(run: Path, name: str) -> str:
 
 
 def summary(run: Path, seconds: float) -> str:
-    """Return the run's main figures as text."""
+    """Return the run's main metrics as text."""
     metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
     corrections = sorted(run.glob("*_report/correction.json"))
     nominal = json.loads(corrections[0].read_text())["cases"]["nominal"]
@@ -84,8 +84,8 @@ def summary(run: Path, seconds: float) -> str:
     fir = metrics["baselines"]["fir"]["trajectory"]["overall"]
     rows = [
         ("whole layers never seen", "R²", "MAE mm", "RMSE mm"),
-        (metrics["model"]["name"], *figures(streamed)),
-        ("FIR least squares", *figures(fir)),
+        (metrics["model"]["name"], *metrics_row(streamed)),
+        ("FIR least squares", *metrics_row(fir)),
     ]
     lines = ["", "=== pipeline ==="]
     lines += [f"{row[0]:<26}{row[1]:>9}{row[2]:>10}{row[3]:>10}" for row in rows]
@@ -97,7 +97,7 @@ def summary(run: Path, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def figures(metrics: dict[str, float]) -> tuple[str, str, str]:
+def metrics_row(metrics: dict[str, float]) -> tuple[str, str, str]:
     """Return R², MAE and RMSE as text."""
     return f"{metrics['r2']:.4f}", f"{metrics['mae_mm']:.4f}", f"{metrics['rmse_mm']:.4f}"
 

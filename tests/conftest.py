@@ -124,8 +124,8 @@ def make_collection(tmp_path: Path, make_record: RecordMaker) -> CollectionMaker
 def prepared_once(tmp_path_factory: pytest.TempPathFactory, make_record: RecordMaker) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     write_collection(folder / "raw", make_record)
-    settings = PrepareSettings(
-        (str(folder / "raw"),), sequence_length=32, split=SplitSettings(seed=1)
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(folder / "raw"),), sequence_length=32, split=SplitSettings.shipped(seed=1)
     )
     prepare(settings, folder / "processed")
     return folder / "processed"

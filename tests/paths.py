@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from trajerr.commands.composition import conf_dir
+from trajerr.shipped import conf_dir
 
 PROJECT = Path(__file__).resolve().parents[1]
 CASES = PROJECT / "tests" / "cases"  # inputs that failed
+FIRMWARE = PROJECT / "tests" / "firmware"  # what real firmware made of G-code
 CONF = conf_dir()

@@ -1,67 +1,50 @@
 """``python -m trajerr.correct``: G-code and bundle in, compensated G-code and proof out."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from trajerr.commands.building import build
-from trajerr.commands.entry import command
+from trajerr.commands.building import build, pick
+from trajerr.commands.entry import Config, command
+from trajerr.correction.pieces import EmissionSettings
 from trajerr.correction.run import CorrectionRun, Prepared
-from trajerr.refining.settings import RefineSettings, Round
-from trajerr.reports.correction_report import (
-    comparison_table,
-    refinement_table,
-    show_correction,
-    write_report,
-)
-
-REFINED = "refined.ckpt"
+from trajerr.correction.settings import CorrectionSettings, feature_numbers
+from trajerr.refining.settings import Round
+from trajerr.reports import correction_report
 
 
 @command("correct")
-def main(cfg: DictConfig) -> None:
+def main(config: Config) -> None:
     """Correct the file and show, on the simulated printer, what that brings."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    run: CorrectionRun = build(config["run"], "run")
-    console = Console()
+    run, console, rounds = _run(config), Console(), list[Round]()
     prepared = run.prepare(build(config["printer"], "printer") if config.get("printer") else None)
-    for note in prepared.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-    rounds: Sequence[Round] = ()
+    correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
-        kept = run.report_folder / REFINED
-        prepared, rounds = _refine(prepared, build(config["refine"], "refine"), kept, console)
+        prepared, rounds = _refine(prepared, config, console)
     with console.status(f"Correcting {prepared.program.name}"):
         done = prepared.correct()
-    show_correction(run.target, done, run.settings.least_improvement, console)
-    if not run.report or done.text is None:
-        return
-    with console.status("Replaying through planner and simulated printer"):
-        replay = prepared.replay(done)
-        figures = write_report(run.report_folder, replay, run.method, done, rounds, config)
-    console.print(comparison_table(figures, run.method))
-    console.print(f"✓ {run.report_folder}")
+    correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
+    if run.report and done.text is not None:
+        correction_report.show_replay(prepared, done, rounds, config, console)
 
 
-def _refine(
-    prepared: Prepared, settings: RefineSettings, path: Path, console: Console
-) -> tuple[Prepared, Sequence[Round]]:
+def _run(config: Config) -> CorrectionRun:
+    settings = pick(
+        CorrectionSettings,
+        config,
+        feature_types=feature_numbers(config["feature_types"]),
+        layers=None,
+        learning=build(config["learning"], "learning", threads=config["threads"]),
+        emission=pick(EmissionSettings, config),
+    )
+    return pick(CorrectionRun, config, rounds=config["refine"]["rounds"], settings=settings)
+
+
+def _refine(prepared: Prepared, config: Config, console: Console) -> tuple[Prepared, list[Round]]:
     from trajerr.refining.refine import refined  # brings torch
 
-    with console.status("Refining on own corrections") as status:
-        better, rounds = refined(
-            prepared,
-            settings,
-            path,
-            lambda r: status.update(
-                f"Round {r.number}: believed {r.believed_um:.1f}, simulated {r.simulated_um:.1f} µm"
-            ),
-        )
-    console.print(refinement_table(rounds))
-    console.print(f"✓ {path}: export it for a bundle that corrects like this")
+    path = prepared.run.report_folder / "refined.ckpt"
+    with correction_report.refinement_status(console) as tell:
+        better, rounds = refined(prepared, build(config["refine"], "refine"), path, tell)
+    correction_report.show_refinement(rounds, path, console)
     return better, rounds
 
 

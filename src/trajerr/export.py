@@ -1,30 +1,22 @@
 """``python -m trajerr.export``: checkpoint in, deployment bundle out."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from trajerr.commands.entry import command
-from trajerr.exporting.export import Exported, export_bundle
-from trajerr.training.checkpoint import find_best_checkpoint
+from trajerr.commands.building import pick
+from trajerr.commands.entry import Config, command
+from trajerr.exporting.export import Exported
+from trajerr.exporting.settings import ExportSettings
 
 
 @command("export")
-def main(cfg: DictConfig) -> None:
+def main(config: Config) -> None:
     """Export the checkpoint and say how far each graph is from the network."""
-    console = Console()
-    checkpoint = Path(cfg.checkpoint or find_best_checkpoint(cfg.outputs))
-    with console.status(f"Exporting {checkpoint}"):
-        exported = export_bundle(
-            checkpoint,
-            Path(cfg.output_dir),
-            [cfg.format] if isinstance(cfg.format, str) else list(cfg.format),
-            quantize=cfg.quantize,
-            data_root=None if cfg.data_root is None else Path(cfg.data_root),
-        )
+    settings, console = pick(ExportSettings, config), Console()
+    with console.status(f"Exporting {settings.source}"):
+        exported = settings.export()
     _report(exported, console)
 
 

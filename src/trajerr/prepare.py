@@ -2,22 +2,23 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from trajerr.commands.building import build
-from trajerr.commands.entry import command
+from trajerr.commands.building import build, pick
+from trajerr.commands.entry import Config, command
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.stats import Stats
 
+SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, beside the group
+
 
 @command("prepare")
-def main(cfg: DictConfig) -> None:
+def main(config: Config) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
-    config = OmegaConf.to_container(cfg.settings, resolve=True)
-    settings: PrepareSettings = build(config, "settings")
+    split = build(config["split"], "split", **{key: config[key] for key in SPLIT_KEYS})
+    settings = pick(PrepareSettings, config, split=split)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True) as bars:
@@ -28,11 +29,11 @@ def main(cfg: DictConfig) -> None:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done)
 
-        stats = prepare(settings, Path(cfg.output_dir), show)
+        stats = prepare(settings, Path(config["output_dir"]), show)
     console.print(split_table(stats))
     found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
     console.print(f"faults found: {found or 'none'}")
-    console.print(f"{cfg.output_dir}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
+    console.print(f"{config['output_dir']}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
 
 
 def split_table(stats: Stats) -> Table:

@@ -5,28 +5,28 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from trajerr.checks import as_names
 from trajerr.commands.building import build
-from trajerr.commands.entry import command
+from trajerr.commands.entry import Config, command
 from trajerr.errors import ConfigError
 from trajerr.evaluation.timing import step_latency_us, window_latency_ms
 from trajerr.training.checkpoint import load_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import Outcome, train
+from trajerr.training.settings import TrainSettings
 
 LATENCIES = {"window_ms": window_latency_ms, "step_us": step_latency_us}
 
 
 @command("train")
-def main(cfg: DictConfig) -> float | list[float]:
+def main(config: Config) -> float | list[float]:
     """Train a model; return what a search minimises."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    data = build(config["data"], "data")
-    hydra = HydraConfig.get()
-    outcome = train(config, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
-    names = [config["objective"]] if isinstance(config["objective"], str) else config["objective"]
-    values = [_objective(name, outcome, data) for name in names]
+    hydra, data = HydraConfig.get(), build(config["data"], "data")
+    settings = TrainSettings.from_dict(config)
+    outcome = train(settings, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
+    values = [_objective(name, outcome, data) for name in as_names(settings.objective)]
     return values[0] if len(values) == 1 else values
 
 
@@ -40,12 +40,9 @@ def _judge(sweeper: DictConfig) -> Any:  # noqa: ANN401 - imported where a searc
 
 
 def _objective(name: str, outcome: Outcome, data: PrinterDataModule) -> float:
-    """Return a figure of a finished training, or measure it."""
-    known = {
-        **outcome.metrics,
-        "parameters": float(outcome.parameters),
-        "seconds": outcome.seconds,
-    }
+    """Return a metric of a finished training, or measure it."""
+    parameters, seconds = float(outcome.parameters), outcome.seconds
+    known = {**outcome.metrics, "parameters": parameters, "seconds": seconds}
     if name in known:
         return known[name]
     if name not in LATENCIES:

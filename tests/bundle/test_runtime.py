@@ -27,7 +27,7 @@ TOLERANCE_MM = 1e-4
 ONLY_NUMPY_AND_ONNXRUNTIME = """
 import sys, sysconfig
 
-ALLOWED = {"numpy", "onnxruntime", "trajerr"} | set(sys.stdlib_module_names)
+ALLOWED = {"lazy_loader", "numpy", "onnxruntime", "trajerr"} | set(sys.stdlib_module_names)
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):

@@ -2,14 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.calibration.shipped import ABSENT
 from tests.calibration.sweeps import load_printer, record, write_raw
+from tests.shipped import as_shipped
 from trajerr.calibration.resonance import Sweep
-from trajerr.calibration.run import Accelerometer, CalibrationRun
+from trajerr.calibration.run import CalibrationRun
 from trajerr.dataset.logs import LogAxis, LogFormat
 from trajerr.errors import ConfigError, DataError
 from trajerr.reports.calibration_report import write_calibration
@@ -23,9 +26,9 @@ def settings(folder, **changes):
         "base": load_printer("ender3_v2"),
         "out": str(folder / "printers" / "mine.yaml"),
         "output_dir": str(folder / "results"),
-        "accelerometer": Accelerometer(x=str(folder / "raw.csv")),
+        "accelerometer": replace(ABSENT, x=str(folder / "raw.csv")),
     }
-    return CalibrationRun(**{**values, **changes})
+    return as_shipped(CalibrationRun, "calibrate", **{**values, **changes})
 
 
 def calibrate(run, console):
@@ -46,9 +49,9 @@ def calibrate(run, console):
         ({"name": "null"}, "name: got 'null'"),
         ({"test_share": 2}, "test_share: got 2, expected 0 to below 0.9"),
         ({"test_share": "half"}, "test_share: got half"),
-        ({"accelerometer": Accelerometer()}, "got neither"),
+        ({"accelerometer": ABSENT}, "got neither"),
         ({"log_file": "b.csv", "log": LOG}, "got both"),
-        ({"log_file": "b.csv", "accelerometer": Accelerometer()}, "log_file needs log=csv"),
+        ({"log_file": "b.csv", "accelerometer": ABSENT}, "log_file needs log=csv"),
     ],
 )
 def test_contradictions_are_refused(tmp_path, changes, message):
@@ -58,7 +61,7 @@ def test_contradictions_are_refused(tmp_path, changes, message):
 
 def test_a_sensor_has_three_axes():
     with pytest.raises(ConfigError, match=r"accelerometer\.y_column: got w, expected one of x"):
-        Accelerometer(y_column="w")
+        replace(ABSENT, y_column="w")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def recorded():
 
 def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_path, recorded):
     write_raw(tmp_path / "raw.csv", recorded)
-    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
+    sensor = replace(ABSENT, x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
     out = tmp_path / "printers" / "mine.yaml"
     said = io.StringIO()
     run = settings(tmp_path, accelerometer=sensor)
@@ -96,7 +99,7 @@ def test_uneven_times_are_resampled_and_told(tmp_path, recorded):
     step = (rows[-1, 0] - rows[0, 0]) / (len(rows) - 1)
     rows[:, 0] += step * np.array([0.0, 0.8, 0.4])[np.arange(len(rows)) % 3]
     write_raw(tmp_path / "raw.csv", np.delete(rows, slice(30_000, 30_008), axis=0))
-    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
+    sensor = replace(ABSENT, x=str(tmp_path / "raw.csv"), sweep=Sweep(25.0, 90.0))
     said = io.StringIO()
     run = settings(tmp_path, accelerometer=sensor, plot=False)
     report = calibrate(run, Console(file=said, width=120))
@@ -117,7 +120,7 @@ def test_the_wrong_column_is_refused_and_nothing_is_written(tmp_path, recorded):
     deaf = recorded.copy()
     deaf[:, 3] = np.random.default_rng(0).normal(9800.0, 100.0, len(deaf))
     write_raw(tmp_path / "raw.csv", deaf)
-    sensor = Accelerometer(x=str(tmp_path / "raw.csv"), x_column="z", sweep=Sweep(25.0, 90.0))
+    sensor = replace(ABSENT, x=str(tmp_path / "raw.csv"), x_column="z", sweep=Sweep(25.0, 90.0))
     with pytest.raises(DataError, match=r"raw\.csv: no excitation"):
         calibrate(settings(tmp_path, accelerometer=sensor), Console(file=io.StringIO()))
     assert not (tmp_path / "printers").exists()

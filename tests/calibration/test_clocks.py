@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.calibration.shaken import felt, noise
+from tests.calibration.shipped import SWEEP
 from trajerr.calibration.clocks import measure_timing
 from trajerr.calibration.recordings import recorded_spectrum
-from trajerr.calibration.resonance import Sweep, fit_resonance
+from trajerr.calibration.resonance import fit_resonance
 from trajerr.errors import DataError
 
 COUNT = 262_000  # samples; 65 s at 4 kHz
@@ -53,7 +54,7 @@ def spectrum(stamps, acceleration):
 
 
 def fitted(stamps, acceleration):
-    return fit_resonance(spectrum(stamps, acceleration), 0, Sweep(), "raw.csv")
+    return fit_resonance(spectrum(stamps, acceleration), 0, SWEEP, "raw.csv")
 
 
 def shaken(time, rate_hz=4000.0):

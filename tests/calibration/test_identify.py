@@ -1,5 +1,6 @@
 """Known axes recovered from logs, simulated and measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from omegaconf import OmegaConf
 from scipy.integrate import solve_ivp
 
 from tests.calibration.logs import NOISE_MM, divided, simulated_log
+from tests.calibration.shipped import UNKNOWNS
 from tests.calibration.sweeps import CONF, load_printer
-from trajerr.calibration.identify import Unknowns, identify
+from trajerr.calibration.identify import identify
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch, read_axes
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
@@ -22,7 +24,7 @@ def recovered(printer, base, *, axis=0, unknowns=None, **log):
     name = "xy"[axis]
     part = getattr(printer, name)
     found = identify(
-        divided(*simulated_log(printer, **log), axis), unknowns or Unknowns(), base, name, "log"
+        divided(*simulated_log(printer, **log), axis), unknowns or UNKNOWNS, base, name, "log"
     )
     known = {
         "natural_freq_hz": part.natural_freq_hz,
@@ -174,7 +176,7 @@ def test_an_error_that_is_no_axis_is_refused():
     log = AxisLog((Stretch(TIME, MOVED, MOVED + noise),), ())
     base = load_printer("ender3_v2")
     with pytest.raises(DataError, match="does not describe this axis"):
-        identify(log, Unknowns(), base, "x", "log")
+        identify(log, UNKNOWNS, base, "x", "log")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_an_error_that_is_no_axis_is_refused():
 )
 def test_impossible_unknowns_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
-        Unknowns(**options)
+        replace(UNKNOWNS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +202,7 @@ def test_the_measured_servo_axis_is_explained_by_physics(emps):
     ``test_the_fir_baseline_on_the_measured_axis`` shows.
     """
     base = load_printer("ender3_v2").only("friction")
-    found = identify(emps, Unknowns(drag="all"), base, "x", "emps")
+    found = identify(emps, replace(UNKNOWNS, drag="all"), base, "x", "emps")
     error, left = found.rms(held_out=True)
     print(f"EMPS return half-lap: error {1e3 * error:.1f} µm, left {1e3 * left:.2f} µm RMS")
     assert error == pytest.approx(0.579, abs=0.002)
@@ -217,7 +219,12 @@ def test_the_fir_baseline_on_the_measured_axis(shared, tmp_path):
 
     log = instantiate(OmegaConf.load(CONF / "log" / "emps.yaml"), _convert_="all")
     file = str(shared / "data/emps/DATA_EMPS.mat")
-    prepare(PrepareSettings((file,), log=log, split=SplitSettings(by="section")), tmp_path / "emps")
+    prepare(
+        PrepareSettings.shipped(
+            data_dirs=(file,), log=log, split=SplitSettings.shipped(by="section")
+        ),
+        tmp_path / "emps",
+    )
     train, val, test = (open_split(tmp_path / "emps", s) for s in ("train", "val", "test"))
     network = FirNetwork(40, constant=False)
     names = ("feature_mean", "feature_std", "target_mean", "target_std")

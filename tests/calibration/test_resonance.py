@@ -5,10 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from tests.calibration.shipped import SWEEP
 from tests.calibration.sweeps import load_printer, record, resting
+from tests.machines import simple_axis
 from trajerr.calibration.recordings import PowerSpectrum, klipper_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum, response
-from trajerr.dynamics.axis import AxisParameters, frequency_response
+from trajerr.dynamics.axis import frequency_response
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError, DataError
 
@@ -26,8 +28,15 @@ def truth(printer, axis, place=110.0):
     part = (printer.x, printer.y)[axis]
     if printer.kinematics == "corexy":
         return mode(printer, axis, place)
-    scale = float(part.stiffness_at(np.array([place]))[0]) / part.stiffness_n_per_m
+    scale = belt_stiffness(part, place) / part.stiffness_n_per_m
     return part.natural_freq_hz * scale**0.5, part.damping_ratio / scale**0.5
+
+
+def belt_stiffness(motor, position):
+    """Of the belt's two free spans, N/m: ``1/L1 + 1/L2``, as stated at mid-span."""
+    start, end = motor.belt_start_mm, motor.belt_end_mm
+    spans = (end - start) / 4.0 * (1.0 / (position - start) + 1.0 / (end - position))
+    return motor.stiffness_n_per_m * (1.0 + motor.belt_strength * (spans - 1.0))
 
 
 def mode(printer, axis, place):
@@ -35,7 +44,7 @@ def mode(printer, axis, place):
     belts = np.array([[1.0, 1.0], [1.0, -1.0]])  # a = x + y, b = x − y
     pull = np.zeros((2, 2))
     for row, motor, sign in zip(belts, (printer.x, printer.y), (1.0, -1.0), strict=True):
-        at = float(motor.stiffness_at(np.array([row @ [place, place]]))[0])
+        at = belt_stiffness(motor, row @ [place, place])
         pull += 0.5 * (1.0 + sign * printer.belt_imbalance) * at * np.outer(row, row)
     mass = np.array([printer.x.mass_kg, printer.y.mass_kg])
     squares, shapes = np.linalg.eigh(pull / np.sqrt(np.outer(mass, mass)))
@@ -51,7 +60,7 @@ def recovered(name, axis, *, seed, friction, **test):
     place = 110.0 + np.random.default_rng(seed).uniform(-2.0, 2.0)
     acting = printer if friction else printer.without("friction")
     found = fit_resonance(
-        spectrum(acting, axis, seed=seed, start=place, **test), axis, Sweep(), "test"
+        spectrum(acting, axis, seed=seed, start=place, **test), axis, SWEEP, "test"
     )
     known = truth(printer, axis, place)
     estimates = (found.natural_freq_hz, found.damping_ratio)
@@ -110,7 +119,7 @@ def test_friction_as_great_as_the_shaking_is_told_from_damping(name, axis):
 
 def test_without_noise_and_effects_the_model_is_exact():
     printer = load_printer("ender3_v2").only()
-    found = fit_resonance(spectrum(printer, 0, noise=0.0, hz_per_s=2.0), 0, Sweep(), "test")
+    found = fit_resonance(spectrum(printer, 0, noise=0.0, hz_per_s=2.0), 0, SWEEP, "test")
     known = truth(printer, 0)
     assert found.natural_freq_hz.value == pytest.approx(known[0], rel=2e-3)
     assert found.damping_ratio.value == pytest.approx(known[1], rel=0.01)
@@ -118,7 +127,7 @@ def test_without_noise_and_effects_the_model_is_exact():
 
 
 def test_the_viscous_response_is_the_axis_own():
-    axis = AxisParameters(0.35, 8000.0, 15.0)
+    axis = simple_axis(0.35, 8000.0, 15.0)
     frequency = np.linspace(5.0, 135.0, 300)
     np.testing.assert_allclose(
         response(frequency, axis.natural_freq_hz, axis.damping_ratio, 0.0),
@@ -156,7 +165,7 @@ def test_friction_holds_the_axis_where_the_springs_pull_is_less():
 
 
 def test_a_model_spectrum_is_fitted_to_what_it_was_made_from():
-    found = fit_resonance(model_spectrum(38.0, 0.07), 0, Sweep(), "model")
+    found = fit_resonance(model_spectrum(38.0, 0.07), 0, SWEEP, "model")
     assert found.natural_freq_hz.value == pytest.approx(38.0, rel=1e-3)
     assert found.damping_ratio.value == pytest.approx(0.07, rel=1e-2)
 
@@ -172,7 +181,7 @@ def test_noise_alone_is_no_excitation():
     time = np.arange(64000) / 3200.0
     found = klipper_spectrum(time, 100.0 * random.normal(size=(64000, 3)))
     with pytest.raises(DataError, match="test: no excitation"):
-        fit_resonance(found, 0, Sweep(), "test")
+        fit_resonance(found, 0, SWEEP, "test")
 
 
 def test_a_response_without_a_peak_is_refused():
@@ -180,14 +189,14 @@ def test_a_response_without_a_peak_is_refused():
     density = np.where(frequency < 135.0, frequency**2, 0.0) + 10.0
     flat = PowerSpectrum(frequency, np.column_stack([density] * 3))
     with pytest.raises(DataError, match="no clear peak between 5 and 135 Hz"):
-        fit_resonance(flat, 0, Sweep(), "test")
+        fit_resonance(flat, 0, SWEEP, "test")
 
 
 def test_a_spectrum_that_ends_below_the_sweep_is_refused():
     frequency = 1.5625 * np.arange(20)
     short = PowerSpectrum(frequency, np.ones((20, 3)))
     with pytest.raises(DataError, match="ends at 30 Hz"):
-        fit_resonance(short, 0, Sweep(low_hz=25.0), "test")
+        fit_resonance(short, 0, Sweep(25.0, 135.0), "test")
 
 
 @pytest.mark.parametrize("ends", [(0.0, 10.0), (20.0, 10.0), (5.0, float("inf"))])

@@ -5,10 +5,10 @@ from typing import cast
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trajerr.commands.entry import conf_dir
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
+from trajerr.shipped import conf_dir
 
 
 def printer() -> Printer:

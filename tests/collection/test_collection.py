@@ -18,11 +18,11 @@ from trajerr.collection.campaign import (
     seed_of,
     survey,
 )
-from trajerr.collection.process_pool import Workforce, count_workers
+from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import Variant
 from trajerr.dataset.matlab import read_layer
-from trajerr.dataset.quality import LayerFigures, load_figures
-from trajerr.dynamics.error_sources import average, error_sources
+from trajerr.dataset.quality import LayerMetrics, load_metrics
+from trajerr.dynamics.error_sources import average, split_error
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.thermal import temperatures
 from trajerr.errors import ConfigError, DataError, GcodeError
@@ -53,9 +53,9 @@ def collect(
     sources: list[Source],
     workers: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[LayerFigures]:
-    with Workforce(workers) as force:
-        return collecting.collect(settings, sources, force, on_progress)
+) -> list[LayerMetrics]:
+    with ProcessPool(workers) as pool:
+        return collecting.collect(settings, sources, pool, on_progress)
 
 
 def source(folder: Path, layers: int = 2) -> Source:
@@ -75,15 +75,15 @@ def contents(out: Path) -> dict[str, str]:
 def test_a_collection_is_layers_times_variants(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     settings = collection(tmp_path / "raw")
-    figures = collect(settings, [source(tmp_path)], 1, lambda *done: told.append(done))
-    assert len(figures) == 8
+    metrics = collect(settings, [source(tmp_path)], 1, lambda *done: told.append(done))
+    assert len(metrics) == 8
     assert told[0] == (0, 8)
     assert told[-1] == (8, 8)
     folder = tmp_path / "raw" / "data_simulation_small"
     names = sorted(path.name for path in folder.glob("*.mat"))
     assert names[0] == "layer0001_a1_v1.mat"
     assert "layer0002_a4_v1.5_placed.mat" in names
-    assert {row.variant for row in load_figures(folder)} == {v.name for v in VARIANTS}
+    assert {row.variant for row in load_metrics(folder)} == {v.name for v in VARIANTS}
 
 
 def test_a_file_holds_the_layer_as_planned_and_says_how_it_was_made(tmp_path: Path) -> None:
@@ -192,10 +192,10 @@ def test_other_sample_rate_and_source_are_told_apart(tmp_path: Path) -> None:
 def test_any_sample_rate(tmp_path: Path, rate: float) -> None:
     settings = collection(tmp_path, variants=(Variant(),), layers=1, sample_rate_hz=rate)
     assert settings.simulation_rate >= SIMULATION_RATE_HZ
-    (figures,) = collect(settings, [source(tmp_path)], 1)
+    (metrics,) = collect(settings, [source(tmp_path)], 1)
     motion = plan(small_program(2), printer().limits)
     begin, end = motion.layer_span(1)
-    assert figures.points == pytest.approx((end - begin) * rate, abs=2)
+    assert metrics.points == pytest.approx((end - begin) * rate, abs=2)
 
 
 def test_unusable_settings_name_their_key(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_survey_counts_the_files(tmp_path: Path) -> None:
 def test_sources_of_error_add_up(tmp_path: Path) -> None:
     motion = plan(small_program(), printer().limits)
     path = sample(motion, SIMULATION_RATE_HZ, *motion.layer_span(2))
-    found = error_sources(printer(), path)
+    found = split_error(printer(), path)
     assert set(found.added) == {"linear", *printer().effects}
     assert found.quadrature**2 + found.cross == pytest.approx(found.total**2, rel=1e-12)
     whole = simulate(printer(), path, seed=0).xy - path.position[:, :2]
@@ -329,7 +329,7 @@ def test_sources_of_error_add_up(tmp_path: Path) -> None:
     both = average([found, found])
     assert both.total == pytest.approx(found.total)
     split = collecting.split_errors(
-        collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], Workforce(1)
+        collection(tmp_path, layers=[1, 2, 3]), [source(tmp_path, 3)], ProcessPool(1)
     )
     assert split["small"][0] == 2
 
@@ -384,8 +384,8 @@ def test_what_leaves_the_bed_is_told_and_collected(tmp_path: Path) -> None:
     path.write_text(small_gcode(2).replace(";TYPE:Solid infill", wipe))
     told: list[str] = []
     settings = collection(tmp_path / "raw", variants=VARIANTS[:1])
-    with Workforce(2) as force:
-        figures = collecting.collect(settings, [Source("wiping", path)], force, on_note=told.append)
-    assert len(figures) == 2
+    with ProcessPool(2) as pool:
+        metrics = collecting.collect(settings, [Source("wiping", path)], pool, on_note=told.append)
+    assert len(metrics) == 2
     (note,) = told
     assert re.fullmatch(r"wiping\.gcode: 4 moves leave .* 13\.5 mm, to X-13\.5 .*", note)

@@ -73,17 +73,17 @@ def test_noise_has_unit_rms_and_keeps_to_its_band() -> None:
 def commanded(
     kind: Kind, planned: Trajectory, seed: int
 ) -> tuple[Trajectory, dict[str, str | float]]:
-    pieces, figures = command(Variant(kind=kind), printer(), lambda: [planned], seed)
+    pieces, params = command(Variant(kind=kind), printer(), lambda: [planned], seed)
     (changed,) = pieces
-    return changed, figures
+    return changed, params
 
 
 def test_perturbed_command_stays_near_and_starts_on_the_path(planned: Trajectory) -> None:
-    changed, figures = commanded("perturbed", planned, 7)
+    changed, params = commanded("perturbed", planned, 7)
     deviation = changed.position - planned.position
     assert np.all(deviation[0] == 0.0)
     assert np.all(deviation[:, 2] == 0.0)
-    level = figures["deviation_rms_mm"]
+    level = params["deviation_rms_mm"]
     assert DEVIATION_MM[0] <= level <= DEVIATION_MM[1]
     assert 0.4 * level < np.std(deviation[:, 0]) < 1.6 * level
     again, _ = commanded("perturbed", planned, 7)
@@ -114,9 +114,9 @@ def test_linear_inverse_alone_corrects_a_linear_printer(planned: Trajectory) -> 
 
 
 def test_precompensated_command_says_how_far_it_got(planned: Trajectory) -> None:
-    changed, figures = commanded("precompensated", planned, 3)
+    changed, params = commanded("precompensated", planned, 3)
     assert len(changed) == len(planned)
-    assert 1 <= figures["iterations"] <= 16
+    assert 1 <= params["iterations"] <= 16
     nominal = planned.position[:, :2]
     before = simulate(printer(), planned, seed=3).xy - nominal
     after = simulate(printer(), changed, seed=3).xy - nominal

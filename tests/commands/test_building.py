@@ -1,14 +1,17 @@
 import re
+from dataclasses import dataclass
 
 import pytest
 from omegaconf import OmegaConf
 
 from tests.paths import PROJECT
-from trajerr.commands.building import CLASSES, build, calls
-from trajerr.commands.composition import COMMANDS, ROOTS, conf_dir
+from trajerr.commands.building import CLASSES, MOVED, build, calls, pick
+from trajerr.commands.composition import COMMANDS, ROOTS
+from trajerr.dataset.logs import LogAxis, LogFormat
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
+from trajerr.shipped import conf_dir
 
 AXIS = {"_target_": "trajerr.dynamics.axis.AxisParameters", "mass_kg": 0.4}
 
@@ -79,3 +82,56 @@ def test_wrong_keys_are_named():
 
 def test_a_filled_in_text_is_not_filled_in_again():
     assert build({"name": "${oc.env:HOME}"}, "") == {"name": "${oc.env:HOME}"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Some keys of a root, one of them a group."""
+
+    name: str
+    x: AxisParameters
+    many: tuple[int, ...] = (1, 2)
+
+
+def test_keys_of_the_fields_names_are_picked_and_groups_built():
+    axis = printer()["x"]
+    found = pick(Asked, {"name": "a", "x": axis, "other": 3})
+    assert found == Asked("a", build(axis, "x"))
+    assert pick(Asked, {"name": "a", "x": axis, "many": [5]}).many == [5]
+    assert pick(Asked, {"x": axis}, name="b").name == "b"
+    assert pick(Asked, {"name": "a", "x": {"_target_": "os.system"}}, x=found.x) == found
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"name": "a"}, "x: missing from the config, expected a value"),
+        ({"name": "???", "x": None}, "name: not given, expected name=VALUE"),
+        ({"name": "a", "x": AXIS}, "x: AxisParameters: missing .*'stiffness"),
+        ({"name": "a", "x": {**AXIS, "mass_kg": "???"}}, "x.mass_kg: not given, expected x.mass"),
+        ({"name": "a", "x": {"_target_": "os.system"}}, "x._target_: got os.system, expected a"),
+        ({"name": "a", "x": None, "many": [{"_args_": [1]}]}, r"many\[0\]._args_: got"),
+    ],
+)
+def test_what_cannot_be_picked_names_its_key(config, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        pick(Asked, config)
+
+
+def test_what_a_group_leaves_out_can_be_given():
+    axis = {key: value for key, value in printer()["x"].items() if key != "mass_kg"}
+    assert build(axis, "x", mass_kg=0.4).mass_kg == 0.4
+    assert build({**axis, "mass_kg": 0.3}, "x", mass_kg=0.4).mass_kg == 0.3
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_class_is_found_under_its_old_name_too(name, capsys):
+    assert MOVED[name] in CLASSES
+    assert name.rpartition(".")[2] == MOVED[name].rpartition(".")[2]
+    if name.endswith("LogAxis"):
+        axis = {"_target_": name, "commanded": "c", "measured": "m"}
+        log = {"_target_": name.replace("LogAxis", "LogFormat"), "x": axis, "time": "t"}
+        assert build(log, "log") == LogFormat(x=LogAxis("c", "m"), time="t")
+        said = capsys.readouterr().err
+        assert said.startswith(f"log: {name} is now {MOVED[name]}, trajerr.data.logs.LogFormat is")
+        assert said.count("\n") == 1

@@ -3,7 +3,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from trajerr.commands.configs import compose, load_printer
-from trajerr.commands.entry import conf_dir
+from trajerr.shipped import conf_dir
 
 PRINTERS = sorted(path.stem for path in (conf_dir() / "printer").glob("*.yaml"))
 

@@ -10,9 +10,10 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trajerr.commands.composition import check_composed, conf_dir, find_origin
+from trajerr.commands.composition import check_composed, find_origin
 from trajerr.commands.configs import compose
 from trajerr.errors import ConfigError
+from trajerr.shipped import conf_dir
 
 CANARY = "import pathlib\npathlib.Path(__file__).with_name('RAN').touch()\ndef run(**k): return 1\n"
 CALL = "{_target_: canary.run}"
@@ -179,13 +180,13 @@ def test_every_command_names_file_and_key(home, command, arguments):
         ("collect", "printer._target_=trajerr.commands.entry.os.system", "printer._target_"),
         ("collect", "printer._target_=${oc.env:NAMED}", "printer._target_"),
         ("collect", "out='${oc.create:{_target_:canary.run}}'", "out._target_"),
-        ("prepare", "+settings.faults.x={_target_:canary.run}", "settings.faults.x._target_"),
+        ("prepare", "+faults.x={_target_:canary.run}", "faults.x._target_"),
         ("train", "data._target_=canary.run", "data._target_"),
         ("train", "+model._target_=canary.run", "model._target_"),
-        ("evaluate", "settings.bins._target_=canary.run", "settings.bins._target_"),
+        ("evaluate", "bins._target_=canary.run", "bins._target_"),
         ("export", "+x._target_=canary.run", "x._target_"),
-        ("correct", "run.settings._target_=canary.run", "run.settings._target_"),
-        ("calibrate", "calibration.fit._partial_=true", "calibration.fit._partial_"),
+        ("correct", "learning._target_=canary.run", "learning._target_"),
+        ("calibrate", "fit._partial_=true", "fit._partial_"),
         ("train", "+hydra.callbacks.x._target_=canary.run", "hydra.callbacks.x._target_"),
         ("train", "hydra.sweeper._target_=canary.run", "hydra.sweeper._target_"),
         ("train", "hydra.launcher._target_=canary.run", "hydra.launcher._target_"),

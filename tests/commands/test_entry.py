@@ -5,24 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.commands.entry import conf_dir
+from trajerr.shipped import conf_dir
 
 SCRIPT = """
-from omegaconf import DictConfig
 from trajerr.commands.entry import command
 from trajerr.errors import DataError
 
 @command("toy")
-def main(cfg: DictConfig) -> None:
-    if cfg.fail == "user":
+def main(config: dict[str, object]) -> None:
+    if config["fail"] == "user":
         raise DataError("layer1.mat: field x_act is missing,\\n expected (N, 1)")
-    if cfg.fail == "bug":
+    if config["fail"] == "bug":
         raise ZeroDivisionError("a bug")
-    if cfg.fail == "interrupt":
+    if config["fail"] == "interrupt":
         raise KeyboardInterrupt
-    if cfg.fail == "file":
+    if config["fail"] == "file":
         open("nothing/here")
-    print("ran", cfg.number)
+    print("ran", config["number"])
 
 main()
 """

@@ -62,6 +62,13 @@ def test_a_point_takes_numbers_though_it_is_open():
         assert expected_kind("bed_origin_mm", None, wrong) == "a list of numbers"
 
 
+def test_limits_of_axes_may_leave_the_extruder_open():
+    own = ListConfig([300.0, 300.0, 15.0, 120.0])
+    assert expected_kind("max_velocity_mm_s", own, ListConfig([300, 300, 15, None])) == ""
+    for name, wrong in (("max_velocity_mm_s", "fast"), ("bed_mm", ListConfig([300, None, 15]))):
+        assert expected_kind(name, own, wrong) == "a list of numbers"
+
+
 def test_several_checkpoints_are_compared_and_nothing_else():
     assert expected_kind("checkpoint", None, ListConfig(["a.ckpt", "b.ckpt"])) == ""
     assert expected_kind("data_root", None, ListConfig([])) == "a path"
@@ -76,7 +83,7 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("collect", "out=null", "out: got null, expected a folder"),
         ("collect", "parts=null", "parts: got null, expected a list"),
         ("collect", "gcode=5", "gcode: got 5, expected a file, a pattern or a list"),
-        ("collect", "workers=x", "workers: got x, expected 1 or more"),
+        ("collect", "workers=x", "workers: got x, expected a whole number from 1 on"),
         ("collect", "quality=5", "quality: got 5, expected key: value pairs"),
         ("collect", "quality.rms_error_um=5", "quality.rms_error_um: got 5, expected a list of"),
         ("collect", "printer.limits.max_velocity_mm_s=fast", "max_velocity_mm_s: got fast"),
@@ -89,10 +96,12 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("evaluate", "burn_in=x", "burn_in is x, expected 0 or more, or null"),
         ("evaluate", "checkpoint=[5]", "checkpoint: got [5], expected a path"),
         ("train", "checkpoint=5", "checkpoint: got 5, expected a path"),
+        ("train", "resume=[a,b]", "resume: got ['a', 'b'], expected a path"),
         ("export", "format=5", "format: got 5, expected a list"),
         ("export", "quantize=maybe", "quantize: got maybe, expected true or false"),
         ("correct", "rate_hz=x", "rate_hz: got x, expected a number"),
         ("correct", "gcode=[a,b]", "gcode: got ['a', 'b'], expected one file"),
+        ("correct", "gcode=???", "gcode: not given, expected gcode=VALUE"),
         ("correct", "gcode=null", "gcode: got None, expected one file"),
     ],
 )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import yaml
 
+from tests.machines import simple_axis, simple_limits
 from tests.paths import CONF
-from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
@@ -112,7 +112,7 @@ def noted(program: Program) -> Program:
 
 
 def limits(firmware: str = "marlin") -> MachineLimits:
-    return MachineLimits(
+    return simple_limits(
         max_velocity_mm_s=(300, 300, 10, 80),
         max_acceleration_mm_s2=(3000, 3000, 100, 5000),
         print_acceleration_mm_s2=1000.0,
@@ -128,8 +128,8 @@ def linear_printer(firmware: str = "marlin") -> Printer:
     return replace(
         known,
         name="linear",
-        x=AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),
-        y=AxisParameters(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),
+        x=simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),
+        y=simple_axis(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0),
         limits=limits(firmware),
         bed_mm=(220.0, 220.0, 250.0),
     ).only()

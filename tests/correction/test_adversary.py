@@ -49,7 +49,7 @@ def correct(lines: list[str], printer: str, folder: Path) -> tuple[Program, Prog
     machine, path = load_printer(printer), folder / "tower.gcode"
     path.write_text("\n".join(lines))
     out = folder / "corrected.gcode"
-    settings = CorrectionSettings(method="twin")
+    settings = CorrectionSettings.shipped(method="twin")
     apply_correction(path, out, TwinModel(machine, 200.0), machine, settings)
     firmware = machine.limits.firmware
     return read_program(path, firmware), read_program(out, firmware)
@@ -60,7 +60,7 @@ def fastest(program: Program) -> float:
 
 
 @pytest.mark.parametrize("printer", ["ender3_v2", "klipper_fast"])
-def test_a_wait_in_a_wall_stops_once_and_hastens_nothing(printer: str, tmp_path: Path) -> None:
+def test_a_wait_in_a_wall_stops_once_and_speeds_nothing_up(printer: str, tmp_path: Path) -> None:
     _, plain = correct(tower(), printer, tmp_path)
     _, waited = correct(tower("M400"), printer, tmp_path)
     assert fastest(waited) < 2.0 * fastest(plain)  # from rest, some pieces make up for it

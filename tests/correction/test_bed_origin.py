@@ -20,7 +20,7 @@ from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import Bed
 
 CASE = PROJECT / "tests" / "cases" / "c04_centre_origin" / "centre.gcode"
-QUICK = CorrectionSettings(layers=(1,))
+QUICK = CorrectionSettings.shipped(layers=(1,))
 MIDDLE = (-110.0, -110.0)
 
 
@@ -66,7 +66,7 @@ def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
     corner = correct_program(print_at(110, 110, dialect), model, printer, settings)
     delta = replace(printer, bed_origin_mm=MIDDLE)
     centred = correct_program(print_at(0, 0, dialect), model, delta, settings)
-    np.testing.assert_allclose(centred.belief_after_mm, corner.belief_after_mm, rtol=1e-3)
+    np.testing.assert_allclose(centred.predicted_after_mm, corner.predicted_after_mm, rtol=1e-3)
     (here, speed), (there, known) = motion(centred.text), motion(corner.text)
     np.testing.assert_allclose(here, there - [110.0, 110.0, 0.0, 0.0], atol=2e-3)
     np.testing.assert_allclose(speed, known, rtol=0.02)

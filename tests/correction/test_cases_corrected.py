@@ -18,7 +18,7 @@ def correct(name: str, printer: str, folder: Path) -> tuple[Program, Program, Co
     """Return a case as it is and corrected, layers 1 and 2, and what was done."""
     machine = load_printer(printer)
     out = folder / "corrected.gcode"
-    settings = CorrectionSettings(method="twin", layers=(1, 2))
+    settings = CorrectionSettings.shipped(method="twin", layers=(1, 2))
     model = TwinModel(machine, 200.0)
     done = apply_correction(CASES / f"{name}.gcode", out, model, machine, settings)
     firmware = machine.limits.firmware

@@ -14,7 +14,7 @@ from trajerr.correction.error_models import NetworkModel, TwinModel
 from trajerr.correction.inverse import Freedom, Smoothing, learning_step
 from trajerr.correction.learning import LearningSettings
 from trajerr.correction.pieces import EmissionSettings
-from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.response import Response
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.axis import frequency_response
@@ -24,7 +24,7 @@ from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
 
-QUICK = CorrectionSettings(layers=(1,))
+QUICK = CorrectionSettings.shipped(layers=(1,))
 
 
 class Perfect:
@@ -56,20 +56,20 @@ def corrected(printer):
     return program, correct_program(program, TwinModel(printer), printer, QUICK)
 
 
-def test_the_plant_confirms_what_was_believed(corrected, printer):
+def test_the_plant_confirms_what_was_predicted(corrected, printer):
     program, done = corrected
     replay = Replay(program, {"inverse": parse_program(done.text, "c")}, printer, [1])
     before = replay.errors("uncorrected").wall_contour_rms_um
     after = replay.errors("inverse").wall_contour_rms_um
     assert after < 0.2 * before
-    assert after == pytest.approx(1e3 * done.belief_after_mm[0], abs=1.5)
-    assert before == pytest.approx(1e3 * done.belief_before_mm[0], rel=0.05)
+    assert after == pytest.approx(1e3 * done.predicted_after_mm[0], abs=1.5)
+    assert before == pytest.approx(1e3 * done.predicted_before_mm[0], rel=0.05)
 
 
 def test_subtracting_is_worse_than_learning(corrected, printer):
     program, done = corrected
     other = correct_program(program, TwinModel(printer), printer, replace(QUICK, method="subtract"))
-    assert other.belief_after_mm[0] > 2.0 * done.belief_after_mm[0]
+    assert other.predicted_after_mm[0] > 2.0 * done.predicted_after_mm[0]
     again = parse_program(other.text, "s")
     assert len(again.moves) == len(program.moves)
     np.testing.assert_allclose(again.moves.feedrate, program.moves.feedrate)
@@ -154,7 +154,7 @@ def test_unrestricted_the_step_is_the_inverse_transfer_function(printer, monkeyp
     assert np.abs(change[:, 0] - expected).max() < 0.02
 
 
-def test_restricted_it_is_the_least_squares_answer_for_a_family(printer, monkeypatch):
+def test_restricted_it_is_the_least_squares_answer_for_an_ensemble(printer, monkeypatch):
     """Against a dense solve; the plants' matrices come from scipy's own simulation."""
     monkeypatch.setattr(inverse, "ROUNDS", 400)
     monkeypatch.setattr(inverse, "DONE", 0.0)
@@ -164,8 +164,8 @@ def test_restricted_it_is_the_least_squares_answer_for_a_family(printer, monkeyp
     hold = np.where((np.arange(count) >= 50) & (np.arange(count) < 60), 0, -1)
     free = Freedom(weight, np.arange(count) % 3 > 0, hold)
     error = np.cumsum(rng.normal(size=(2, count, 2)), axis=1) * 0.01
-    family, shares = [printer, printer.with_stiffness_scale(1.3)], np.array([0.75, 0.25])
-    responses = [linear_response(member, count, rate) for member in family]
+    printers, shares = [printer, printer.with_stiffness_scale(1.3)], np.array([0.75, 0.25])
+    responses = [linear_response(one, count, rate) for one in printers]
     smoothing = Smoothing.of(printer, 3.0, rate)
     got = learning_step(error, responses, 4 * shares, free, smoothing)
     smooth = smoothing.filter(count)
@@ -177,8 +177,8 @@ def test_restricted_it_is_the_least_squares_answer_for_a_family(printer, monkeyp
         unit[np.arange(count), np.arange(count), axis] = 1.0
         act = np.diag(weight) @ average @ np.array([smooth(u)[:, axis] for u in unit]).T
         normal, right = inverse.DAMPING * np.eye(count), np.zeros(count)
-        for member, share, wrong in zip(family, shares, error[..., axis], strict=True):
-            effect = _plant(getattr(member, key), rate, count) @ act
+        for one, share, wrong in zip(printers, shares, error[..., axis], strict=True):
+            effect = _plant(getattr(one, key), rate, count) @ act
             normal += share * effect.T @ seen @ effect
             right += share * effect.T @ seen @ wrong
         np.testing.assert_allclose(got[:, axis], act @ np.linalg.solve(normal, right), atol=1e-6)
@@ -194,29 +194,29 @@ def _plant(axis, rate, count):
     return np.array([start if i == 0 else column for i, column in enumerate(columns)]).T
 
 
-def test_a_family_of_equals_is_the_modelled_printer(printer):
-    three = Belief(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
+def test_an_ensemble_of_equals_is_the_modelled_printer(printer):
+    three = PrinterEnsemble(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
     rng = np.random.default_rng(0)
     commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
-    family = three.family([commanded])[0].positions
-    np.testing.assert_allclose(family[1:], np.repeat(family[:1], 2, axis=0), atol=1e-9)
-    np.testing.assert_allclose(family[0], three.modelled([commanded])[0], atol=1e-6)
+    actual = three.simulated([commanded])[0].positions
+    np.testing.assert_allclose(actual[1:], np.repeat(actual[:1], 2, axis=0), atol=1e-9)
+    np.testing.assert_allclose(actual[0], three.modelled([commanded])[0], atol=1e-6)
 
 
-def test_a_softer_member_errs_more(printer):
-    belief = Belief(TwinModel(printer), printer, variants=((0.81, 0.5), (1.21, 0.5)))
+def test_a_softer_printer_errs_more(printer):
+    ensemble = PrinterEnsemble(TwinModel(printer), printer, variants=((0.81, 0.5), (1.21, 0.5)))
     time = np.arange(0.0, 2.0, 1 / 200)
     commanded = np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])
-    modelled, soft, stiff = belief.family([commanded])[0].positions - commanded[:, :2]
+    modelled, soft, stiff = ensemble.simulated([commanded])[0].positions - commanded[:, :2]
     assert np.std(stiff[100:, 0]) < np.std(modelled[100:, 0]) < np.std(soft[100:, 0])
 
 
 def test_trajectories_of_different_length_are_predicted_as_alone(printer):
-    belief = Belief(TwinModel(printer), printer)
+    ensemble = PrinterEnsemble(TwinModel(printer), printer)
     rng = np.random.default_rng(1)
     parts = [np.cumsum(rng.normal(size=(n, 3)), axis=0) * 0.05 for n in (150, 300, 90)]
-    for together, alone in zip(belief.modelled(parts), parts, strict=True):
-        np.testing.assert_allclose(together, belief.modelled([alone])[0], atol=1e-12)
+    for together, alone in zip(ensemble.modelled(parts), parts, strict=True):
+        np.testing.assert_allclose(together, ensemble.modelled([alone])[0], atol=1e-12)
 
 
 def test_a_network_is_asked_for_its_two_errors():
@@ -289,17 +289,17 @@ def test_a_file_without_comments_says_what_to_do(printer):
 @pytest.mark.parametrize(
     ("build", "key"),
     [
-        (lambda: CorrectionSettings(method="magic"), "method"),
-        (lambda: CorrectionSettings(max_correction_mm=0.0), "max_correction_mm"),
-        (lambda: CorrectionSettings(fade_s=0.001), "fade_s"),
-        (lambda: LearningSettings(gain=2.0), "gain"),
-        (lambda: LearningSettings(iterations=0), "iterations"),
-        (lambda: LearningSettings(spread=0.7), "spread"),
-        (lambda: LearningSettings(soft_weight=-1.0), "soft_weight"),
-        (lambda: EmissionSettings(rate_hz=0.0), "rate_hz"),
-        (lambda: EmissionSettings(across_mm=-1.0), "across_mm"),
-        (lambda: EmissionSettings(most_growth=0.0), "most_growth"),
-        (lambda: EmissionSettings(small_kb=-1.0), "small_kb"),
+        (lambda: CorrectionSettings.shipped(method="magic"), "method"),
+        (lambda: CorrectionSettings.shipped(max_correction_mm=0.0), "max_correction_mm"),
+        (lambda: CorrectionSettings.shipped(fade_s=0.001), "fade_s"),
+        (lambda: LearningSettings.shipped(gain=2.0), "gain"),
+        (lambda: LearningSettings.shipped(iterations=0), "iterations"),
+        (lambda: LearningSettings.shipped(spread=0.7), "spread"),
+        (lambda: LearningSettings.shipped(soft_weight=-1.0), "soft_weight"),
+        (lambda: EmissionSettings.shipped(rate_hz=0.0), "rate_hz"),
+        (lambda: EmissionSettings.shipped(across_mm=-1.0), "across_mm"),
+        (lambda: EmissionSettings.shipped(most_growth=0.0), "most_growth"),
+        (lambda: EmissionSettings.shipped(small_kb=-1.0), "small_kb"),
     ],
 )
 def test_values_out_of_range_name_their_key(build, key):

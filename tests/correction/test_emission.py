@@ -11,10 +11,10 @@ from tests.correction.cases import Dialect, Writer, limits, small_print
 from trajerr.correction.blocks import move_times
 from trajerr.correction.emission import check_writable, limit_lines, write_lines
 from trajerr.correction.feedrates import assemble, keep_time, raised
-from trajerr.correction.pieces import FINE, EmissionSettings, cut, rounded
-from trajerr.correction.regions import Role, join, roles
+from trajerr.correction.pieces import FINE, EmissionSettings, rounded, segment
+from trajerr.correction.regions import Role, find_region, roles
 from trajerr.errors import GcodeError
-from trajerr.gcode.program import WALLS, LimitSettings
+from trajerr.gcode.program import WALLS, LimitSettings, MoveKind
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.planner import plan
@@ -22,33 +22,39 @@ from trajerr.motion.planner import plan
 SHIFT = 0.12  # mm, amplitude of the corrections written here
 
 
-def wobble(joins, phase=0.0):
+def wobble(region, phase=0.0):
     """A smooth correction that respects holds, as a function of time."""
 
-    time = np.arange(0.0, joins.time[-1] + 0.01, 1 / 200)
+    time = np.arange(0.0, region.time[-1] + 0.01, 1 / 200)
     angle = 2 * np.pi * 3.0 * time + phase
     raw = SHIFT * np.column_stack([np.sin(angle), np.cos(1.3 * angle)])
-    correction = raw * joins.weight(time)[:, None]
-    joins.settle(correction, time)
-    return joins.offset(correction, time)
+    correction = raw * region.weight(time)[:, None]
+    region.settle(correction, time)
+    return region.offset(correction, time)
 
 
 def corrected(
-    program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0, change=lambda cut: cut
+    program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0, change=lambda found: found
 ):
-    settings = settings or EmissionSettings(rate_hz=100.0)
+    settings = settings or EmissionSettings.shipped(rate_hz=100.0)
     machine = limits(firmware)
     nominal = plan(program, machine)
     role = roles(program.moves, WALLS, layers)
     start, end = move_times(nominal)
-    joins = join(start, end, role)
-    division = cut(nominal, joins, role, wobble(joins, phase), settings)
-    division = rounded(change(division), program.moves)
-    slow = assemble(nominal, division, machine, settings)
-    driven, _ = keep_time(slow, machine, np.ones(len(division.pieces)))
-    lines = write_lines(program, driven, division, machine)
+    region = find_region(start, end, role)
+    segmentation = segment(nominal, region, role, wobble(region, phase), settings)
+    segmentation = rounded(change(segmentation), program.moves)
+    slow = assemble(nominal, segmentation, machine, settings)
+    timed, _ = keep_time(slow, machine, np.ones(len(segmentation.pieces)))
+    lines = write_lines(program, timed, segmentation, machine)
     again = parse_program(replace_lines(program, lines), "corrected.gcode")
-    return nominal, division, driven, lines, again
+    return nominal, segmentation, timed, lines, again
+
+
+def head_time(planned):
+    """How long a print takes without what the extruder does alone, s."""
+    alone = planned.program.moves.kind[planned.move] == MoveKind.EXTRUDER
+    return float(planned.duration[~alone].sum())
 
 
 def runs(program):
@@ -74,9 +80,9 @@ DIALECTS = [
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_written_file_replans_to_what_was_asked(dialect):
     program = small_print(dialect=dialect)
-    _, _, driven, _, again = corrected(program)
+    _, _, timed, _, again = corrected(program)
     machine = limits()
-    asked, replanned = plan(driven.program, machine), plan(again, machine)
+    asked, replanned = plan(timed.program, machine), plan(again, machine)
     time = np.arange(0.0, asked.print_time, 1e-3)
     gap = np.linalg.norm(asked.position(time)[:, :3] - replanned.position(time)[:, :3], axis=1)
     assert gap.max() < 2e-3
@@ -86,11 +92,15 @@ def test_the_written_file_replans_to_what_was_asked(dialect):
 @pytest.mark.parametrize("firmware", ["marlin", "marlin_junction_deviation", "klipper"])
 def test_the_clock_is_kept_and_limits_return(firmware):
     program = small_print(dialect=Dialect(klipper=firmware == "klipper"))
-    nominal, _, _driven, _lines, again = corrected(program, firmware)
+    nominal, _, _timed, _lines, again = corrected(program, firmware)
     machine = limits(firmware)
     replanned = plan(again, machine)
-    assert replanned.print_time == pytest.approx(nominal.print_time, rel=0.01)
-    wide = machine.overridden(raised(LimitSettings(), machine, EmissionSettings()))
+    if firmware == "klipper":  # whose raised limits let retracts between pieces peak higher, too
+        assert head_time(replanned) == pytest.approx(head_time(nominal), rel=0.01)
+        assert replanned.print_time < nominal.print_time
+    else:
+        assert replanned.print_time == pytest.approx(nominal.print_time, rel=0.01)
+    wide = machine.overridden(raised(LimitSettings(), machine, EmissionSettings.shipped()))
     last = again.settings[int(again.moves.settings[-1])]
     back = machine.overridden(last)
     assert back.print_acceleration_mm_s2 == 1000.0
@@ -106,8 +116,8 @@ def test_the_clock_is_kept_and_limits_return(firmware):
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_lines_that_are_not_corrected_stay_byte_for_byte(dialect):
     program = small_print(dialect=dialect)
-    _nominal, division, _, lines, again = corrected(program)
-    touched = set(program.moves.line[division.stretch >= 0].tolist())
+    _nominal, segmentation, _, lines, again = corrected(program)
+    touched = set(program.moves.line[segmentation.stretch >= 0].tolist())
     assert set(lines) <= touched
     before = [program.line(i) for i in range(program.n_lines) if i not in lines]
     after = {again.line(i) for i in range(again.n_lines)}
@@ -125,15 +135,15 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much(absolute_e):
     program = small_print(dialect=Dialect(absolute_e=absolute_e))
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    joins = join(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role)
 
     def size(growth):
-        emission = EmissionSettings(most_growth=growth, small_kb=0.0)
-        division = cut(nominal, joins, role, wobble(joins), emission)
-        division = rounded(division, program.moves)
-        slow = assemble(nominal, division, limits(), emission)
-        driven, _ = keep_time(slow, limits(), np.ones(len(division.pieces)))
-        text = replace_lines(program, write_lines(program, driven, division, limits()))
+        emission = EmissionSettings.shipped(most_growth=growth, small_kb=0.0)
+        segmentation = segment(nominal, region, role, wobble(region), emission)
+        segmentation = rounded(segmentation, program.moves)
+        slow = assemble(nominal, segmentation, limits(), emission)
+        timed, _ = keep_time(slow, limits(), np.ones(len(segmentation.pieces)))
+        text = replace_lines(program, write_lines(program, timed, segmentation, limits()))
         return len(text) / len(program.text)
 
     most = size(100.0)
@@ -145,10 +155,12 @@ def test_a_small_file_may_grow_to_a_size_that_troubles_nobody():
     program = small_print()
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    joins = join(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role)
 
     def pieces(**keys):
-        return len(cut(nominal, joins, role, wobble(joins), EmissionSettings(**keys)).pieces)
+        return len(
+            segment(nominal, region, role, wobble(region), EmissionSettings.shipped(**keys)).pieces
+        )
 
     assert pieces(most_growth=2.0, small_kb=64.0) == pieces(most_growth=1e3)
     assert pieces(most_growth=2.0, small_kb=5.0) < pieces(most_growth=1e3)
@@ -161,12 +173,12 @@ def test_what_thinning_leaves_out_stays_close_to_the_pieces(phase, share, rate):
     program = small_print()
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    joins = join(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role)
     shares = {"across_share": share, "along_share": 10 * share}
-    emission = EmissionSettings(rate_hz=rate, most_growth=1e3, **shares)
+    emission = EmissionSettings.shipped(rate_hz=rate, most_growth=1e3, **shares)
     error = np.where(program.moves.layer == 1, 0.05, 0.02)
-    offset = wobble(joins, phase)
-    pieces = cut(nominal, joins, role, offset, emission, error).pieces
+    offset = wobble(region, phase)
+    pieces = segment(nominal, region, role, offset, emission, error).pieces
     across = np.minimum(emission.across_mm, share * error)[pieces.move]
     along = np.minimum(emission.along_mm, 10 * share * error)[pieces.move]
     divisible = pieces.end - pieces.start >= 2.0 / rate - 1e-9
@@ -204,9 +216,9 @@ def test_arcs_are_replaced_where_corrected():
     w.at[:2] = 60, 50
     w.path([(10, 10), (12, 12)], 40.0, "Internal infill")
     program = w.program()
-    _nominal, _, driven, _, again = corrected(program, layers=(1,))
+    _nominal, _, timed, _, again = corrected(program, layers=(1,))
     assert np.all(again.moves.sweep == 0.0)
-    asked, replanned = plan(driven.program, limits()), plan(again, limits())
+    asked, replanned = plan(timed.program, limits()), plan(again, limits())
     time = np.arange(0.0, asked.print_time, 1e-3)
     gap = asked.position(time)[:, :3] - replanned.position(time)[:, :3]
     assert np.abs(gap).max() < 2e-3
@@ -221,8 +233,8 @@ def test_moves_to_where_the_nozzle_already_is_do_not_undo_a_correction():
     w.say("G0 X60.000 F2000")
     w.path([(80, 30), (90, 45)], 40.0, "Perimeter")
     program = w.program()
-    _, _, driven, _, again = corrected(program, layers=(1,))
-    asked, replanned = plan(driven.program, limits()), plan(again, limits())
+    _, _, timed, _, again = corrected(program, layers=(1,))
+    asked, replanned = plan(timed.program, limits()), plan(again, limits())
     time = np.arange(0.0, asked.print_time, 1e-3)
     gap = asked.position(time)[:, :3] - replanned.position(time)[:, :3]
     assert np.abs(gap).max() < 2e-3
@@ -257,20 +269,20 @@ G1 X5.00000 Y5.00000 F6000.000
 
 @pytest.mark.parametrize("number", [7, 8, 9])
 def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament(number):
-    def stand_still(division):
-        target = division.pieces.target.copy()
+    def stand_still(segmentation):
+        target = segmentation.pieces.target.copy()
         target[number, :3] = target[number - 1, :3]
-        return replace(division, pieces=replace(division.pieces, target=target))
+        return replace(segmentation, pieces=replace(segmentation.pieces, target=target))
 
     program = parse_program(STANDING.encode(), "small.gcode")
-    emission = EmissionSettings(rate_hz=100.0)
-    _, _, driven, _, again = corrected(program, "marlin", emission, (1,), change=stand_still)
-    moves = driven.program.moves
-    still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & ~np.isnan(driven.asked)
+    emission = EmissionSettings.shipped(rate_hz=100.0)
+    _, _, timed, _, again = corrected(program, "marlin", emission, (1,), change=stand_still)
+    moves = timed.program.moves
+    still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & timed.is_timed
     assert np.count_nonzero(still) == 1
     assert np.all(moves.end[still, 3] > moves.start[still, 3])
-    _, taken = driven.planned(limits())
-    np.testing.assert_allclose(taken[still], driven.asked[still], rtol=0.02)
+    _, taken = timed.planned(limits())
+    np.testing.assert_allclose(taken[still], timed.asked[still], rtol=0.02)
     assert plan(again, limits()).print_time == pytest.approx(np.sum(taken), abs=1e-4)
 
 
@@ -296,12 +308,12 @@ def prints(draw):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(prints(), st.floats(0, 6), st.sampled_from([50.0, 100.0, 200.0]))
 def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
-    emission = EmissionSettings(rate_hz=rate)
-    nominal, division, driven, _lines, again = corrected(
+    emission = EmissionSettings.shipped(rate_hz=rate)
+    nominal, segmentation, timed, _lines, again = corrected(
         program, settings=emission, layers=(1,), phase=phase
     )
     np.testing.assert_allclose(runs(again), runs(program), rtol=1e-3, atol=1.1e-5)
-    pieces = division.pieces
+    pieces = segmentation.pieces
     shift = pieces.target[:, :2] - nominal.position(pieces.end)[:, :2]
     assert np.linalg.norm(shift, axis=1).max() < 1.5 * SHIFT
     duration = pieces.end - pieces.start
@@ -313,7 +325,7 @@ def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
         program.moves.end[program.moves.is_extruding & ~program.moves.is_wall].shape,
     )
     machine = limits()
-    asked, replanned = plan(driven.program, machine), plan(again, machine)
+    asked, replanned = plan(timed.program, machine), plan(again, machine)
     time = np.arange(0.0, asked.print_time, 2e-3)
     gap = np.linalg.norm(asked.position(time)[:, :2] - replanned.position(time)[:, :2], axis=1)
     assert gap.max() < 2e-3
@@ -321,12 +333,11 @@ def test_random_prints_keep_extrusion_bounds_and_rate(program, phase, rate):
 
 def test_feedrates_are_found_that_keep_the_clock():
     program = small_print(feed=100.0)
-    machine, emission = limits(), EmissionSettings(rate_hz=100.0)
-    _, _, driven, _, _ = corrected(program, settings=emission)
-    _, taken = driven.planned(machine)
-    timed = ~np.isnan(driven.asked)
-    excess = (taken - driven.asked)[timed]
-    assert np.abs(excess).sum() / driven.asked[timed].sum() < 0.01
+    machine, emission = limits(), EmissionSettings.shipped(rate_hz=100.0)
+    _, _, timed, _, _ = corrected(program, settings=emission)
+    _, taken = timed.planned(machine)
+    excess = (taken - timed.asked)[timed.is_timed]
+    assert np.abs(excess).sum() / timed.asked[timed.is_timed].sum() < 0.01
 
 
 def test_firmware_is_told_in_its_own_words():
@@ -385,8 +396,8 @@ def test_limits_that_the_file_sets_within_a_stretch_are_raised_again_and_restore
         w.say("M204 P900")
     w.move(100, 100, feed=100.0)
     program = w.program()
-    _, _, driven, _, again = corrected(program, layers=(1,))
-    asked, replanned = plan(driven.program, limits()), plan(again, limits())
+    _, _, timed, _, again = corrected(program, layers=(1,))
+    asked, replanned = plan(timed.program, limits()), plan(again, limits())
     assert replanned.print_time == pytest.approx(asked.print_time, abs=1e-4)
     time = np.arange(0.0, asked.print_time, 1e-3)
     gap = asked.position(time)[:, :3] - replanned.position(time)[:, :3]

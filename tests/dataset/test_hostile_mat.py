@@ -168,7 +168,7 @@ def test_numbers_beyond_a_doubles_range_are_infinite(tmp_path: Path) -> None:
 
     record = read_layer(hdf5(tmp_path / "a.mat", fill))
     assert np.isinf(record.actual).all()
-    assert repair(record, FaultSettings()).faults["not_finite"] == 9
+    assert repair(record, FaultSettings.shipped()).faults["not_finite"] == 9
 
 
 def test_hdf5_reads_no_other_file(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_absurd_samples_are_cut_out_like_nan(tmp_path, make_record, name, value)
     changes |= {"adhesion_ratio": np.full(200, 0.8), "x_ref": record.commanded[:, 0].copy()}
     changes |= {"y_act": record.actual[:, 1].copy()}
     changes[name][50] = value
-    repaired = repair(read_layer(save(tmp_path, record, changes)), FaultSettings())
+    repaired = repair(read_layer(save(tmp_path, record, changes)), FaultSettings.shipped())
     assert [len(piece.time) for piece in repaired.pieces] == [50, 149]
     assert repaired.faults["not_finite"] == 1
 
@@ -237,7 +237,7 @@ def test_feature_types_that_are_not_ours_are_unknown(tmp_path, make_record):
 def test_a_clock_that_counts_from_1970_is_no_fault(tmp_path, make_record):
     record = make_record()
     changes = {"time": record.time + 1.7e9, "params": {"sample_rate_hz": 200.0}}
-    repaired = repair(read_layer(save(tmp_path, record, changes)), FaultSettings())
+    repaired = repair(read_layer(save(tmp_path, record, changes)), FaultSettings.shipped())
     assert [len(piece.time) for piece in repaired.pieces] == [200]
 
 
@@ -245,9 +245,9 @@ def test_a_bridged_gap_cannot_fill_the_memory(tmp_path, make_record):
     record = make_record()
     time = np.where(np.arange(200) < 100, record.time, record.time + 1e9)
     layer = read_layer(save(tmp_path, record, {"time": time}))
-    assert len(repair(layer, FaultSettings()).pieces) == 2
+    assert len(repair(layer, FaultSettings.shipped()).pieces) == 2
     with pytest.raises(DataError, match=r"2e\+11 samples at 200"):
-        repair(layer, FaultSettings(gaps="keep"))
+        repair(layer, FaultSettings.shipped(gaps="keep"))
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_mutated_files_give_finite_pieces_or_are_refused(
     path.write_bytes(content[: len(content) - (cut if cut % 4 == 0 else 0) % len(content)])
     try:
         record = read_layer(path)
-        pieces = repair(record, FaultSettings(), min_samples=8).pieces
+        pieces = repair(record, FaultSettings.shipped(), min_samples=8).pieces
     except TrajerrError as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017 - either outcome is fine
         return

@@ -75,11 +75,11 @@ def test_an_empty_cell_is_a_missing_sample_that_repair_cuts_out(tmp_path):
     lines[40] = "0.4,,40.1"
     path = tmp_path / "a.csv"
     path.write_text("t,cmd,meas\n" + "\n".join(lines) + "\n\n")
-    settings = PrepareSettings(
-        (str(path),),
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(path),),
         sequence_length=16,
         log=ONE_AXIS,
-        split=SplitSettings(train_ratio=1.0, val_ratio=0.0, test_ratio=0.0),
+        split=SplitSettings.shipped(train_ratio=1.0, val_ratio=0.0, test_ratio=0.0),
     )
     stats = prepare(settings, tmp_path / "out")
     assert stats.faults == {"gaps": 1, "not_finite": 1}
@@ -94,8 +94,11 @@ def test_sections_become_layers_in_the_split_they_name(tmp_path):
         for i, split in enumerate(("train", "val", "test"))
     )
     log = LogFormat(x=X, time="t", sections=sections)
-    settings = PrepareSettings(
-        (str(path),), sequence_length=16, log=log, split=SplitSettings(by="section")
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(path),),
+        sequence_length=16,
+        log=log,
+        split=SplitSettings.shipped(by="section"),
     )
     prepare(settings, tmp_path / "out")
     for index, split in enumerate(("train", "val", "test")):
@@ -168,8 +171,10 @@ def test_sections_may_come_as_a_list():
 def emps(shared, tmp_path) -> Path:
     """The EMPS benchmark, prepared by its config."""
     log = instantiate(OmegaConf.load(CONF / "log" / "emps.yaml"), _convert_="all")
-    settings = PrepareSettings(
-        (str(shared / "data/emps/DATA_EMPS.mat"),), log=log, split=SplitSettings(by="section")
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(shared / "data/emps/DATA_EMPS.mat"),),
+        log=log,
+        split=SplitSettings.shipped(by="section"),
     )
     prepare(settings, tmp_path / "emps")
     return tmp_path / "emps"
@@ -185,7 +190,7 @@ def test_emps_is_one_axis_split_by_half_lap(emps):
 
 
 @pytest.mark.parametrize(("with_sign", "known_um"), [(False, 28.0), (True, 23.2)])
-def test_least_squares_on_emps_gives_the_known_figures(emps, with_sign, known_um):
+def test_least_squares_on_emps_gives_the_known_numbers(emps, with_sign, known_um):
     """Linear in velocity and acceleration (and the sign of velocity) with a constant.
 
     Fitted on the forward half-lap, judged on the return; 0.1 s of settling left out of both.

@@ -18,8 +18,8 @@ from trajerr.errors import ConfigError, DataError
 
 
 def asked(*patterns: Path | str, **options) -> PrepareSettings:
-    options = {"sequence_length": 32, "split": SplitSettings(seed=1), **options}
-    return PrepareSettings(tuple(map(str, patterns)), **options)
+    options = {"sequence_length": 32, "split": SplitSettings.shipped(seed=1), **options}
+    return PrepareSettings.shipped(data_dirs=tuple(map(str, patterns)), **options)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def test_no_layer_is_in_two_splits(tmp_path, make_collection, by):
     make_collection(parts=("a", "b", "c"), layers=3, variants=("v1", "v2"), samples=60)
     outcomes = set()
     for seed in range(8):
-        split = SplitSettings(by=by, seed=seed)
+        split = SplitSettings.shipped(by=by, seed=seed)
         prepare(asked(tmp_path / "raw", split=split), tmp_path / "out")
         held = [layers_of(tmp_path / "out", split) for split in SPLITS]
         assert sum(map(len, held)) == len(set.union(*held)) == 9
@@ -87,7 +87,9 @@ def test_statistics_come_from_training_data_alone(tmp_path, make_collection):
         np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-9, atol=1e-9)
         varies = values.std(axis=0) > 0.0
         np.testing.assert_allclose(std, np.where(varies, values.std(axis=0), 1.0), rtol=1e-9)
-    other = prepare(asked(tmp_path / "raw", split=SplitSettings(seed=2)), tmp_path / "other")
+    other = prepare(
+        asked(tmp_path / "raw", split=SplitSettings.shipped(seed=2)), tmp_path / "other"
+    )
     assert other.feature_mean != stats.feature_mean
 
 
@@ -298,7 +300,9 @@ def test_patterns_that_find_nothing_are_named(tmp_path):
 def test_sections_need_a_split_each(tmp_path, make_collection):
     make_collection(layers=1)
     with pytest.raises(DataError, match=r"split\.by=section needs a split for every section"):
-        prepare(asked(tmp_path / "raw", split=SplitSettings(by="section")), tmp_path / "out")
+        prepare(
+            asked(tmp_path / "raw", split=SplitSettings.shipped(by="section")), tmp_path / "out"
+        )
 
 
 @pytest.mark.parametrize(
@@ -345,7 +349,7 @@ def test_real_files_of_both_versions_give_identical_tensors(shared, tmp_path):
 
 def test_the_real_schema_without_temperatures_prepares(shared, tmp_path):
     path = shared / "data/matlab/v7/layer25_headschema_single.mat"
-    split = SplitSettings(train_ratio=1.0, val_ratio=0.0, test_ratio=0.0)
+    split = SplitSettings.shipped(train_ratio=1.0, val_ratio=0.0, test_ratio=0.0)
     stats = prepare(asked(path, split=split, sequence_length=128), tmp_path / "out")
     assert stats.temperature_mean is None
     assert json.loads((tmp_path / "out" / "stats.json").read_text())["temperature_std"] is None

@@ -9,32 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trajerr.dataset.quality import (
-    LayerFigures,
+    LayerMetrics,
     QualityLimits,
     judge,
     layer_path,
-    load_figures,
+    load_metrics,
     measure,
     require_passed,
-    save_figures,
+    save_metrics,
 )
 from trajerr.errors import ConfigError, DataError
 
 LIMITS = QualityLimits((110.0, 170.0), (45.0, 85.0), (0.75, 0.90))
-GOOD = LayerFigures(
+GOOD = LayerMetrics(
     "cube", 1, "a1_v1", "nominal", 100, 100 * 0.14**2, 0.3, (50.0, 60.0), (0.8, 0.85)
 )
 
 
-def test_figures_of_a_layer_are_those_of_its_samples(make_record) -> None:
+def test_metrics_of_a_layer_are_those_of_its_samples(make_record) -> None:
     record = make_record(samples=500)
-    figures = measure(record)
+    metrics = measure(record)
     error = np.linalg.norm(record.error, axis=1)
-    assert figures.points == 500
-    assert figures.square_error == pytest.approx(np.sum(error**2), rel=1e-12)
-    assert figures.max_error == pytest.approx(error.max(), rel=1e-12)
+    assert metrics.points == 500
+    assert metrics.square_error == pytest.approx(np.sum(error**2), rel=1e-12)
+    assert metrics.max_error == pytest.approx(error.max(), rel=1e-12)
     laid = record.temperatures[record.extruding, 1]
-    assert figures.interface == (laid.min(), laid.max())
+    assert metrics.interface == (laid.min(), laid.max())
     assert measure(make_record(thermal=False)).adhesion is None
 
 
@@ -105,18 +105,18 @@ def test_limits_must_rise() -> None:
         QualityLimits((1, 2), (1, 2), (0.9, 0.7))
 
 
-def test_figures_of_earlier_layers_are_kept_while_their_files_are(tmp_path: Path) -> None:
+def test_metrics_of_earlier_layers_are_kept_while_their_files_are(tmp_path: Path) -> None:
     for layer in (1, 2):
         layer_path(tmp_path, layer, "a1_v1").touch()
-    save_figures(tmp_path, [GOOD])
+    save_metrics(tmp_path, [GOOD])
     second = replace(GOOD, layer=2, adhesion=None)
-    save_figures(tmp_path, [second])
-    assert load_figures(tmp_path) == [GOOD, second]
+    save_metrics(tmp_path, [second])
+    assert load_metrics(tmp_path) == [GOOD, second]
     layer_path(tmp_path, 1, "a1_v1").unlink()
-    assert load_figures(tmp_path) == [second]
+    assert load_metrics(tmp_path) == [second]
 
 
 def test_foreign_report_is_named(tmp_path: Path) -> None:
     (tmp_path / "quality.json").write_text('{"layers": [{"part": 1}]}')
     with pytest.raises(DataError, match=r"quality\.json: not a quality report"):
-        load_figures(tmp_path)
+        load_metrics(tmp_path)

@@ -10,16 +10,16 @@ from omegaconf import OmegaConf
 
 from tests.collection.small_print import small_gcode
 from trajerr.collection.campaign import Collection, collect
-from trajerr.collection.process_pool import Workforce
+from trajerr.collection.process_pool import ProcessPool
 from trajerr.collection.variants import Variant
-from trajerr.commands.entry import conf_dir
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.record import stated_printer
 from trajerr.dataset.repair import FaultSettings, plausible_speed, repair
 from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.sources import Source
+from trajerr.shipped import conf_dir
 
-CUT = FaultSettings()
+CUT = FaultSettings.shipped()
 
 
 def damaged(record, **columns):
@@ -71,7 +71,7 @@ def test_jumps_beyond_the_files_own_speed_are_counted_and_cut_on_request(make_re
     record = replace(record, stated_speed=stated)
     assert repair(record, CUT).faults == {"stated_speed": 1}
     assert lengths(repair(record, CUT)) == [200]
-    assert lengths(repair(record, FaultSettings(stated_speed="cut"))) == [80, 120]
+    assert lengths(repair(record, FaultSettings.shipped(stated_speed="cut"))) == [80, 120]
 
 
 FAST = {"max_velocity_mm_s": [600.0, 800.0, 15.0, 100.0], "path_velocity_mm_s": None}
@@ -105,7 +105,7 @@ def test_what_counts_as_a_jump_depends_on_the_machine(make_record, printer, stat
     for step, jumps in ((limit / 200.0 - 0.5, 0), (limit / 200.0 + 0.5 + own_step, 1)):
         faults = repair(damaged(record, x={80: step}), CUT).faults
         assert faults["jumps"] == jumps
-    named = FaultSettings(max_speed_mm_s=100.0)
+    named = FaultSettings.shipped(max_speed_mm_s=100.0)
     assert repair(damaged(record, x={80: 1.0}), named).faults["jumps"] == 1
 
 
@@ -134,8 +134,8 @@ def test_nothing_is_cut_from_what_a_fast_machine_prints(tmp_path, raised_by_file
     (tmp_path / "small.gcode").write_text(RAISED + text if raised_by_file else text)
     variants = (Variant(10.0, 1.5), Variant(10.0, 1.5, kind="precompensated"))
     settings = Collection(fast, variants, "all", 200.0, 0, tmp_path)
-    with Workforce(1) as force:
-        collect(settings, [Source("small", tmp_path / "small.gcode")], force)
+    with ProcessPool(1) as pool:
+        collect(settings, [Source("small", tmp_path / "small.gcode")], pool)
     files = sorted(tmp_path.rglob("layer*.mat"))
     assert len(files) == 4
     records = [read_layer(path) for path in files]
@@ -163,7 +163,9 @@ def test_times_that_hardly_differ_are_the_same(make_record, apart):
     rows = np.insert(np.arange(200), 90, 89)
     time = record.time[rows]
     time[90] = np.nextafter(time[89], np.inf) if apart == 1e-300 else time[89] + apart
-    repaired = repair(replace(record.select(rows), time=time), FaultSettings(), sample_rate=100.0)
+    repaired = repair(
+        replace(record.select(rows), time=time), FaultSettings.shipped(), sample_rate=100.0
+    )
     assert repaired.faults == {"duplicate_times": 1}
     assert np.isfinite(repaired.pieces[0].commanded).all()
 
@@ -179,7 +181,7 @@ def test_time_that_goes_back_starts_a_new_piece(make_record):
 def test_a_gap_splits_or_is_interpolated(make_record):
     record = make_record().select(np.r_[0:100, 110:200])
     assert lengths(repair(record, CUT)) == [100, 90]
-    kept = repair(record, FaultSettings(gaps="keep"))
+    kept = repair(record, FaultSettings.shipped(gaps="keep"))
     assert lengths(kept) == [200]
     assert kept.faults == {"gaps": 1, "non_uniform": 1}
 
@@ -224,7 +226,7 @@ def test_a_record_of_nothing_but_nan_has_no_pieces(make_record):
 def test_each_fault_can_be_refused_naming_file_fault_and_row(make_record, columns, name):
     record = damaged(make_record(), **columns)
     with pytest.raises(DataError, match=rf"a\.mat: 1 faults of kind {name}, the first .* row \d"):
-        repair(record, FaultSettings(**{name: "refuse"}), where="a.mat")
+        repair(record, FaultSettings.shipped(**{name: "refuse"}), where="a.mat")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_each_fault_can_be_refused_naming_file_fault_and_row(make_record, column
 )
 def test_settings_out_of_range_name_their_key(settings, message):
     with pytest.raises(ConfigError, match=message):
-        FaultSettings(**settings)
+        FaultSettings.shipped(**settings)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -17,17 +17,17 @@ groups = st.lists(
 
 
 def ratios(draw_train: float, draw_val: float) -> SplitSettings:
-    return SplitSettings(
+    return SplitSettings.shipped(
         train_ratio=draw_train, val_ratio=draw_val, test_ratio=1.0 - draw_train - draw_val
     )
 
 
 @given(groups, st.integers(0, 5), st.randoms())
 def test_each_group_has_one_split_whatever_the_order(found, seed, random):
-    assigned = assign_splits(found, SplitSettings(seed=seed))
+    assigned = assign_splits(found, SplitSettings.shipped(seed=seed))
     shuffled = list(found)
     random.shuffle(shuffled)
-    assert assign_splits(shuffled, SplitSettings(seed=seed)) == assigned
+    assert assign_splits(shuffled, SplitSettings.shipped(seed=seed)) == assigned
     assert assigned.keys() == set(found)
     assert set(assigned.values()) == {"train", "val", "test"}
 
@@ -42,9 +42,9 @@ def test_ratios_count_layers(found, train, val):
 
 def test_a_small_test_split_draws_from_every_source():
     found = [Group(source, layer) for source in "abcd" for layer in range(1, 6)]
-    settings = SplitSettings(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
+    settings = SplitSettings.shipped(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
     for seed in range(10):
-        assigned = assign_splits(found, SplitSettings(**{**vars(settings), "seed": seed}))
+        assigned = assign_splits(found, SplitSettings.shipped(**{**vars(settings), "seed": seed}))
         for split in ("val", "test"):
             assert {g.source for g, s in assigned.items() if s == split} == set("abcd")
 
@@ -55,7 +55,7 @@ def test_a_source_is_split_alike_under_another_name(layers, seed):
         {
             g.layer: s
             for g, s in assign_splits(
-                [Group(name, n) for n in layers], SplitSettings(seed=seed)
+                [Group(name, n) for n in layers], SplitSettings.shipped(seed=seed)
             ).items()
         }
         for name in ("v7", "v73")
@@ -69,7 +69,7 @@ def test_seeds_differ():
         tuple(
             sorted(
                 g.layer
-                for g, s in assign_splits(found, SplitSettings(seed=i)).items()
+                for g, s in assign_splits(found, SplitSettings.shipped(seed=i)).items()
                 if s == "test"
             )
         )
@@ -79,7 +79,7 @@ def test_seeds_differ():
 
 
 def test_a_ratio_of_zero_leaves_its_split_out():
-    settings = SplitSettings(train_ratio=0.5, val_ratio=0.0, test_ratio=0.5)
+    settings = SplitSettings.shipped(train_ratio=0.5, val_ratio=0.0, test_ratio=0.5)
     found = [Group("a", layer) for layer in range(4)]
     assert sorted(assign_splits(found, settings).values()) == ["test", "test", "train", "train"]
     assert settings.wanted == ("train", "test")
@@ -87,7 +87,7 @@ def test_a_ratio_of_zero_leaves_its_split_out():
 
 def test_parts_are_held_out_whole():
     found = [Group(source, layer) for source in "abcd" for layer in range(1, 6)]
-    assigned = assign_splits(found, SplitSettings(by="part"))
+    assigned = assign_splits(found, SplitSettings.shipped(by="part"))
     by_source = {g.source: s for g, s in assigned.items()}
     assert all(by_source[g.source] == s for g, s in assigned.items())
     assert sorted(by_source.values()) == ["test", "train", "train", "val"]
@@ -95,10 +95,10 @@ def test_parts_are_held_out_whole():
 
 def test_named_parts_go_where_they_are_named():
     found = [Group(source, layer) for source in "abcd" for layer in range(1, 6)]
-    settings = SplitSettings(by="part", test_parts=("b",), val_parts=("d",))
+    settings = SplitSettings.shipped(by="part", test_parts=("b",), val_parts=("d",))
     assigned = {g.source: s for g, s in assign_splits(found, settings).items()}
     assert assigned == {"a": "train", "b": "test", "c": "train", "d": "val"}
-    only_test = SplitSettings(by="part", test_parts=("b",))
+    only_test = SplitSettings.shipped(by="part", test_parts=("b",))
     assigned = {g.source: s for g, s in assign_splits(found, only_test).items()}
     assert assigned["b"] == "test"
     assert sorted(assigned.values()) == ["test", "train", "train", "val"]
@@ -107,10 +107,14 @@ def test_named_parts_go_where_they_are_named():
 @pytest.mark.parametrize(
     ("count", "settings", "message"),
     [
-        (2, SplitSettings(), r"2 layers cannot fill 3 splits \(train, val, test\)"),
-        (5, SplitSettings(by="part"), "1 parts cannot fill 3 splits"),
-        (5, SplitSettings(by="part", test_parts=("z",)), r"names parts \['z'\], but the data has"),
-        (5, SplitSettings(by="part", test_parts=("a",)), "0 parts cannot fill 2 splits"),
+        (2, SplitSettings.shipped(), r"2 layers cannot fill 3 splits \(train, val, test\)"),
+        (5, SplitSettings.shipped(by="part"), "1 parts cannot fill 3 splits"),
+        (
+            5,
+            SplitSettings.shipped(by="part", test_parts=("z",)),
+            r"names parts \['z'\], but the data has",
+        ),
+        (5, SplitSettings.shipped(by="part", test_parts=("a",)), "0 parts cannot fill 2 splits"),
     ],
 )
 def test_splits_that_would_be_empty_are_refused(count, settings, message):
@@ -119,9 +123,9 @@ def test_splits_that_would_be_empty_are_refused(count, settings, message):
 
 
 def test_splits_without_a_window_are_refused():
-    require_filled({"train": 5, "val": 1, "test": 2}, SplitSettings())
+    require_filled({"train": 5, "val": 1, "test": 2}, SplitSettings.shipped())
     with pytest.raises(DataError, match="split val and test would hold no window; add layers"):
-        require_filled({"train": 5, "val": 0}, SplitSettings())
+        require_filled({"train": 5, "val": 0}, SplitSettings.shipped())
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_splits_without_a_window_are_refused():
 )
 def test_impossible_settings_name_their_key(options, message):
     with pytest.raises(ConfigError, match=message):
-        SplitSettings(**options)
+        SplitSettings.shipped(**options)
 
 
 def test_parts_of_one_source_file_are_one_source():

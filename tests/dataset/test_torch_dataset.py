@@ -14,7 +14,9 @@ from trajerr.dataset.torch_dataset import PrinterSimulationDataset
 from trajerr.dataset.windows import count_windows
 from trajerr.errors import DataError
 
-SETTINGS = PrepareSettings((), sequence_length=32, stride=7, split=SplitSettings(seed=1))
+SETTINGS = PrepareSettings.shipped(
+    data_dirs=(), sequence_length=32, stride=7, split=SplitSettings.shipped(seed=1)
+)
 
 
 @pytest.fixture

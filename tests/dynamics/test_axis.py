@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from tests.dynamics.commanded import load_printer, trajectory, wandering
-from trajerr.dynamics.axis import AxisParameters, discretise, frequency_response, invert, recurrence
+from tests.machines import simple_axis
+from trajerr.dynamics.axis import discretise, frequency_response, invert, recurrence
+from trajerr.dynamics.kernel import _belt
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError
 
-SOFT_X = AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
-SOFT_Y = AxisParameters(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_X = simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_Y = simple_axis(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
 
 axes = st.builds(
-    AxisParameters,
+    simple_axis,
     mass_kg=st.floats(0.1, 2.0),
     stiffness_n_per_m=st.floats(2e3, 1e5),
     damping_n_s_per_m=st.floats(1.0, 25.0),
@@ -198,10 +200,7 @@ def test_inverse_is_linear_and_has_smooth_ends(first, last):
 
 
 def test_belt_is_stiffer_near_its_ends():
-    axis = AxisParameters(
-        0.35, 8000.0, 15.0, belt_start_mm=0.0, belt_end_mm=300.0, belt_strength=1.0
-    )
-    ratio = axis.stiffness_at(np.array([150.0, 90.0, 60.0, 30.0, 270.0])) / 8000.0
+    ratio = [1.0 + _belt(x, 0.0, 300.0, 1.0) for x in (150.0, 90.0, 60.0, 30.0, 270.0)]
     np.testing.assert_allclose(ratio, [1.0, 1.19, 1.56, 2.78, 2.78], atol=0.005)
 
 
@@ -230,7 +229,7 @@ def test_values_out_of_range_are_named(key, value):
     if key == "ripple_periods_mm":
         values["ripple_amplitudes_mm"] = [0.01]
     with pytest.raises(ConfigError, match=r"ripple_periods_mm" if "ripple" in key else key):
-        AxisParameters(**values)
+        simple_axis(**values)
 
 
 def test_error_of_an_independent_simulation(shared):

@@ -16,6 +16,11 @@ RATE = 5000.0
 FRICTION = load_printer().only("friction")
 
 
+def held_back(axis):
+    """How far friction holds a carriage back, F_c/k, mm."""
+    return 1000.0 * axis.coulomb_n / axis.stiffness_n_per_m
+
+
 def let_go(offset, velocity, seconds=0.6, printer=FRICTION):
     """(N, 2) mm: the carriage under a command at rest at 100 mm."""
     state = PlantState(
@@ -52,14 +57,14 @@ def test_energy_never_grows_in_free_motion(offset, velocity, sample_rate, smooth
 
 def test_a_carriage_at_rest_stays():
     """Anywhere within F_c/k of the command, for as long as an axis ever waits in a print."""
-    limit = FRICTION.x.friction_offset
+    limit = held_back(FRICTION.x)
     for share in (-0.95, -0.5, 0.3, 0.9):
         moved = let_go(share * limit, 0.0, 1.0).xy - (100.0 + share * limit)
         assert np.max(np.abs(moved)) < 0.002 * limit
 
 
 def test_a_carriage_beyond_the_limit_does_not_stay():
-    limit = FRICTION.x.friction_offset
+    limit = held_back(FRICTION.x)
     resting = let_go(1.5 * limit, 0.0).xy[-1] - 100.0
     assert np.all(np.abs(resting) < limit)
 
@@ -75,7 +80,7 @@ def test_stuck_positions_differ_by_twice_the_offset(name):
         xy = np.repeat(100.0 + side * 0.5 * left[:, None] ** 2, 2, axis=1)
         stuck.append(simulate(printer, trajectory(xy, RATE), seed=0).xy[-1])
     apart = stuck[1] - stuck[0]
-    expected = [2.0 * printer.x.friction_offset, 2.0 * printer.y.friction_offset]
+    expected = [2.0 * held_back(printer.x), 2.0 * held_back(printer.y)]
     np.testing.assert_allclose(apart, expected, rtol=0.01)
 
 
@@ -83,7 +88,7 @@ def test_a_moving_carriage_lags_by_the_offset():
     time = np.arange(5000) / RATE
     xy = np.repeat(80.0 + 40.0 * time[:, None], 2, axis=1)
     error = (simulate(FRICTION, trajectory(xy, RATE), seed=0).xy - xy)[-500:]
-    np.testing.assert_allclose(error, -FRICTION.x.friction_offset, rtol=1e-3)
+    np.testing.assert_allclose(error, -held_back(FRICTION.x), rtol=1e-3)
 
 
 def test_free_decay_loses_four_offsets_a_cycle():
@@ -93,7 +98,7 @@ def test_free_decay_loses_four_offsets_a_cycle():
     xy = let_go(1.0, 0.0, 0.4, printer).xy[:, 0] - 100.0
     turning = np.flatnonzero((xy[1:-1] > xy[:-2]) & (xy[1:-1] > xy[2:])) + 1
     peaks = np.concatenate([[1.0], xy[turning]])[:3]
-    np.testing.assert_allclose(np.diff(peaks), -4.0 * FRICTION.x.friction_offset, rtol=2e-3)
+    np.testing.assert_allclose(np.diff(peaks), -4.0 * held_back(FRICTION.x), rtol=2e-3)
 
 
 @given(

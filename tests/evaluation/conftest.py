@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from tests.evaluation.motion import layer
-from trajerr.commands.entry import conf_dir
+from tests.shipped import as_shipped
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.record import LayerRecord
@@ -20,6 +20,7 @@ from trajerr.evaluation import timing
 from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.models.registry import build_network
 from trajerr.reports.evaluation_report import write_evaluation
+from trajerr.shipped import conf_dir
 
 NETWORKS = {
     "lstm": {
@@ -58,8 +59,10 @@ def raw(tmp_path_factory, printer: Printer) -> Path:
 @pytest.fixture(scope="session")
 def prepared(raw: Path, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("prepared") / "processed"
-    split = SplitSettings(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
-    settings = PrepareSettings(data_dirs=(str(raw / "data_simulation_*"),), stride=16, split=split)
+    split = SplitSettings.shipped(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(raw / "data_simulation_*"),), stride=16, split=split
+    )
     prepare(settings, root)
     return root
 
@@ -77,7 +80,9 @@ def checkpoints(prepared: Path, printer: Printer, tmp_path_factory) -> dict[str,
 def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> Path:
     """The folder of one evaluation with all it can write."""
     folder = tmp_path_factory.mktemp("evaluation")
-    settings = EvaluateSettings(
+    settings = as_shipped(
+        EvaluateSettings,
+        "evaluate",
         checkpoint=str(checkpoints["lstm"]),
         split="train",
         allow_overlap=True,
@@ -96,9 +101,11 @@ def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> P
 def settings(
     prepared: Path, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch
 ) -> EvaluateSettings:
-    """The quickest evaluation: figures only, hardly timed."""
+    """The quickest evaluation: metrics only, hardly timed."""
     monkeypatch.setattr(timing, "CALLS", 5)
-    return EvaluateSettings(
+    return as_shipped(
+        EvaluateSettings,
+        "evaluate",
         checkpoint=str(checkpoints["lstm"]),
         split="test",
         root=str(prepared),

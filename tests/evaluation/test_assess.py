@@ -42,36 +42,36 @@ def rows(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, values.shape[-1]).astype(float)
 
 
-def same(figures: dict, prediction: np.ndarray, target: np.ndarray) -> None:
+def same(metrics: dict, prediction: np.ndarray, target: np.ndarray) -> None:
     """Recompute MAE, RMSE and R² with scikit-learn."""
     got, wanted = rows(prediction), rows(target)
-    assert figures["mae_mm"] == pytest.approx(mean_absolute_error(wanted, got), rel=1e-9)
-    assert figures["rmse_mm"] ** 2 == pytest.approx(mean_squared_error(wanted, got), rel=1e-9)
-    assert figures["r2"] == pytest.approx(r2_score(wanted, got), rel=1e-9)
+    assert metrics["mae_mm"] == pytest.approx(mean_absolute_error(wanted, got), rel=1e-9)
+    assert metrics["rmse_mm"] ** 2 == pytest.approx(mean_squared_error(wanted, got), rel=1e-9)
+    assert metrics["r2"] == pytest.approx(r2_score(wanted, got), rel=1e-9)
 
 
-def same_by_axis(figures: dict, prediction: np.ndarray, target: np.ndarray) -> None:
-    same(figures["overall"], prediction, target)
-    same(figures["x"], prediction[..., :1], target[..., :1])
-    same(figures["y"], prediction[..., 1:], target[..., 1:])
+def same_by_axis(metrics: dict, prediction: np.ndarray, target: np.ndarray) -> None:
+    same(metrics["overall"], prediction, target)
+    same(metrics["x"], prediction[..., :1], target[..., :1])
+    same(metrics["y"], prediction[..., 1:], target[..., 1:])
     for i, axis in enumerate("xy"):
         sizes = np.abs(rows(prediction)[:, i] - rows(target)[:, i])
-        assert figures[axis]["max_mm"] == pytest.approx(sizes.max(), rel=1e-12)
-        for rank, cut in figures[axis]["percentiles_mm"].items():
+        assert metrics[axis]["max_mm"] == pytest.approx(sizes.max(), rel=1e-12)
+        for rank, cut in metrics[axis]["percentiles_mm"].items():
             assert cut == pytest.approx(np.quantile(sizes, int(rank[1:]) / 100), rel=1e-9)
 
 
-def same_tails(figures: dict, prediction: np.ndarray, target: np.ndarray) -> None:
+def same_tails(metrics: dict, prediction: np.ndarray, target: np.ndarray) -> None:
     wrong = rows(prediction) - rows(target)
     length = np.hypot(*wrong.T)
     for name, sizes in (("", np.abs(wrong).ravel()), ("_magnitude", length)):
         ordered = np.sort(sizes)
-        assert figures[f"max{name}_mm"] == pytest.approx(ordered[-1], rel=1e-12)
+        assert metrics[f"max{name}_mm"] == pytest.approx(ordered[-1], rel=1e-12)
         for rank in (50, 90, 95, 99):
             place = rank / 100 * (len(ordered) - 1)
             low, high = ordered[int(place)], ordered[min(int(place) + 1, len(ordered) - 1)]
             cut = low + (place - int(place)) * (high - low)
-            assert figures[f"percentiles{name}_mm"][f"p{rank}"] == pytest.approx(cut, rel=1e-9)
+            assert metrics[f"percentiles{name}_mm"][f"p{rank}"] == pytest.approx(cut, rel=1e-9)
 
 
 def test_the_files_are_those_promised(results):
@@ -90,7 +90,7 @@ def test_metrics_json_has_the_agreed_keys(found):
     assert set(found["model"]) == {"name", "parameters"}
 
 
-def test_window_figures_recomputed(found, kept):
+def test_window_metrics_recomputed(found, kept):
     prediction, target = kept["predictions_mm"], kept["targets_mm"]
     assert found["n_windows"] == len(prediction)
     same_by_axis(found, prediction, target)
@@ -100,7 +100,7 @@ def test_window_figures_recomputed(found, kept):
     same_tails(found["settled"], prediction[:, late], target[:, late])
 
 
-def test_layer_figures_recomputed(found, kept):
+def test_layer_metrics_recomputed(found, kept):
     prediction, target = kept["trajectory_predictions_mm"], kept["trajectory_targets_mm"]
     assert found["n_points"] == len(prediction)
     same_by_axis(found["trajectory"], prediction, target)
@@ -168,19 +168,19 @@ def test_turning_bins_recomputed(found, kept):
     for low, high in itertools.pairwise(edges):
         name = f"{low}–{high} °" if np.isfinite(high) else f"≥ {low} °"
         member = (turning >= low) & (turning < high)
-        figures = found["strata"]["turning"][name]
-        assert figures["n_points"] == member.sum()
-        same(figures, got[member], wanted[member])
+        metrics = found["strata"]["turning"][name]
+        assert metrics["n_points"] == member.sum()
+        same(metrics, got[member], wanted[member])
 
 
 def test_baselines_recomputed(found, kept):
-    for name, figures in found["baselines"].items():
-        same(figures["overall"], kept[f"baseline_{name}_mm"], kept["targets_mm"])
+    for name, metrics in found["baselines"].items():
+        same(metrics["overall"], kept[f"baseline_{name}_mm"], kept["targets_mm"])
         layers = kept[f"trajectory_baseline_{name}_mm"]
         late = slice(found["burn_in"], None)
         windows = kept[f"baseline_{name}_mm"][:, late], kept["targets_mm"][:, late]
-        same_by_axis(figures["settled"], *windows)
-        same_by_axis(figures["trajectory"], layers, kept["trajectory_targets_mm"])
+        same_by_axis(metrics["settled"], *windows)
+        same_by_axis(metrics["trajectory"], layers, kept["trajectory_targets_mm"])
     assert not kept["baseline_zero_mm"].any()
 
 
@@ -195,11 +195,11 @@ def test_groups_recomputed(found, kept):
         ("speed", "20–50 mm/s"): (speed >= 20) & (speed < 50),
     }
     for (by, name), member in members.items():
-        figures = found["strata"][by][name]
-        same(figures, prediction[member], target[member])
-        assert figures["n_points"] == member.sum()
+        metrics = found["strata"][by][name]
+        same(metrics, prediction[member], target[member])
+        assert metrics["n_points"] == member.sum()
         sizes = np.abs(rows(prediction[member]) - rows(target[member]))
-        assert figures["p95_mm"] == pytest.approx(np.quantile(sizes, 0.95), rel=1e-9)
+        assert metrics["p95_mm"] == pytest.approx(np.quantile(sizes, 0.95), rel=1e-9)
     for by in ("part", "kind", "feature_type", "speed", "turning"):
         assert sum(g["n_points"] for g in found["strata"][by].values()) == found["n_points"]
 

@@ -1,4 +1,4 @@
-"""A log of one axis: its figures are not thinned by the other, which has no error to predict."""
+"""A log of one axis: its metrics are not thinned by the other, which has no error to predict."""
 
 import io
 import json
@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.evaluation.motion import layer
+from tests.shipped import as_shipped
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings
@@ -35,17 +36,19 @@ def log_of_x(tmp_path_factory) -> Path:
         for i, split in enumerate(("train", "val", "test"))
     )
     log = LogFormat(x=LogAxis("c", "m"), time="t", part="axis", sections=sections)
-    split = SplitSettings(by="section")
-    settings = PrepareSettings(data_dirs=(str(csv),), stride=16, split=split, log=log)
+    split = SplitSettings.shipped(by="section")
+    settings = PrepareSettings.shipped(data_dirs=(str(csv),), stride=16, split=split, log=log)
     prepare(settings, folder / "processed")
     return folder / "processed"
 
 
 @pytest.fixture(scope="module")
 def judged(log_of_x, checkpoints, tmp_path_factory):
-    """Return figures, what the console said, and the folder."""
+    """Return metrics, what the console said, and the folder."""
     folder, said = tmp_path_factory.mktemp("judged"), io.StringIO()
-    settings = EvaluateSettings(
+    settings = as_shipped(
+        EvaluateSettings,
+        "evaluate",
         checkpoint=str(checkpoints["lstm"]),
         split="test",
         root=str(log_of_x),
@@ -58,14 +61,14 @@ def judged(log_of_x, checkpoints, tmp_path_factory):
     return found, said.getvalue(), folder
 
 
-def test_overall_figures_are_of_the_axis_that_moved(judged):
+def test_overall_metrics_are_of_the_axis_that_moved(judged):
     found, _, folder = judged
     assert found["axes"] == ["x"]
-    for figures in (found, found["settled"], found["trajectory"]):
+    for metrics in (found, found["settled"], found["trajectory"]):
         for key in ("mae_mm", "rmse_mm", "r2"):
-            assert figures["overall"][key] == figures["x"][key]
-        assert figures["percentiles_mm"] == figures["x"]["percentiles_mm"]
-        assert figures["max_mm"] == figures["max_magnitude_mm"] == figures["x"]["max_mm"]
+            assert metrics["overall"][key] == metrics["x"][key]
+        assert metrics["percentiles_mm"] == metrics["x"]["percentiles_mm"]
+        assert metrics["max_mm"] == metrics["max_magnitude_mm"] == metrics["x"]["max_mm"]
     for baseline in found["baselines"].values():
         assert baseline["trajectory"]["overall"]["r2"] == baseline["trajectory"]["x"]["r2"]
     assert found["targets"]["mae_mm"]["value"] == found["settled"]["x"]["mae_mm"]

@@ -76,9 +76,9 @@ def prepared(printer: Printer, tmp_path_factory) -> Path:
             params={"printer": json.dumps(printer.to_dict()), "kind": "nominal"},
         )
         write_layer(folder / "data_simulation_bearing" / f"layer{layer:04d}_a1_v1.mat", record)
-    split = SplitSettings(train_ratio=0.5, val_ratio=0.25, test_ratio=0.25)
+    split = SplitSettings.shipped(train_ratio=0.5, val_ratio=0.25, test_ratio=0.25)
     source = str(folder / "data_simulation_bearing")
-    prepare(PrepareSettings(data_dirs=(source,), split=split), folder / "processed")
+    prepare(PrepareSettings.shipped(data_dirs=(source,), split=split), folder / "processed")
     return folder / "processed"
 
 

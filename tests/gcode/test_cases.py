@@ -18,7 +18,7 @@ from trajerr.motion.summary import Summary, summarise
 FILAMENT = 29.152  # mm, what the round tower of most cases takes
 
 
-def figures(name: str, printer: str) -> Summary:
+def summary(name: str, printer: str) -> Summary:
     limits = load_printer(printer).limits
     return summarise(plan(read_program(CASES / name, limits.firmware), limits))
 
@@ -49,8 +49,8 @@ def test_a_construct_plans_as_it_does_spelled_out(
     construct: str, spelled_out: str, printer: str
 ) -> None:
     folder = Path(construct).parent
-    found = figures(f"{construct}.gcode", printer)
-    wanted = figures(f"{folder}/{spelled_out}.gcode", printer)
+    found = summary(f"{construct}.gcode", printer)
+    wanted = summary(f"{folder}/{spelled_out}.gcode", printer)
     for key in ("print_time_s", "print_distance_mm", "extruded_mm", "fed_mm"):
         assert found[key] == pytest.approx(wanted[key], rel=1e-3), key
     assert found["layers"] == wanted["layers"]
@@ -60,7 +60,7 @@ def test_a_construct_plans_as_it_does_spelled_out(
 def test_a_file_for_klipper_is_refused_by_marlins_rule(name: str) -> None:
     # M83, then G90: on Marlin 2 that makes E absolute, and the file would pull filament back.
     with pytest.raises(GcodeError, match=r"gcode:\d+: E is misread.*printer\.limits\.firmware"):
-        figures(f"{name}.gcode", "ender3_v2")
+        summary(f"{name}.gcode", "ender3_v2")
 
 
 def test_how_unstated_e_is_read_is_said() -> None:

@@ -100,7 +100,11 @@ class Machine:
 
     def retract(self) -> None:
         self.construct += ["M207 S0.8 F1800", "M208 S0.1 F1200", "G10", "G10", "G11", "G11"]
-        self.plain += ["G1 E-0.8 F1800", "G1 E0.9 F1200"]
+        back, forth = -0.8 * self.flow, 0.9 * self.flow  # Klipper's G10 is a G1, which M221 scales
+        self.plain += [
+            f"G1 E{back:.6f} F{1800 * self.speed:.6f}",
+            f"G1 E{forth:.6f} F{1200 * self.speed:.6f}",
+        ]
 
 
 place = st.floats(1.0, 200.0).map(lambda v: round(v, 3))

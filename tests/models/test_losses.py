@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.machines import simple_axis
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.errors import ConfigError
 from trajerr.models.losses import (
@@ -15,8 +16,8 @@ from trajerr.models.losses import (
 from trajerr.motion.features import compute_features
 
 RATE_HZ = 200.0
-SOFT_X = AxisParameters(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
-SOFT_Y = AxisParameters(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_X = simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
+SOFT_Y = simple_axis(mass_kg=0.45, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0)
 STUDY = (SOFT_X, SOFT_Y)
 SCALE = torch.tensor([0.1, 0.2])
 
@@ -72,7 +73,7 @@ def test_friction_explains_no_more_than_its_force() -> None:
     """A constant force F holds the carriage back by F / k: just inside the bound, as a residual."""
     for share, explained in ((0.99, True), (1.05, False)):
         axes = [
-            AxisParameters(
+            simple_axis(
                 mass_kg=a.mass_kg, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0, coulomb_n=0.8
             )
             for a in STUDY
@@ -93,7 +94,7 @@ def test_friction_explains_no_more_than_its_force() -> None:
 )
 def test_any_axis_is_consistent_with_rest(frequency: float, damping: float, coulomb: float) -> None:
     omega = 2.0 * np.pi * frequency
-    axis = AxisParameters(0.4, 0.4 * omega**2, 2.0 * damping * 0.4 * omega, coulomb_n=coulomb)
+    axis = simple_axis(0.4, 0.4 * omega**2, 2.0 * damping * 0.4 * omega, coulomb_n=coulomb)
     residual = PhysicsResidual((axis, axis), RATE_HZ)
     assert float(residual(torch.zeros(2, 9, 2), torch.zeros(2, 9, 15)).abs().max()) == 0.0
 
@@ -122,6 +123,6 @@ def test_settling_time_of_the_soft_study() -> None:
 
 
 def test_an_undamped_axis_is_refused() -> None:
-    axis = AxisParameters(0.35, 8000.0, 0.0)
+    axis = simple_axis(0.35, 8000.0, 0.0)
     with pytest.raises(ConfigError, match="damping above 0"):
         PhysicsResidual((axis, axis), RATE_HZ)

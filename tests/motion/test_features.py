@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.machines import simple_limits
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.features import FEATURE_UNITS, FEATURES, FeatureStream, compute_features
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 
 RATE = 200.0
@@ -135,7 +135,7 @@ def test_no_samples_have_no_features():
 def test_features_agree_with_the_planners_exact_derivatives():
     """Inside one phase of a trapezoid the plan is quadratic in time, so differences are exact."""
     text = b"G28\nM83\nG1 X10 Y20 F3600\nG1 X60 Y45 E2 F3000\nG1 X20 Y80 E2 F4800\n"
-    limits = MachineLimits((500, 500, 10, 60), (1000, 1000, 100, 5000))
+    limits = simple_limits((500, 500, 10, 60), (1000, 1000, 100, 5000))
     motion = plan(parse_program(text, "two walls"), limits)
     rate = 1000.0
     time = np.arange(int(motion.print_time * rate)) / rate

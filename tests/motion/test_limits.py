@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.machines import simple_limits
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import LimitSettings
 from trajerr.gcode.reader import parse_program
@@ -32,19 +33,19 @@ GOOD = {"max_velocity_mm_s": [200, 200, 12, 50], "max_acceleration_mm_s2": [1e3,
 )
 def test_a_bad_limit_is_named(key, value):
     with pytest.raises(ConfigError, match=key):
-        MachineLimits(**(GOOD | {key: value}))
+        simple_limits(**(GOOD | {key: value}))
 
 
 def test_limits_are_hashable_and_comparable():
-    assert MachineLimits(**GOOD) == MachineLimits(**GOOD)
-    assert hash(MachineLimits(**GOOD)) == hash(MachineLimits(**GOOD))
+    assert simple_limits(**GOOD) == simple_limits(**GOOD)
+    assert hash(simple_limits(**GOOD)) == hash(simple_limits(**GOOD))
 
 
 def test_a_file_overrides_single_axes_and_keeps_the_rest():
     settings = LimitSettings(
         max_velocity=(None, 90.0, None, None), jerk=(10.0, None, 0.0, None), velocity_limit=150.0
     )
-    limits = MachineLimits(**GOOD).overridden(settings)
+    limits = simple_limits(**GOOD).overridden(settings)
     assert limits.max_velocity_mm_s == (200.0, 90.0, 12.0, 50.0)
     assert limits.jerk_mm_s == (10.0, 8.0, 0.0, 5.0)
     assert limits.path_velocity_mm_s == 150.0
@@ -56,7 +57,7 @@ def klipper_after(lines: str) -> MachineLimits:
     program = parse_program(f"; gcode_flavor = marlin\n{lines}\nG1 X1\n".encode(), "t")
     own = {"print_acceleration_mm_s2": 4e3, "travel_acceleration_mm_s2": 4e3, "firmware": "klipper"}
     state = program.settings[program.moves.settings[-1]]
-    return MachineLimits(**(GOOD | own), path_velocity_mm_s=300.0).overridden(state)
+    return simple_limits(**(GOOD | own), path_velocity_mm_s=300.0).overridden(state)
 
 
 def test_klipper_ignores_what_it_has_no_command_for():
@@ -93,13 +94,13 @@ def test_klipper_takes_one_acceleration_from_m204(lines, acceleration):
 
 
 def test_zero_acceleration_in_a_file_is_no_value():
-    limits = MachineLimits(**GOOD).overridden(LimitSettings(print_acceleration=0.0))
+    limits = simple_limits(**GOOD).overridden(LimitSettings(print_acceleration=0.0))
     assert limits.print_acceleration_mm_s2 == 500.0
 
 
 def test_table_scales_accelerations_only():
     states = [LimitSettings(), LimitSettings(print_acceleration=100.0, junction_deviation=0.02)]
-    table = tabulate(MachineLimits(**GOOD), states, acceleration_scale=2.0)
+    table = tabulate(simple_limits(**GOOD), states, acceleration_scale=2.0)
     assert table.print_acceleration.tolist() == [1000.0, 200.0]
     assert table.max_acceleration[1].tolist() == [2e3, 2e3, 400, 1e4]
     assert table.junction_deviation.tolist() == [0.013, 0.02]

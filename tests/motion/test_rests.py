@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.lead_in import LONGEST_S, lead_in
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import LONGEST_REST_S, busy_span, on_the_clock, without_long_rests
 from trajerr.motion.sampling import sample
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 @pytest.fixture(scope="module")

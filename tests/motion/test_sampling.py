@@ -3,15 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.errors import ConfigError
 from trajerr.motion import sampling
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample, sample_around, sample_layers, sample_pieces
 from trajerr.motion.summary import summarise
 from trajerr.motion.trajectory import Trajectory
 
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +77,18 @@ def test_bad_rates_are_named_and_empty_spans_are_empty(planned):
 
 
 def test_summary_adds_up(planned):
-    figures = summarise(planned)
-    assert figures["print_time_s"] == pytest.approx(sum(figures["time_by_kind_s"].values()))
-    assert figures["layers"] == 2
-    assert figures["moves"] == 59
+    totals = summarise(planned)
+    assert totals["print_time_s"] == pytest.approx(sum(totals["time_by_kind_s"].values()))
+    assert totals["layers"] == 2
+    assert totals["moves"] == 59
     change = np.diff(
         np.vstack([planned.program.moves.start, planned.program.moves.end[-1:]]), axis=0
     )
-    total = figures["print_distance_mm"] + figures["travel_distance_mm"]
+    total = totals["print_distance_mm"] + totals["travel_distance_mm"]
     assert total == pytest.approx(np.linalg.norm(change[:, :3], axis=1).sum())
-    assert figures["extruded_mm"] == pytest.approx(change[:, 3].sum())
-    assert sum(figures["time_by_feature_s"].values()) == pytest.approx(
-        figures["time_by_kind_s"]["print"]
+    assert totals["extruded_mm"] == pytest.approx(change[:, 3].sum())
+    assert sum(totals["time_by_feature_s"].values()) == pytest.approx(
+        totals["time_by_kind_s"]["print"]
     )
 
 

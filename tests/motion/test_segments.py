@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machines import simple_limits
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.arcs import AS_MARLIN, CHORD, SAG, by_sag
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 from trajerr.motion.segments import segment
 
 # Without a firmware's rounding to steps, arcs are as they are asked for.
-LIMITS = MachineLimits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 def arc(build, radius, sweep, first=0.3, rise=0.0, filament=1.0, feedrate=40.0):
@@ -64,7 +64,7 @@ def test_a_large_circle_runs_at_its_feedrate(build):
 
 @pytest.mark.parametrize("radius", [2.0, 5.0, 10.0])
 def test_junction_deviation_keeps_centripetal_acceleration(build, radius):
-    limits = MachineLimits(
+    limits = simple_limits(
         (500, 500, 12, 50), (1e3, 1e3, 200, 5e3), firmware="marlin_junction_deviation"
     )
     planned = plan(arc(build, radius, 2 * np.pi, feedrate=400.0), limits)

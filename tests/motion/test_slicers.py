@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.machines import simple_limits
 from trajerr.gcode.reader import read_program
-from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import plan
 
 # The files set all their limits themselves; of these only the firmware reaches the plan. The
 # slicer's estimator follows Marlin 2.1.2's rule of jerk.
-ANY = MachineLimits((100, 100, 5, 25), (100, 100, 100, 100), firmware="marlin_2_1_2")
+ANY = simple_limits((100, 100, 5, 25), (100, 100, 100, 100), firmware="marlin_2_1_2")
 STEP = 1 / 80  # mm of x and y
 
 # File, the slicer's estimate, and its estimate of the first layer, s.
@@ -43,7 +43,7 @@ def simplify3d(shared):
 
 
 def same_for_all(acceleration, jerk, velocity=5.0):
-    return MachineLimits(
+    return simple_limits(
         (300, 300, velocity, 5 * velocity),
         (acceleration, acceleration, acceleration / 5, 20 * acceleration),
         jerk_mm_s=(jerk, jerk, jerk / 20, jerk / 2),

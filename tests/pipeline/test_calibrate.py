@@ -99,12 +99,12 @@ def test_the_measured_servo_by_the_command_of_the_docs(shared, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "name is None, expected letters"),
+        ([], "name: got null, expected letters"),
         (["name=mine"], "got neither"),
         (["name=mine", "accelerometer.x=absent.csv"], "absent.csv: no such file"),
         (["name=mine", "accelerometer.x=empty.csv"], "empty.csv: is empty"),
         (["name=mine", "log=csv", "log_file=wrong.csv"], "column time is missing"),
-        (["name='a b'", "accelerometer.x=a.csv"], "name is 'a b', expected letters"),
+        (["name='a b'", "accelerometer.x=a.csv"], "name: got 'a b', expected letters"),
         (["name=mine", "accelerometer.x=a.csv", "printer=none"], "none"),
     ],
 )

@@ -127,7 +127,7 @@ def test_plan_only_adds_several_sources_up(in_process):
         (("variants=[{kind:wild}]",), "variants kind: got wild"),
         (("sample_rate_hz=0",), "sample_rate_hz: got 0"),
         (("printer.x.mass_kg=-1",), "mass_kg: got -1"),
-        (("quality.rms_error_um=[2,1]",), "quality rms_error_um"),
+        (("quality.rms_error_um=[2,1]",), "quality.rms_error_um"),
         (("workers=0",), "workers: got 0"),
         (("gcode=long.gcode", "layers=all"), "long.gcode: 1e+07 s of motion to be sampled"),
         (("printer=nothing",), "nothing"),

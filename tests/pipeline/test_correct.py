@@ -49,11 +49,11 @@ def test_writes_the_file_the_report_and_figures(done):
     assert names == {"correction.json", *figures}
 
 
-def test_the_report_holds_the_agreed_figures(done):
+def test_the_report_holds_the_agreed_numbers(done):
     folder, _ = done
-    figures = json.loads((folder / "part_corrected_report" / "correction.json").read_text())
-    assert set(figures["cases"]) == {"nominal", "soft", "stiff"}
-    for case in figures["cases"].values():
+    report = json.loads((folder / "part_corrected_report" / "correction.json").read_text())
+    assert set(report["cases"]) == {"nominal", "soft", "stiff"}
+    for case in report["cases"].values():
         assert set(case) == {"uncorrected", "zv", "mzv", "ei", "subtract", "twin"}
         for errors in case.values():
             assert {
@@ -61,15 +61,15 @@ def test_the_report_holds_the_agreed_figures(done):
                 "wall_contour_p99_um",
                 "wall_tracking_rms_um",
             } <= set(errors)
-    for key in ("print_time_s", "moves", "extrusion_mm"):
-        assert set(figures[key]) == {"before", "after"}
-    nominal = figures["cases"]["nominal"]
+    for key in ("print_time_s", "moves", "extrusion_mm", "predicted_um"):
+        assert set(report[key]) == {"before", "after"}
+    nominal = report["cases"]["nominal"]
     assert (
         nominal["twin"]["wall_contour_rms_um"]
         < 0.15 * nominal["uncorrected"]["wall_contour_rms_um"]
     )
-    assert figures["seconds"] > 0.0
-    assert figures["config"]["gcode"] == "part.gcode"
+    assert report["seconds"] > 0.0
+    assert report["config"]["gcode"] == "part.gcode"
 
 
 def test_a_corrected_file_is_refused(done):

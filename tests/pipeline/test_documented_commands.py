@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.paths import PROJECT
-from trajerr.commands.entry import conf_dir
+from trajerr.shipped import conf_dir
 
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 PYTHON = ("python", ".venv/bin/python")

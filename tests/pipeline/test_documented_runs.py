@@ -15,7 +15,7 @@ import pytest
 from tests.calibration.logs import simulated_log
 from tests.calibration.sweeps import load_printer, record, write_raw
 from tests.pipeline.test_documented_commands import DOCUMENTS, PYTHON, command_lines
-from trajerr.commands.entry import conf_dir
+from trajerr.shipped import conf_dir
 
 NOT_HERE = {  # what in a command keeps it from being run here
     "hydra/launcher=slurm": "SLURM is needed",

@@ -60,9 +60,9 @@ def workplace(tmp_path_factory) -> Path:
     for number in range(1, 6):
         name = f"data/raw/data_simulation_vase/layer{number:04d}_a1_v1.mat"
         write_layer(folder / name, measured_layer(number))
-    split = SplitSettings(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
+    split = SplitSettings.shipped(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
     source = str(folder / "data/raw/data_simulation_vase")
-    prepare(PrepareSettings(data_dirs=(source,), split=split), folder / "data/processed")
+    prepare(PrepareSettings.shipped(data_dirs=(source,), split=split), folder / "data/processed")
     trained = run("train", *TINY, *QUICK, cwd=folder)
     assert trained.returncode == 0, trained.stderr
     return folder

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.paths import CONF
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.record import LayerRecord
 
@@ -163,6 +164,25 @@ def test_a_measured_log_prepares_by_its_config(shared, tmp_path):
     assert stats["sample_rate_hz"] == 1000.0
     points = {name: split["points"] for name, split in stats["splits"].items()}
     assert points == {"train": 2597, "val": 517, "test": 3117}
+
+
+def test_a_log_config_of_an_earlier_version_is_read_and_told_of(tmp_path):
+    config = (CONF / "log" / "csv.yaml").read_text().replace("trajerr.dataset", "trajerr.data")
+    (tmp_path / "conf" / "log").mkdir(parents=True)
+    (tmp_path / "conf" / "log" / "mine.yaml").write_text(config)
+    time_s = np.arange(2000) / 200.0
+    wave = 50.0 * np.sin(time_s)
+    rows = np.column_stack([time_s, wave, wave + 0.1 * np.cos(9 * time_s), wave, wave])
+    header = "time,x_ref,x_act,y_ref,y_act"
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=",", header=header, comments="")
+    whole = ("train_ratio=1", "val_ratio=0", "test_ratio=0")
+    done = run(tmp_path, "log=mine", "data_dirs=[a.csv]", *whole)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        "log: trajerr.data.logs.LogAxis is now trajerr.dataset.logs.LogAxis, "
+        "trajerr.data.logs.LogFormat is now trajerr.dataset.logs.LogFormat; "
+        "please change the file\n"
+    )
 
 
 def test_help_names_every_key_with_its_unit(tmp_path):

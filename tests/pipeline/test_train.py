@@ -68,11 +68,11 @@ def test_a_grid_gives_each_run_its_folder(prepared: Path, tmp_path: Path) -> Non
     [
         ("data.root=nowhere", "nowhere: no stats.json"),
         ("model=resnet", "resnet"),
-        ("checkpoint=nowhere.ckpt", "nowhere.ckpt: no such checkpoint"),
+        ("resume=nowhere.ckpt", "nowhere.ckpt: no such checkpoint"),
         ("trainer.max_epoch=8", "max_epoch"),
         ("trainer.max_epochs=0", "trainer.max_epochs: got 0, expected 1 or more"),
         ("trainer.accelerator=quantum", "trainer: You selected an invalid accelerator"),
-        ("checkpoint=evil.ckpt", "evil.ckpt: not a checkpoint: damaged, or holding more than"),
+        ("pretrained=evil.ckpt", "evil.ckpt: not a checkpoint: damaged, or holding more than"),
     ],
 )
 def test_mistakes_end_in_one_line(
@@ -103,7 +103,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(prepared: Path, tmp_path: Pat
     assert process.returncode == 130, said
     assert "interrupted" in said
     done = torch.load(last, weights_only=True)["epoch"] + 1
-    on = [*overrides[:-1], f"checkpoint={last}", f"hydra.run.dir={tmp_path / 'second'}"]
+    on = [*overrides[:-1], f"resume={last}", f"hydra.run.dir={tmp_path / 'second'}"]
     finished = run(tmp_path, *on, f"trainer.max_epochs={done}")
     assert "leaves none to do" in finished.stderr
     resumed = run(tmp_path, *on, f"trainer.max_epochs={done + 1}")
@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(prepared: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:
-    figures = []
+    metrics = []
     for devices, batch in ((1, 16), (2, 8)):
         folder = tmp_path / str(devices)
         done = run(
@@ -128,6 +128,6 @@ def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("Model small") == 1
-        figures.append(json.loads((folder / "train.json").read_text())["metrics"])
-    for name, value in figures[0].items():
-        assert figures[1][name] == pytest.approx(value, rel=1e-4), name
+        metrics.append(json.loads((folder / "train.json").read_text())["metrics"])
+    for name, value in metrics[0].items():
+        assert metrics[1][name] == pytest.approx(value, rel=1e-4), name

@@ -1,4 +1,4 @@
-"""Refinement: rounds of belief against plant, a network that learns, a checkpoint that loads."""
+"""Refinement: predictions against the plant, a network that learns, a checkpoint read back."""
 
 import numpy as np
 import pytest
@@ -33,9 +33,11 @@ STATS = {
     "target_std": [0.03, 0.03],
     "identity": "none",
 }
-QUICK = CorrectionSettings(
+QUICK = CorrectionSettings.shipped(
     layers=(1, 2),
-    learning=LearningSettings(iterations=3, planned_iterations=1, soft_weight=0, stiff_weight=0),
+    learning=LearningSettings.shipped(
+        iterations=3, planned_iterations=1, soft_weight=0, stiff_weight=0
+    ),
 )
 
 
@@ -64,7 +66,7 @@ def loaded(tmp_path):
 def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
     before = {k: v.clone() for k, v in loaded.network.state_dict().items()}
     seen = []
-    settings = RefineSettings(rounds=2, layers=1, steps=40, batch=8, window=128, lr=5e-3)
+    settings = RefineSettings.shipped(rounds=2, layers=1, steps=40, batch=8, window=128, lr=5e-3)
     network, rounds = refine(
         Original(small_print(), linear_printer()), loaded, QUICK, settings, None, seen.append
     )
@@ -73,16 +75,16 @@ def test_rounds_train_a_copy_and_the_best_is_kept(loaded):
     assert rounds[0].loss is None
     assert rounds[2].loss < rounds[1].loss
     assert len({r.uncorrected_um for r in rounds}) == 1
-    # An untrained network believes anything; a trained one is nearer to the plant.
-    gaps = [abs(r.believed_um - r.simulated_um) for r in rounds]
+    # An untrained network predicts anything; a trained one is nearer to the plant.
+    gaps = [abs(r.predicted_um - r.simulated_um) for r in rounds]
     assert min(gaps[1:]) < gaps[0]
     for key, value in loaded.network.state_dict().items():
         assert torch.equal(value, before[key])
     assert any(not torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
-def test_it_ends_where_belief_and_plant_agree(loaded, monkeypatch):
-    settings = RefineSettings(rounds=3, layers=1, agreement_um=1e6)
+def test_it_ends_where_prediction_and_plant_agree(loaded, monkeypatch):
+    settings = RefineSettings.shipped(rounds=3, layers=1, agreement_um=1e6)
     _, rounds = refine(
         Original(small_print(), linear_printer()), loaded, QUICK, settings, None, lambda r: None
     )
@@ -115,4 +117,4 @@ def test_windows_come_from_stretches_that_are_long_enough():
 @pytest.mark.parametrize("key", ["rounds", "layers", "steps", "batch", "window", "replay", "lr"])
 def test_values_out_of_range_name_their_key(key):
     with pytest.raises(ConfigError, match=key):
-        RefineSettings(**{key: -1})
+        RefineSettings.shipped(**{key: -1})

@@ -23,17 +23,17 @@ GROUPS = strata.by_bins(SPEED, (0, 20, 50, 100), "mm/s")
 LIMITS = {"p50": 0.015, "p90": 0.035, "p95": 0.045, "p99": 0.07}
 
 
-def figures(error=ERROR, predicted=PREDICTED) -> dict:
+def figures(predicted=PREDICTED, error=ERROR) -> dict:
     path = {"printing": PRINTING, "title": "tugboat, layer 12, a4_v1.5_precompensated"}
     spectra = [spectrum([e], 200.0) for e in (error, predicted - error, 0.3 * error)]
     methods = {"transformer_recurrent": predicted, "fir": 0.7 * error, "zero": 0 * error}
     part = slice(200, 700)
-    figures_of = {"mae_mm": 0.004, "rmse_mm": 0.007, "r2": 0.99}
+    metrics_of = {"mae_mm": 0.004, "rmse_mm": 0.007, "r2": 0.99}
     spans = {"mae_mm": (0.003, 0.005), "rmse_mm": (0.006, 0.009), "r2": (0.98, 0.995)}
-    models = {"base": (figures_of, spans), "lstm": (figures_of, None)}
+    models = {"base": (metrics_of, spans), "lstm": (metrics_of, None)}
     return {
-        "trajectory_comparison": path_plots.trajectory_comparison(XY, error, predicted, **path),
-        "residual_map": path_plots.residual_map(XY, error, predicted, **path),
+        "trajectory_comparison": path_plots.trajectory_comparison(XY, predicted, error, **path),
+        "residual_map": path_plots.residual_map(XY, predicted, error, **path),
         "path_map": path_plots.path_map(XY, SPEED, "speed / mm s⁻¹"),
         "error_distribution": plots.error_distribution(predicted, error, LIMITS),
         "error_correlation": plots.error_correlation(predicted, error),
@@ -47,7 +47,7 @@ def figures(error=ERROR, predicted=PREDICTED) -> dict:
         "spectrum": plots.spectrum(
             spectra[0], spectra[1], resonance_hz=(24.1, 21.2), baselines={"fir": spectra[2]}
         ),
-        "comparison": plots.comparison(models, {"zero": figures_of}),
+        "comparison": plots.comparison(models, {"zero": metrics_of}),
     }
 
 
@@ -125,13 +125,13 @@ def test_nothing_global_changes():
 
 
 @pytest.mark.parametrize(
-    ("error", "predicted"),
+    ("predicted", "error"),
     [
         (ERROR * [1.0, 0.0], ERROR * [1.0, 0.0]),  # one axis only, predicted perfectly
-        (np.zeros_like(ERROR), PREDICTED),  # a perfect machine
+        (PREDICTED, np.zeros_like(ERROR)),  # a perfect machine
     ],
 )
-def test_extreme_data_can_be_drawn(error, predicted):
-    for figure in figures(error, predicted).values():
+def test_extreme_data_can_be_drawn(predicted, error):
+    for figure in figures(predicted, error).values():
         figure.set_dpi(40)
         figure.draw_without_rendering()

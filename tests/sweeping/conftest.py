@@ -12,19 +12,19 @@ from optuna.trial import FrozenTrial
 
 SCRIPT = """
 import time
-from omegaconf import DictConfig
 from trajerr.commands.entry import command
 from trajerr.errors import DataError
 
 @command("toy")
-def main(cfg: DictConfig):
-    time.sleep(cfg.pause_s)
-    if cfg.group.kind == "bad":
+def main(config):
+    x, group = config["x"], config["group"]
+    time.sleep(config["pause_s"])
+    if group["kind"] == "bad":
         raise DataError("a layer is missing")
-    if cfg.x > cfg.bug_above:
+    if x > config["bug_above"]:
         raise ZeroDivisionError("a bug")
-    value = (cfg.x - 0.3) ** 2 + 0.01 * cfg.group.width
-    return [value, cfg.x] if cfg.two else value
+    value = (x - 0.3) ** 2 + 0.01 * group["width"]
+    return [value, x] if config["two"] else value
 
 main()
 """

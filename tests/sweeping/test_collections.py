@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.dataset.quality import LayerFigures, collected_figures, layer_path, save_figures
+from trajerr.dataset.quality import LayerMetrics, collected_metrics, layer_path, save_metrics
 from trajerr.files import clear_leftovers, write_atomically
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
@@ -75,17 +75,17 @@ def test_a_file_that_cannot_be_collected_leaves_the_others(tmp_path):
     assert list(report["by_part"]) == ["good"]
 
 
-def figures_of(layer: int) -> LayerFigures:
-    return LayerFigures("p", layer, "v", "nominal", 1, 1.0, 1.0, None, None)
+def metrics_of(layer: int) -> LayerMetrics:
+    return LayerMetrics("p", layer, "v", "nominal", 1, 1.0, 1.0, None, None)
 
 
 def save_some(folder: Path, first: int) -> None:
     for layer in range(first, first + 20):
         layer_path(folder, layer, "v").touch()
-        save_figures(folder, [figures_of(layer)])
+        save_metrics(folder, [metrics_of(layer)])
 
 
-def test_processes_that_share_a_part_lose_no_figures(tmp_path):
+def test_processes_that_share_a_part_lose_no_metrics(tmp_path):
     folder = tmp_path / "data_simulation_p"
     folder.mkdir()
     context = multiprocessing.get_context("spawn")
@@ -94,7 +94,7 @@ def test_processes_that_share_a_part_lose_no_figures(tmp_path):
         process.start()
     for process in others:
         process.join()
-    assert len(collected_figures(tmp_path)) == 60
+    assert len(collected_metrics(tmp_path)) == 60
 
 
 @pytest.mark.parametrize(

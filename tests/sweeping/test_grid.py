@@ -22,6 +22,16 @@ def test_a_grid_ends_with_its_table(toy):
     assert len(list(toy.folder.glob("multirun/toy/*/[0-5]/.hydra/config.yaml"))) == 6
 
 
+@pytest.mark.parametrize(("override", "warned"), [("+{}.metrics", 0), ("{}.figures", 1)])
+def test_metrics_of_a_run_s_file_go_into_the_table(toy, override, warned):
+    (toy.folder / "numbers.json").write_text('{"metrics": {"loss": 0.25}, "epochs": 3}')
+    key = override.format("hydra.callbacks.sweep")
+    done = toy("-m", "x=0.1,0.2", f"{key}=../../../../numbers.json")
+    assert done.returncode == 0, done.stderr
+    assert [(row["loss"], row["epochs"]) for row in toy.table()] == [("0.25", "3")] * 2
+    assert (done.stdout + done.stderr).count("figures is called metrics now") == warned
+
+
 def test_failed_runs_are_told_and_do_not_end_the_others(toy):
     done = toy("-m", "x=0.3,3.0", "group=good,bad")
     assert done.returncode == 1

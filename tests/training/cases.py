@@ -1,6 +1,7 @@
 """Tiny prepared data of one sampled linear printer, and settings to train on it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from tests.machines import simple_axis
 from tests.paths import CONF
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
@@ -15,6 +17,10 @@ from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.splits import SplitSettings
 from trajerr.dynamics.axis import AxisParameters, recurrence
 from trajerr.dynamics.printer import Printer
+from trajerr.training import run
+from trajerr.training.datamodule import PrinterDataModule
+from trajerr.training.settings import TrainSettings
+from trajerr.training.task import TrajectoryTask
 
 RATE_HZ = 200.0
 TINY_NETWORK = {
@@ -38,7 +44,7 @@ TINY_NETWORK = {
 def linear_printer(stiffness_n_per_m: float = 9000.0) -> Printer:
     """The default printer with two equal, linear axes."""
     plain = yaml.safe_load((CONF / "printer" / "ender3_v2.yaml").read_text())
-    axis = AxisParameters(mass_kg=0.3, stiffness_n_per_m=stiffness_n_per_m, damping_n_s_per_m=20.0)
+    axis = simple_axis(mass_kg=0.3, stiffness_n_per_m=stiffness_n_per_m, damping_n_s_per_m=20.0)
     return replace(Printer.from_dict(plain), name="linear", x=axis, y=axis)
 
 
@@ -101,9 +107,21 @@ def prepare_tiny(
     for layer in range(first_layer, first_layer + 5):
         path = folder / "raw" / "data_simulation_cube" / f"layer{layer:04d}_a1_v1.mat"
         write_layer(path, make_record(layer, samples, named_printer, printer))
-    settings = PrepareSettings((str(folder / "raw"),), sequence_length=64, split=SplitSettings())
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(folder / "raw"),), sequence_length=64, split=SplitSettings.shipped()
+    )
     prepare(settings, folder / "processed")
     return folder / "processed"
+
+
+def make_task(config: Mapping[str, Any], stats: Mapping[str, Any]) -> TrajectoryTask:
+    """The task of a resolved train config."""
+    return run.make_task(TrainSettings.from_dict(config), stats)
+
+
+def train(config: Mapping[str, Any], data: PrinterDataModule, output: Path) -> run.Outcome:
+    """Train by a resolved train config."""
+    return run.train(TrainSettings.from_dict(config), data, output)
 
 
 def train_config(**changes: Any) -> dict[str, Any]:
@@ -112,8 +130,9 @@ def train_config(**changes: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "seed": 3,
         "experiment_name": "tiny",
-        "checkpoint": None,
-        "start": "resume",
+        "pretrained": None,
+        "resume": None,
+        "objective": "val/loss",
         "lr_find": False,
         "batch_size_find": False,
         "model": {

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipped import data_module
 from tests.training.cases import prepare_tiny
 from trajerr.training.datamodule import PrinterDataModule
 
@@ -13,4 +14,4 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(tiny: Path) -> PrinterDataModule:
-    return PrinterDataModule(tiny, batch_size=8, stride=16, samples_per_epoch=48)
+    return data_module(tiny, batch_size=8, stride=16, samples_per_epoch=48)

@@ -9,7 +9,7 @@ import torch
 
 from trajerr.errors import ConfigError
 from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
-from trajerr.training.words import own_words
+from trajerr.training.messages import own_messages
 
 
 def refuse(*_: object) -> None:
@@ -36,7 +36,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
 
 
 def test_a_full_disk_is_told_once_and_with_its_folder(tmp_path, capfd):
-    with pytest.raises(OSError, match="No space left") as caught, own_words(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught, own_messages(tmp_path):
         writer = threading.Thread(target=refuse)  # as TensorBoard's
         writer.start()
         writer.join()

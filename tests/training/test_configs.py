@@ -6,12 +6,14 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
 
+from tests.training.cases import make_task
 from trajerr.commands import configs
-from trajerr.commands.entry import conf_dir
 from trajerr.models.registry import NETWORKS, count_parameters
+from trajerr.shipped import conf_dir
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.progress import EpochReport
-from trajerr.training.run import make_task, make_trainer
+from trajerr.training.run import make_trainer
+from trajerr.training.settings import TrainSettings
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -36,11 +38,15 @@ def test_each_model_composes_and_instantiates(model: str, data: PrinterDataModul
 def test_each_experiment_composes_and_instantiates(
     experiment: str, tiny: Path, tmp_path: Path
 ) -> None:
-    config = composed(f"experiment={experiment}", f"data.root={tiny}", "trainer.accelerator=cpu")
+    given = [f"data.root={tiny}", "trainer.accelerator=cpu"]
+    if experiment == "transfer":
+        given.append("pretrained=some.ckpt")
+    config = composed(f"experiment={experiment}", *given)
     data = instantiate(config["data"])
     make_task(config, data.stats.to_dict())
     report = EpochReport(Console(quiet=True))
-    assert make_trainer(config, data, tmp_path, report).max_epochs >= 1
+    settings = TrainSettings.from_dict(config)
+    assert make_trainer(settings, data, tmp_path, report).max_epochs >= 1
 
 
 def test_experiments_are_deltas_that_take_effect() -> None:
@@ -78,7 +84,7 @@ def test_overrides_of_the_documented_keys() -> None:
         "early_stopping.patience=3",
         "lr_find=true",
         "experiment_name=mine",
-        "checkpoint=some/last.ckpt",
+        "resume=some/last.ckpt",
     )
     assert config["model"]["d_model"] == 512
     assert config["early_stopping"]["patience"] == 3

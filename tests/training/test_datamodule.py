@@ -5,6 +5,7 @@ import lightning
 import pytest
 import torch
 
+from tests.shipped import data_module
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.stats import read_stats
 from trajerr.dataset.store import open_split
@@ -27,7 +28,7 @@ def equal(first, second) -> bool:
 
 
 def test_evaluation_goes_through_all_windows_in_order(prepared):
-    module = PrinterDataModule(prepared, batch_size=7)
+    module = data_module(prepared, batch_size=7)
     for split, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
         expected = [
             s.features[a : a + 32]
@@ -41,7 +42,7 @@ def test_evaluation_goes_through_all_windows_in_order(prepared):
 
 
 def test_batches_are_contiguous_float32_of_the_designed_shapes(prepared):
-    batch = next(iter(PrinterDataModule(prepared, batch_size=16).train_dataloader()))
+    batch = next(iter(data_module(prepared, batch_size=16).train_dataloader()))
     shapes = {name: tuple(tensor.shape) for name, tensor in batch.items()}
     assert shapes == {
         "input_features": (16, 32, 15),
@@ -52,7 +53,7 @@ def test_batches_are_contiguous_float32_of_the_designed_shapes(prepared):
 
 
 def test_training_windows_are_slices_at_any_offset(prepared):
-    module = PrinterDataModule(prepared, batch_size=16, samples_per_epoch=320)
+    module = data_module(prepared, batch_size=16, samples_per_epoch=320)
     sequences = open_split(prepared, "train").sequences
     known = {
         s.features[a].numpy().tobytes(): s.features[a : a + 32]
@@ -69,19 +70,19 @@ def test_training_windows_are_slices_at_any_offset(prepared):
 
 def test_an_epoch_depends_on_seed_and_number_alone(prepared):
     options = {"batch_size": 16, "augment_noise": 0.1}
-    first, second = (PrinterDataModule(prepared, **options) for _ in range(2))
+    first, second = (data_module(prepared, **options) for _ in range(2))
     epochs = [epoch(first, number) for number in range(3)]
     assert equal(epoch(second, 2), epochs[2])  # resumed: epochs 0 and 1 were never drawn
     assert all(not equal(a, b) for a, b in pairwise(epochs))
-    other = PrinterDataModule(prepared, seed=1, **options)
+    other = data_module(prepared, seed=1, **options)
     assert not equal(epoch(other, 0), epochs[0])
 
 
 def test_workers_change_nothing(prepared):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process with threads
-        alone = PrinterDataModule(prepared, batch_size=16, augment_noise=0.1)
-        helped = PrinterDataModule(prepared, batch_size=16, augment_noise=0.1, num_workers=2)
+        alone = data_module(prepared, batch_size=16, augment_noise=0.1)
+        helped = data_module(prepared, batch_size=16, augment_noise=0.1, num_workers=2)
         assert equal(epoch(helped, 1), epoch(alone, 1))
         assert equal(list(helped.val_dataloader()), list(alone.val_dataloader()))
 
@@ -89,11 +90,11 @@ def test_workers_change_nothing(prepared):
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_an_epoch_without_overlap(prepared, monkeypatch, world):
     options = {"batch_size": 16, "samples_per_epoch": 200}
-    whole = epoch(PrinterDataModule(prepared, **options), 4)
+    whole = epoch(data_module(prepared, **options), 4)
     shares = []
     for rank in range(world):
         monkeypatch.setattr(datamodule, "_rank_and_world", lambda rank=rank: (rank, world))
-        module = PrinterDataModule(prepared, **options)
+        module = data_module(prepared, **options)
         shares.append(epoch(module, 4))
         assert len(module.train_dataloader()) == len(shares[-1])
     assert len({len(share) for share in shares}) == 1
@@ -104,27 +105,27 @@ def test_processes_share_an_epoch_without_overlap(prepared, monkeypatch, world):
 
 @pytest.mark.parametrize("world", [2, 5, 100])
 def test_processes_evaluate_every_window(prepared, monkeypatch, world):
-    batches = list(PrinterDataModule(prepared, batch_size=7).val_dataloader())
+    batches = list(data_module(prepared, batch_size=7).val_dataloader())
     seen = []
     for rank in range(world):
         monkeypatch.setattr(datamodule, "_rank_and_world", lambda rank=rank: (rank, world))
-        seen.append(list(PrinterDataModule(prepared, batch_size=7).val_dataloader()))
+        seen.append(list(data_module(prepared, batch_size=7).val_dataloader()))
     assert len({len(share) for share in seen}) == 1
     together = [batch for turn in zip(*seen, strict=True) for batch in turn]
     assert equal(together[: len(batches)], batches)
 
 
 def test_incomplete_training_batches_are_left_out_unless_alone(prepared):
-    full = epoch(PrinterDataModule(prepared, batch_size=16, samples_per_epoch=40), 0)
+    full = epoch(data_module(prepared, batch_size=16, samples_per_epoch=40), 0)
     assert [len(b["input_features"]) for b in full] == [16, 16]
-    few = epoch(PrinterDataModule(prepared, batch_size=64, samples_per_epoch=40), 0)
+    few = epoch(data_module(prepared, batch_size=64, samples_per_epoch=40), 0)
     assert [len(b["input_features"]) for b in few] == [40]
 
 
 def test_noise_is_in_units_of_each_features_deviation(prepared):
     options = {"batch_size": 32, "samples_per_epoch": 1600}
-    clean = epoch(PrinterDataModule(prepared, **options), 0)
-    noisy = epoch(PrinterDataModule(prepared, augment_noise=0.2, **options), 0)
+    clean = epoch(data_module(prepared, **options), 0)
+    noisy = epoch(data_module(prepared, augment_noise=0.2, **options), 0)
     noise = torch.cat(
         [(n["input_features"] - c["input_features"]) for n, c in zip(noisy, clean, strict=True)]
     ).double()
@@ -133,19 +134,19 @@ def test_noise_is_in_units_of_each_features_deviation(prepared):
     torch.testing.assert_close(measured, torch.full_like(std, 0.2), rtol=0.03, atol=0.0)
     for n, c in zip(noisy, clean, strict=True):
         assert torch.equal(n["trajectory_targets"], c["trajectory_targets"])
-    module = PrinterDataModule(prepared, augment_noise=0.2)
-    assert equal(list(module.val_dataloader()), list(PrinterDataModule(prepared).val_dataloader()))
+    module = data_module(prepared, augment_noise=0.2)
+    assert equal(list(module.val_dataloader()), list(data_module(prepared).val_dataloader()))
 
 
 def test_windows_may_be_longer_than_prepared(prepared):
-    module = PrinterDataModule(prepared, sequence_length=100, stride=50)
+    module = data_module(prepared, sequence_length=100, stride=50)
     assert next(iter(module.train_dataloader()))["input_features"].shape[1] == 100
 
 
 def test_long_windows_are_halved_where_layers_are_short(prepared):
     """Layers of 197 samples, prepared for windows of 32."""
     for asked, given in ((197, 197), (198, 99), (500, 125), (5000, 156), (33, 33), (20, 20)):
-        module = PrinterDataModule(prepared, sequence_length=asked, stride=50)
+        module = data_module(prepared, sequence_length=asked, stride=50)
         assert next(iter(module.train_dataloader()))["input_features"].shape[1] == given
         assert next(iter(module.val_dataloader()))["input_features"].shape[1] == given
 
@@ -153,9 +154,9 @@ def test_long_windows_are_halved_where_layers_are_short(prepared):
 def test_kinds_select_what_is_trained_and_evaluated_on(tmp_path, make_collection):
     make_collection(parts=("cube",), kind="nominal")
     make_collection(parts=("cone",), kind="perturbed")
-    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32)
+    settings = PrepareSettings.shipped(data_dirs=(str(tmp_path / "raw"),), sequence_length=32)
     prepare(settings, tmp_path / "out")
-    module = PrinterDataModule(tmp_path / "out", kinds=["perturbed"], eval_kinds=["nominal"])
+    module = data_module(tmp_path / "out", kinds=["perturbed"], eval_kinds=["nominal"])
     train = {s.metadata["part"] for s in module.open_split("train").sequences}
     test = {s.metadata["part"] for s in module.open_split("test").sequences}
     assert (train, test) == ({"cone"}, {"cube"})
@@ -163,46 +164,48 @@ def test_kinds_select_what_is_trained_and_evaluated_on(tmp_path, make_collection
 
 def test_the_rate_is_checked(prepared):
     with pytest.raises(DataError, match="has 200 Hz, expected 100 Hz"):
-        PrinterDataModule(prepared, sample_rate_hz=100.0).train_dataloader()
+        data_module(prepared, sample_rate_hz=100.0).train_dataloader()
 
 
 def test_thermal_targets_are_refused_only_where_needed(tmp_path, make_collection):
     make_collection(thermal=False)
-    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32)
+    settings = PrepareSettings.shipped(data_dirs=(str(tmp_path / "raw"),), sequence_length=32)
     prepare(settings, tmp_path / "out")
-    assert set(next(iter(PrinterDataModule(tmp_path / "out").train_dataloader()))) == {
+    assert set(next(iter(data_module(tmp_path / "out").train_dataloader()))) == {
         "input_features",
         "trajectory_targets",
     }
     with pytest.raises(DataError, match="thermal targets are needed, but not all its layers"):
-        PrinterDataModule(tmp_path / "out", thermal=True).train_dataloader()
+        data_module(tmp_path / "out", thermal=True).train_dataloader()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "data.batch_size is 0, expected a whole number from 1 on"),
-        ({"stride": -1}, "data.stride is -1"),
-        ({"augment_noise": -0.1}, "data.augment_noise is -0.1, expected a number from 0 on"),
-        ({"num_workers": -1}, "data.num_workers is -1"),
+        ({"batch_size": 0}, "data.batch_size: got 0, expected a whole number from 1 on"),
+        ({"stride": -1}, "data.stride: got -1"),
+        ({"augment_noise": -0.1}, "data.augment_noise: got -0.1, expected a number from 0 on"),
+        ({"num_workers": -1}, "data.num_workers: got -1"),
     ],
 )
 def test_numbers_out_of_range_name_their_key(tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
-        PrinterDataModule(tmp_path, **options)
+        data_module(tmp_path, **options)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="not a prepared folder"):
-        PrinterDataModule(tmp_path).train_dataloader()
+        data_module(tmp_path).train_dataloader()
 
 
 def test_the_windows_layout_is_refused_for_training(tmp_path, make_collection):
     make_collection(parts=("cube",), layers=3, variants=("a",))
-    settings = PrepareSettings((str(tmp_path / "raw"),), sequence_length=32, layout="windows")
+    settings = PrepareSettings.shipped(
+        data_dirs=(str(tmp_path / "raw"),), sequence_length=32, layout="windows"
+    )
     prepare(settings, tmp_path / "out")
     with pytest.raises(DataError, match="layout is windows, expected sequences"):
-        PrinterDataModule(tmp_path / "out").train_dataloader()
+        data_module(tmp_path / "out").train_dataloader()
 
 
 class Recorder(lightning.LightningModule):
@@ -243,19 +246,19 @@ def test_lightning_draws_the_same_epochs_and_resumes_them(prepared, tmp_path):
             default_root_dir=tmp_path,
         )
 
-    data, whole = PrinterDataModule(prepared, batch_size=64), Recorder()
+    data, whole = data_module(prepared, batch_size=64), Recorder()
     trainer(3).fit(whole, datamodule=data)
     assert whole.validated == 3 * read_stats(prepared).splits["val"].windows + _sanity(data)
     for number in range(3):
         expected = [b["input_features"] for b in epoch(data, number)]
         assert all(map(torch.equal, whole.seen[number], expected))
     first, begun = trainer(2), Recorder()
-    first.fit(begun, datamodule=PrinterDataModule(prepared, batch_size=64))
+    first.fit(begun, datamodule=data_module(prepared, batch_size=64))
     first.save_checkpoint(tmp_path / "half.ckpt")
     resumed = Recorder()
     trainer(3).fit(
         resumed,
-        datamodule=PrinterDataModule(prepared, batch_size=64),
+        datamodule=data_module(prepared, batch_size=64),
         ckpt_path=tmp_path / "half.ckpt",
         weights_only=True,
     )

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from trajerr.training.datamodule import PrinterDataModule
+from tests.paths import PROJECT
+from tests.shipped import data_module
 
 SCRIPT = """
 import sys
 import lightning
 import torch
-from trajerr.training.datamodule import PrinterDataModule
+from tests.shipped import data_module
 
 
 class Recorder(lightning.LightningModule):
@@ -42,7 +43,7 @@ trainer = lightning.Trainer(
     enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     num_sanity_val_steps=0,
 )
-trainer.fit(Recorder(), datamodule=PrinterDataModule(sys.argv[1], batch_size=16))
+trainer.fit(Recorder(), datamodule=data_module(sys.argv[1], batch_size=16))
 """
 
 
@@ -52,14 +53,18 @@ def test_two_processes_under_lightning_share_the_batches(prepared: Path, tmp_pat
     script.write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, str(script), str(prepared), str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path]),
+        },
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
-    module = PrinterDataModule(prepared, batch_size=16)
+    module = data_module(prepared, batch_size=16)
     for name, loader in (("train", module.train_dataloader()), ("val", module.val_dataloader())):
         alone = [batch["input_features"] for batch in loader]
         assert len(ranks[0][name]) == len(ranks[1][name])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -5,8 +7,9 @@ from torch import nn
 from trajerr.errors import ConfigError
 from trajerr.training.optimizers import MuonAdamW, make_optimizer
 from trajerr.training.schedules import make_schedule
+from trajerr.training.settings import OptimizerSettings, ScheduleSettings
 
-MUON = {"name": "muon", "weight_decay": 0.0}
+MUON = OptimizerSettings("muon", lr=0.01, weight_decay=0.0)
 
 
 def network() -> nn.Sequential:
@@ -45,7 +48,7 @@ def test_a_matrix_takes_an_orthogonal_step_and_a_vector_one_of_adamw() -> None:
 def test_a_schedule_changes_the_rate_of_all() -> None:
     net = network()
     optimizer = make_optimizer(net.parameters(), MUON, 0.01)
-    schedule = make_schedule(optimizer, {"name": "constant", "warm_up": 0.5}, 10)["scheduler"]
+    schedule = make_schedule(optimizer, ScheduleSettings("constant", warm_up=0.5), 10)["scheduler"]
     before = weights(net)
     advance(net, optimizer, 1)
     first = weights(net) - before
@@ -61,7 +64,7 @@ def test_a_schedule_changes_the_rate_of_all() -> None:
 def test_every_schedule_drives_it(name: str) -> None:
     net = network()
     optimizer = make_optimizer(net.parameters(), MUON, 0.01)
-    settings = {"name": name, "warm_up": 0.5, "factor": 0.5, "patience": 0}
+    settings = ScheduleSettings(name, warm_up=0.5, factor=0.5, patience=0)
     schedule = make_schedule(optimizer, settings, 6)["scheduler"]
     rates = []
     for _ in range(6):
@@ -85,7 +88,24 @@ def test_a_resumed_state_goes_on_as_if_uninterrupted() -> None:
 
 def test_what_cannot_be_optimised_is_refused() -> None:
     vector = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(1, 4))]
-    with pytest.raises(ConfigError, match="no weight matrices; set adamw"):
+    with pytest.raises(
+        ConfigError, match="got muon, expected adamw: this model has no weight matrices"
+    ):
         MuonAdamW(vector, 0.1, 0.0)
-    with pytest.raises(ConfigError, match=r"optimizer\.name is 'sgd', expected one of muon, adamw"):
-        make_optimizer(vector, {"name": "sgd", "weight_decay": 0.0}, 0.1)
+    with pytest.raises(ConfigError, match=r"optimizer\.name: got sgd, expected one of muon, adamw"):
+        make_optimizer(vector, replace(MUON, name="sgd"), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ScheduleSettings("steps", 0.5), "got steps, expected one of plateau, cosine"),
+        (ScheduleSettings("plateau", 0.5), "patience: got null, expected a number for plateau"),
+        (ScheduleSettings("cosine"), r"warm_up: got null, expected a number for cosine"),
+    ],
+)
+def test_a_schedule_without_what_it_needs_is_refused(
+    settings: ScheduleSettings, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_schedule(make_optimizer(network().parameters(), MUON, 0.01), settings, 6)

@@ -1,17 +1,17 @@
 import json
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.training.cases import TINY_NETWORK, prepare_tiny, train_config
+from tests.shipped import data_module
+from tests.training.cases import TINY_NETWORK, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
-from trajerr.training.run import make_task, resolve_precision, train
+from trajerr.training.run import resolve_precision
 from trajerr.training.task import TrajectoryTask
 
 
@@ -91,19 +91,14 @@ def test_lightning_loads_the_checkpoint_too(data: PrinterDataModule, tmp_path: P
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "plateau", "constant"])
 def test_resume_equals_uninterrupted_bit_for_bit(tiny: Path, tmp_path: Path, schedule: str) -> None:
     def data() -> PrinterDataModule:
-        return PrinterDataModule(
-            tiny, batch_size=8, stride=16, samples_per_epoch=48, augment_noise=0.1
-        )
+        return data_module(tiny, batch_size=8, stride=16, samples_per_epoch=48, augment_noise=0.1)
 
     changes = {"model__schedule__name": schedule, "model__schedule__patience": 0}
     whole = train(train_config(trainer__max_epochs=4, **changes), data(), tmp_path / "whole")
 
-    class Stop(lightning.Callback):
-        pass
-
     first = train_config(trainer__max_epochs=4, **changes)
     stopped = _train_until(first, data(), tmp_path / "first", epochs=2)
-    second = train_config(trainer__max_epochs=4, checkpoint=str(stopped), **changes)
+    second = train_config(trainer__max_epochs=4, resume=str(stopped), **changes)
     resumed = train(second, data(), tmp_path / "second")
     assert resumed.objective == whole.objective
     for name, value in weights(whole.last).items():
@@ -165,7 +160,7 @@ def test_one_batch_is_overfitted(data: PrinterDataModule, name: str) -> None:
 
 
 def test_it_learns(tiny: Path, tmp_path: Path) -> None:
-    data = PrinterDataModule(tiny, batch_size=16, stride=16, samples_per_epoch=640)
+    data = data_module(tiny, batch_size=16, stride=16, samples_per_epoch=640)
     config = train_config(trainer__max_epochs=6, model__dropout=0.0, model__optimizer__lr=0.02)
     outcome = train(config, data, tmp_path)
     assert outcome.metrics["val/r2"] > 0.5
@@ -217,7 +212,7 @@ def test_precision_words() -> None:
 
 def test_physics_loss_without_a_printer_is_refused(tmp_path: Path) -> None:
     root = prepare_tiny(tmp_path, named_printer=False)
-    data = PrinterDataModule(root, batch_size=8, stride=16)
+    data = data_module(root, batch_size=8, stride=16)
     with pytest.raises(ConfigError, match="lambda_physics needs the printer"):
         train(train_config(loss__lambda_physics=0.1), data, tmp_path / "run")
 
@@ -240,6 +235,6 @@ def test_foreign_and_damaged_checkpoints_are_refused(
     half.write_bytes(outcome.best.read_bytes()[:5000])
     with pytest.raises(DataError, match="not a checkpoint"):
         load_checkpoint(half)
-    config = train_config(checkpoint=str(outcome.last), model__d_model=16)
+    config = train_config(resume=str(outcome.last), model__d_model=16)
     with pytest.raises(DataError, match="another network"):
         train(config, data, tmp_path / "second")

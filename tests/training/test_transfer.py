@@ -4,30 +4,32 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.cases import linear_printer, prepare_tiny, train_config
+from tests.shipped import data_module
+from tests.training.cases import linear_printer, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
 from trajerr.evaluation.leakage import shared_layers
 from trajerr.training.checkpoint import load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
-from trajerr.training.run import Outcome, make_task, train
+from trajerr.training.run import Outcome
+from trajerr.training.settings import TrainSettings
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.transfer import (
     ANCESTORS,
     SCALES_OF_INPUTS,
-    find_origin,
+    load_start,
     take_weights,
-    with_origin,
+    with_pretrained,
 )
 
 
 def module(root: Path) -> PrinterDataModule:
-    return PrinterDataModule(root, batch_size=8, stride=16, samples_per_epoch=48)
+    return data_module(root, batch_size=8, stride=16, samples_per_epoch=48)
 
 
 @pytest.fixture(scope="module")
-def origin(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def pretrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A network trained on the soft printer."""
-    return train(train_config(), module(tiny), tmp_path_factory.mktemp("origin"))
+    return train(train_config(), module(tiny), tmp_path_factory.mktemp("pretrained"))
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,12 @@ def stiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare_tiny(folder, printer=linear_printer(36000.0), first_layer=11)
 
 
-def transfer_config(origin: Outcome, **changes: Any) -> dict[str, Any]:
-    return train_config(start="transfer", checkpoint=str(origin.best), **changes)
+def transfer_config(pretrained: Outcome, **changes: Any) -> dict[str, Any]:
+    return train_config(pretrained=str(pretrained.best), **changes)
 
 
-def test_the_heir_starts_with_its_origins_predictions_in_its_own_scale(
-    origin: Outcome, stiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_starts_with_the_pretrained_predictions_in_its_own_scale(
+    pretrained: Outcome, stiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[torch.Tensor] = []
     data = module(stiff)
@@ -56,8 +58,8 @@ def test_the_heir_starts_with_its_origins_predictions_in_its_own_scale(
         self.network.train()
 
     monkeypatch.setattr(TrajectoryTask, "on_train_start", first_look)
-    train(transfer_config(origin), data, tmp_path)
-    before, scale = load_checkpoint(origin.best), data.stats.to_dict()
+    train(transfer_config(pretrained), data, tmp_path)
+    before, scale = load_checkpoint(pretrained.best), data.stats.to_dict()
     old, new = (
         [torch.tensor(stats[f"target_{name}"]) for name in ("mean", "std")]
         for stats in (before.stats, scale)
@@ -68,12 +70,12 @@ def test_the_heir_starts_with_its_origins_predictions_in_its_own_scale(
 
 
 def test_it_keeps_the_scales_of_its_inputs_and_names_its_own_data(
-    origin: Outcome, stiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pretrained: Outcome, stiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = module(stiff)
-    outcome = train(transfer_config(origin), data, tmp_path)
-    assert f"Weights of {origin.best}, trained on linear" in capsys.readouterr().out
-    before, after = load_checkpoint(origin.best), load_checkpoint(outcome.best)
+    outcome = train(transfer_config(pretrained), data, tmp_path)
+    assert f"Weights of {pretrained.best}, trained on linear" in capsys.readouterr().out
+    before, after = load_checkpoint(pretrained.best), load_checkpoint(outcome.best)
     for name in SCALES_OF_INPUTS:
         assert after.stats[name] == before.stats[name]
         assert after.stats[name] != data.stats.to_dict()[name]
@@ -86,9 +88,9 @@ def test_it_keeps_the_scales_of_its_inputs_and_names_its_own_data(
 
 
 def test_neither_epoch_nor_optimiser_come_along(
-    origin: Outcome, stiff: Path, tmp_path: Path
+    pretrained: Outcome, stiff: Path, tmp_path: Path
 ) -> None:
-    config = transfer_config(origin, trainer__max_epochs=2)
+    config = transfer_config(pretrained, trainer__max_epochs=2)
     outcome = train(config, module(stiff), tmp_path)
     assert len(outcome.epoch_seconds) == 2
     state = read_checkpoint(outcome.last)["optimizer_states"][0]["parts"][1]["state"]
@@ -96,19 +98,19 @@ def test_neither_epoch_nor_optimiser_come_along(
 
 
 def test_it_pays(stiff: Path, tiny: Path, tmp_path: Path) -> None:
-    data = PrinterDataModule(tiny, batch_size=16, stride=16, samples_per_epoch=480)
+    data = data_module(tiny, batch_size=16, stride=16, samples_per_epoch=480)
     sizes = {"model__dropout": 0.0, "model__optimizer__lr": 0.02, "trainer__max_epochs": 4}
     good = train(train_config(**sizes), data, tmp_path / "good")
     short = {**sizes, "trainer__max_epochs": 2}
     scratch = train(train_config(**short), module(stiff), tmp_path / "scratch")
-    heir = train(transfer_config(good, **short), module(stiff), tmp_path / "heir")
-    assert heir.metrics["val/mae_mm"] < 0.7 * scratch.metrics["val/mae_mm"]
+    tuned = train(transfer_config(good, **short), module(stiff), tmp_path / "tuned")
+    assert tuned.metrics["val/mae_mm"] < 0.7 * scratch.metrics["val/mae_mm"]
 
 
 def test_an_interrupted_transfer_resumes_bit_for_bit(
-    origin: Outcome, stiff: Path, tmp_path: Path
+    pretrained: Outcome, stiff: Path, tmp_path: Path
 ) -> None:
-    whole = train(transfer_config(origin, trainer__max_epochs=4), module(stiff), tmp_path / "a")
+    whole = train(transfer_config(pretrained, trainer__max_epochs=4), module(stiff), tmp_path / "a")
     real = TrajectoryTask.training_step
 
     def interrupted(self: TrajectoryTask, batch: Any, batch_index: int) -> torch.Tensor:
@@ -118,9 +120,9 @@ def test_an_interrupted_transfer_resumes_bit_for_bit(
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(TrajectoryTask, "training_step", interrupted)
-        train(transfer_config(origin, trainer__max_epochs=4), module(stiff), tmp_path / "b")
+        train(transfer_config(pretrained, trainer__max_epochs=4), module(stiff), tmp_path / "b")
     last = tmp_path / "b" / "checkpoints" / "last.ckpt"
-    again = train_config(checkpoint=str(last), trainer__max_epochs=4)
+    again = train_config(resume=str(last), trainer__max_epochs=4)
     resumed = train(again, module(stiff), tmp_path / "c")
     assert resumed.objective == whole.objective
     found, expected = load_checkpoint(resumed.best), load_checkpoint(whole.best)
@@ -130,45 +132,44 @@ def test_an_interrupted_transfer_resumes_bit_for_bit(
 
 
 def test_what_its_ancestors_were_trained_on_stays_forbidden(
-    origin: Outcome, stiff: Path, tiny: Path, tmp_path: Path
+    pretrained: Outcome, stiff: Path, tiny: Path, tmp_path: Path
 ) -> None:
-    heir = load_checkpoint(train(transfer_config(origin), module(stiff), tmp_path).best)
+    tuned = load_checkpoint(train(transfer_config(pretrained), module(stiff), tmp_path).best)
     soft = module(tiny).stats.sources
     trained = [source for source in soft if source.split == "train"]
     unseen = [source for source in soft if source.split != "train"]
-    assert len(shared_layers(heir.stats, trained)) == len(trained)
-    assert shared_layers(heir.stats, unseen) == []
-    grandchild = with_origin(module(tiny).stats.to_dict(), heir, "transfer")
-    assert len(grandchild[ANCESTORS]) == len(trained) + len(heir.stats[ANCESTORS])
+    assert len(shared_layers(tuned.stats, trained)) == len(trained)
+    assert shared_layers(tuned.stats, unseen) == []
+    again = with_pretrained(module(tiny).stats.to_dict(), tuned)
+    assert len(again[ANCESTORS]) == len(trained) + len(tuned.stats[ANCESTORS])
 
 
-def test_mistakes_are_named(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
+def test_mistakes_are_named(pretrained: Outcome, stiff: Path, tmp_path: Path) -> None:
     data = module(stiff)
-    start = {"start": "transfer", "checkpoint": str(origin.best)}
+    start = {"pretrained": str(pretrained.best)}
     for changes, kind, reason in (
         ({"model__d_model": 16}, DataError, "d_model is 8 there, 16 here"),
         ({"model__name": "small"}, DataError, "holds model=base, not model=small"),
-        ({"checkpoint": None}, ConfigError, "give checkpoint=FILE"),
-        ({"checkpoint": "nowhere.ckpt"}, DataError, "no such checkpoint"),
-        ({"start": "anew"}, ConfigError, "'anew', expected resume or transfer"),
+        ({"pretrained": "nowhere.ckpt"}, DataError, "no such checkpoint"),
+        ({"resume": "last.ckpt"}, ConfigError, r"^resume: got last.ckpt beside pretrained="),
     ):
         with pytest.raises(kind, match=reason):
             train(train_config(**{**start, **changes}), data, tmp_path)
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_another_sample_rate_is_refused(origin: Outcome, stiff: Path) -> None:
+def test_another_sample_rate_is_refused(pretrained: Outcome, stiff: Path) -> None:
     stats = {**module(stiff).stats.to_dict(), "sample_rate_hz": 100.0}
-    config = transfer_config(origin)
+    config = transfer_config(pretrained)
     task = make_task(config, stats)
-    found = find_origin(config)
+    found = load_start(TrainSettings.from_dict(config))
     assert found is not None
     with pytest.raises(DataError, match="trained at 200 Hz, the data has 100 Hz"):
         take_weights(task, found)
 
 
-def test_a_fir_cannot_start_from_anything(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
-    config = transfer_config(origin)
+def test_a_fir_cannot_start_from_anything(pretrained: Outcome, stiff: Path, tmp_path: Path) -> None:
+    config = transfer_config(pretrained)
     plain = {"name": "constant", "warm_up": 0.0}
     config["model"] = {
         "name": "fir",
@@ -180,6 +181,6 @@ def test_a_fir_cannot_start_from_anything(origin: Outcome, stiff: Path, tmp_path
         train(config, module(stiff), tmp_path)
 
 
-def test_dropout_may_change(origin: Outcome, stiff: Path, tmp_path: Path) -> None:
-    config = transfer_config(origin, model__dropout=0.3, trainer__max_epochs=1)
+def test_dropout_may_change(pretrained: Outcome, stiff: Path, tmp_path: Path) -> None:
+    config = transfer_config(pretrained, model__dropout=0.3, trainer__max_epochs=1)
     assert train(config, module(stiff), tmp_path).objective > 0.0

@@ -29,7 +29,7 @@ DIALECTS = {
     "Klipper": Dialect(klipper=True),
 }
 BED = (np.zeros(2), np.array([220.0, 220.0]))
-QUICK = LearningSettings(iterations=3, planned_iterations=1)
+QUICK = LearningSettings.shipped(iterations=3, planned_iterations=1)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Corrected:
 
 def correct(program: Program, firmware: str = "marlin", **keys) -> Corrected:
     printer = linear_printer(firmware)
-    settings = CorrectionSettings(method="twin", layers=(1,), learning=QUICK, **keys)
+    settings = CorrectionSettings.shipped(method="twin", layers=(1,), learning=QUICK, **keys)
     done = correct_program(program, TwinModel(printer), printer, settings)
     assert done.text is not None
     check_corrected(program, done.text, done.replaced, printer, settings.max_correction_mm)
@@ -122,7 +122,7 @@ def scaled(letter: str, factor: float = 1.0, more: float = 0.0):
 def test_corrected_files_pass_in_any_dialect(dialect):
     program = small_print(dialect=DIALECTS[dialect])
     printer = linear_printer("klipper" if DIALECTS[dialect].klipper else "marlin")
-    settings = CorrectionSettings(method="twin", layers=(1,), learning=QUICK)
+    settings = CorrectionSettings.shipped(method="twin", layers=(1,), learning=QUICK)
     done = correct_program(program, TwinModel(printer), printer, settings)
     seen = check_corrected(program, done.text, done.replaced, printer, 0.5)
     assert seen.replaced == len(done.replaced) > 20
@@ -141,7 +141,7 @@ def test_files_whose_notes_tell_features_and_files_with_arcs_pass():
 
 def test_subtracting_passes_too():
     program, printer = small_print(), linear_printer()
-    settings = CorrectionSettings(method="subtract", layers=(1,), learning=QUICK)
+    settings = CorrectionSettings.shipped(method="subtract", layers=(1,), learning=QUICK)
     done = correct_program(program, TwinModel(printer), printer, settings)
     check_corrected(program, done.text, done.replaced, printer, 0.5)
 
@@ -383,7 +383,7 @@ def test_nothing_is_written_when_the_check_refuses(tmp_path, monkeypatch):
         return {**lines, longest: lines[longest][:-1]}
 
     monkeypatch.setattr(compensate, "write_lines", faulty)
-    settings = CorrectionSettings(method="twin", layers=(1,), learning=QUICK)
+    settings = CorrectionSettings.shipped(method="twin", layers=(1,), learning=QUICK)
     expected = r"part\.gcode:\d+: the corrected file would .*; nothing was written; please report"
     with pytest.raises(GcodeError, match=expected):
         compensate.apply_correction(path, out, TwinModel(printer), printer, settings)

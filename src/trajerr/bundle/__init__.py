@@ -1,1 +1,5 @@
 """Exported graphs and what they mean, at work: NumPy and ONNX Runtime, no torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -151,8 +151,8 @@ class Predictor:
 
         Parameters
         ----------
-        features
-            (T, 15) or (B, T, 15) raw features, in the order and units of ``FEATURES``.
+        features : (T, 15) or (B, T, 15)
+            Raw features, in the order and units of ``FEATURES``.
         sample_rate_hz
             Their rate, checked against the model's when given.
 
@@ -183,8 +183,8 @@ class Predictor:
 
         Parameters
         ----------
-        position
-            (N, 3) mm on a uniform grid of time.
+        position : (N, 3)
+            mm on a uniform grid of time.
         sample_rate_hz
             Its rate.
         resample

@@ -130,10 +130,10 @@ class Timing:
 
         Parameters
         ----------
-        values
-            (N, C) of the samples in the file.
-        clock
-            (M,) s, one of :meth:`clocks`.
+        values : (N, C)
+            Of the samples in the file.
+        clock : (M,)
+            s, one of :meth:`clocks`.
         """
         every = np.arange(len(clock))
         full = np.column_stack([np.interp(every, self.place, column) for column in values.T])
@@ -147,8 +147,8 @@ def measure_timing(time: Floats, path: Path) -> Timing:
 
     Parameters
     ----------
-    time
-        (N,) s.
+    time : (N,)
+        s.
     path
         For messages: the file.
 

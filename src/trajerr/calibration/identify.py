@@ -47,10 +47,10 @@ class Unknowns:
         If a value is out of range; the message names the key.
     """
 
-    friction: bool = True
-    delay: bool = True
-    drag: str = "none"  # "none": damping between motor and carriage; "all": to the ground; "fit"
-    offset: bool = False
+    friction: bool
+    delay: bool
+    drag: str  # "none": damping between motor and carriage; "all": to the ground; "fit"
+    offset: bool
 
     def __post_init__(self) -> None:
         require_one_of("fit.drag", self.drag, DRAGS)

@@ -1,6 +1,6 @@
 """Which input shaper firmware would choose for a spectrum: Klipper's procedure.
 
-After ``shaper_calibrate.py`` of Klipper (commit 034cb67), so that its figures can be
+After ``shaper_calibrate.py`` of Klipper (commit 034cb67), so that its numbers can be
 compared.
 """
 

@@ -88,10 +88,10 @@ def klipper_spectrum(time: Floats, acceleration: Floats) -> PowerSpectrum:
 
     Parameters
     ----------
-    time
-        (N,) s.
-    acceleration
-        (N, 3) mm/s².
+    time : (N,)
+        s.
+    acceleration : (N, 3)
+        mm/s².
     """
     rate = len(time) / float(time[-1] - time[0])
     length = 1 << int(rate * WINDOW_S - 1.0).bit_length()
@@ -198,8 +198,8 @@ def recorded_spectrum(timing: Timing, acceleration: Floats) -> PowerSpectrum:
     ----------
     timing
         Of N samples.
-    acceleration
-        (N, 3) mm/s².
+    acceleration : (N, 3)
+        mm/s².
     """
     if timing.even:
         return replace(klipper_spectrum(timing.time, acceleration), timing=timing)

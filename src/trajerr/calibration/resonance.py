@@ -46,6 +46,7 @@ CLEARLY_BETTER = 0.7  # share of the viscous model's misfit
 DAMPINGS = (0.03, 0.1, 0.3)  # that searches start from
 FRICTIONS_HZ = (5.0, 20.0)
 KLIPPER_BIN_HZ = 3200.0 / 2048  # of an ADXL345's spectrum
+MODEL_FROM_HZ = 5.0  # that Klipper shakes from, unless told otherwise
 MODEL_HZ = 200.0  # that a spectrum made from a model reaches to
 
 
@@ -59,8 +60,8 @@ class Sweep:
         If a value is out of range; the message names the key.
     """
 
-    low_hz: float = 5.0
-    high_hz: float = 135.0
+    low_hz: float
+    high_hz: float
 
     def __post_init__(self) -> None:
         for key in ("low_hz", "high_hz"):
@@ -133,8 +134,8 @@ def response(
 
     Parameters
     ----------
-    frequency
-        (N,) Hz.
+    frequency : (N,)
+        Hz.
     natural_freq_hz, damping
         Of the linear axis.
     friction_hz
@@ -157,8 +158,8 @@ def find_peak(frequency: Floats, density: Floats, sweep: Sweep, where: str) -> t
 
     Parameters
     ----------
-    frequency, density
-        (F,) Hz and (F,) (mm/s²)²/Hz, of the axis that was shaken.
+    frequency, density : (F,)
+        Hz, and (mm/s²)²/Hz of the axis that was shaken.
     sweep
         What the test excited.
     where
@@ -308,6 +309,6 @@ def model_spectrum(natural_freq_hz: float, damping: float) -> PowerSpectrum:
     step = KLIPPER_BIN_HZ
     frequency = step * np.arange(round(MODEL_HZ / step) + 1, dtype=np.float64)
     fine, spread = _window(frequency, step)
-    excited = np.where(fine >= Sweep().low_hz, fine, 0.0) ** 2
+    excited = np.where(fine >= MODEL_FROM_HZ, fine, 0.0) ** 2
     density = spread @ (excited * response(fine, natural_freq_hz, damping, 0.0) ** 2)
     return PowerSpectrum(frequency, np.column_stack([density, 0.0 * density, 0.0 * density]))

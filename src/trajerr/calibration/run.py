@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ class Accelerometer:
         If a value is out of range; the message names the key.
     """
 
-    x: str | None = None  # file of the test of x
-    y: str | None = None
-    x_column: str = "x"  # the sensor's axis along the printer's x
-    y_column: str = "y"
-    sweep: Sweep = field(default_factory=Sweep)
+    x: str | None  # file of the test of x
+    y: str | None
+    x_column: str  # the sensor's axis along the printer's x
+    y_column: str
+    sweep: Sweep
 
     def __post_init__(self) -> None:
         for key in ("x_column", "y_column"):
@@ -77,13 +77,13 @@ class CalibrationRun:
     base: Printer
     out: str
     output_dir: str
-    accelerometer: Accelerometer = field(default_factory=Accelerometer)
-    log_file: str | None = None
-    log: LogFormat | None = None
-    fit: Unknowns = field(default_factory=Unknowns)
-    test_share: float = 0.3
-    overwrite: bool = False
-    plot: bool = True
+    accelerometer: Accelerometer
+    log_file: str | None
+    fit: Unknowns
+    test_share: float
+    overwrite: bool
+    plot: bool
+    log: LogFormat | None = None  # needed where log_file is given
 
     def __post_init__(self) -> None:
         holds = isinstance(self.name, str) and NAME.fullmatch(self.name) is not None

@@ -68,8 +68,8 @@ def predict_error(
 
     Returns
     -------
-    Floats
-        (N,) mm, at the stretch's samples.
+    Floats : (N,)
+        mm, at the stretch's samples.
     """
     times_finer = max(1, math.ceil(SIMULATION_RATE_HZ / stretch.sample_rate))
     rate = times_finer * stretch.sample_rate

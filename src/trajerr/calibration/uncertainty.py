@@ -50,8 +50,8 @@ def deviations(jacobian: Floats, residual: Floats, lag: int) -> Floats:
 
     Returns
     -------
-    Floats
-        (P,) in the parameters' units.
+    Floats : (P,)
+        In the parameters' units.
     """
     n, p = jacobian.shape
     scores = jacobian * residual[:, None]

@@ -1,1 +1,5 @@
 """Simulated campaigns: which prints, in which variants, collected by many processes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,13 +17,13 @@ import numpy as np
 
 from trajerr.checks import require, require_count
 from trajerr.collection.placement import IN_PLACE, Placement, draw, place
-from trajerr.collection.process_pool import Workforce, stopped
+from trajerr.collection.process_pool import ProcessPool, stopped
 from trajerr.collection.variants import Variant, command
 from trajerr.dataset.matlab import read_layer, write_layer
-from trajerr.dataset.quality import LayerFigures, layer_path, measure, save_figures
+from trajerr.dataset.quality import LayerMetrics, layer_path, measure, save_metrics
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import PLANNED_SPEED
-from trajerr.dynamics.error_sources import ErrorSources, error_sources
+from trajerr.dynamics.error_sources import ErrorSources, split_error
 from trajerr.dynamics.layer import simulate_layer, simulation_rate
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
@@ -93,11 +93,11 @@ class Task:
 def collect(
     collection: Collection,
     sources: Sequence[Source],
-    force: Workforce,
+    pool: ProcessPool,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> list[LayerFigures]:
-    """Collect all sources and return the figures of every layer and variant.
+) -> list[LayerMetrics]:
+    """Collect all sources and return the metrics of every layer and variant.
 
     Files that are there are checked and kept, so that an interrupted collection resumes.
 
@@ -107,7 +107,7 @@ def collect(
         What and how.
     sources
         Of G-code.
-    force
+    pool
         Processes that do it.
     on_progress
         Told how many files are done, of how many.
@@ -122,25 +122,25 @@ def collect(
         If the disk is full or the folder cannot be written.
     """
     # With many sources each is read by one process only; few are shared out layer by layer.
-    grain = LAYERS_A_TASK if len(sources) < 4 * force.workers else None
-    surveys = list(force.map(functools.partial(survey, collection), sources))
+    grain = LAYERS_A_TASK if len(sources) < 4 * pool.workers else None
+    surveys = list(pool.map(functools.partial(survey, collection), sources))
     for note in sorted(note for task in surveys for note in task.notes):
         on_note(note)
     tasks = [piece for task in surveys for piece in _pieces(collection, task, grain)]
     tasks.sort(key=lambda task: (task.source.name, task.layers))
     total = sum(task.files for task in tasks)
     on_progress(0, total)
-    done: list[LayerFigures] = []
-    for figures in force.map(functools.partial(run, collection), tasks):
-        done += figures
+    done: list[LayerMetrics] = []
+    for metrics in pool.map(functools.partial(run, collection), tasks):
+        done += metrics
         on_progress(len(done), total)
     for name in {source.name for source in sources}:
-        save_figures(collection.folder(name), (row for row in done if row.part == name))
+        save_metrics(collection.folder(name), (row for row in done if row.part == name))
     return done
 
 
 def split_errors(
-    collection: Collection, sources: Sequence[Source], force: Workforce
+    collection: Collection, sources: Sequence[Source], pool: ProcessPool
 ) -> dict[str, tuple[int, ErrorSources]]:
     """Split the error of each source's middle layer in the first variant by effect.
 
@@ -149,17 +149,17 @@ def split_errors(
     dict
         Source name → number of the layer, RMS by effect.
     """
-    return dict(sorted(force.map(functools.partial(_split, collection), sources)))
+    return dict(sorted(pool.map(functools.partial(_split, collection), sources)))
 
 
 def _split(collection: Collection, source: Source) -> tuple[str, tuple[int, ErrorSources]]:
     variant = collection.variants[0]
     layers = [layer for i, layer in survey(collection, source).layers if variant.takes(i)]
     layer = layers[len(layers) // 2]
-    motion_plan = without_long_rests(_plan(collection, source, variant))
-    begin, end = busy_span(motion_plan, layer)
-    planned = sample(motion_plan, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
-    split = error_sources(collection.printer, planned, seed=collection.seed)
+    planned = without_long_rests(_plan(collection, source, variant))
+    begin, end = busy_span(planned, layer)
+    commanded = sample(planned, SIMULATION_RATE_HZ, begin, min(end, begin + SPLIT_S))
+    split = split_error(collection.printer, commanded, seed=collection.seed)
     return source.name, (layer, split)
 
 
@@ -194,8 +194,8 @@ def _pieces(collection: Collection, task: Task, grain: int | None) -> list[Task]
     return [_task(collection, task.source, task.layers[start : start + size]) for start in starts]
 
 
-def run(collection: Collection, task: Task) -> list[LayerFigures]:
-    """Collect a task's layers and return the figures of each; files that are there are kept.
+def run(collection: Collection, task: Task) -> list[LayerMetrics]:
+    """Collect a task's layers and return the metrics of each; files that are there are kept.
 
     Raises
     ------
@@ -204,25 +204,25 @@ def run(collection: Collection, task: Task) -> list[LayerFigures]:
     OSError
         If the disk is full or the folder cannot be written.
     """
-    figures = []
+    metrics = []
     for variant in sorted(collection.variants, key=lambda variant: variant.scales):
         for index, layer in task.layers:
             if variant.takes(index) and not stopped():
-                figures.append(_collect_layer(collection, task.source, layer, variant))
-    return figures
+                metrics.append(_collect_layer(collection, task.source, layer, variant))
+    return metrics
 
 
 def _collect_layer(
     collection: Collection, source: Source, layer: int, variant: Variant
-) -> LayerFigures:
+) -> LayerMetrics:
     program = _program(collection, source)
     path = layer_path(collection.folder(source.name), layer, variant.name)
     placement = _placement(collection, source, variant)
     params = _params(collection, program, variant) | placement.params()
     if path.is_file():
         return measure(_checked(path, params))
-    motion_plan = _plan(collection, source, variant)
-    record = record_layer(collection, motion_plan, source.name, layer, variant, params)
+    planned = _plan(collection, source, variant)
+    record = record_layer(collection, planned, source.name, layer, variant, params)
     write_layer(path, record)
     return measure(record)
 
@@ -274,7 +274,7 @@ def _planned(
 
 def record_layer(
     collection: Collection,
-    motion_plan: Plan,
+    planned: Plan,
     part: str,
     layer: int,
     variant: Variant,
@@ -288,18 +288,18 @@ def record_layer(
     """
     thermal = collection.printer.thermal
     longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
-    motion, rate = LayerMotion.of(motion_plan, layer, longest), collection.simulation_rate
+    motion, rate = LayerMotion.of(planned, layer, longest), collection.simulation_rate
     begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
-    commanded, figures = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
+    commanded, added = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
     coarse, xy = simulate_layer(
         collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )
-    whole_begin, whole_end = motion_plan.layer_span(layer)
+    whole_begin, whole_end = planned.layer_span(layer)
     left_out = (whole_end - whole_begin) - (end - begin)
     heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
-    figures |= _raised_speed(collection, motion.planned, begin, end)
-    figures |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
+    added |= _raised_speed(collection, motion.planned, begin, end)
+    added |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
     return LayerRecord(
         part=part,
         layer=layer,
@@ -313,18 +313,18 @@ def record_layer(
         feature=coarse.feature,
         temperatures=heat,
         adhesion=adhesion,
-        params=params | figures,
+        params=params | added,
     )
 
 
 def _raised_speed(
-    collection: Collection, motion_plan: Plan, begin: float, end: float
+    collection: Collection, planned: Plan, begin: float, end: float
 ) -> dict[str, float]:
     """Return the highest speed planned within a time, where the G-code raised the limits to it."""
-    ends = motion_plan.start_time + motion_plan.duration
-    within = (ends > begin) & (motion_plan.start_time < end)
-    moves_head = motion_plan.segments.direction[:, :3].any(axis=1)
-    highest = float(np.max(motion_plan.cruise[within & moves_head], initial=0.0))
+    ends = planned.start_time + planned.duration
+    within = (ends > begin) & (planned.start_time < end)
+    moves_head = planned.segments.direction[:, :3].any(axis=1)
+    highest = float(np.max(planned.cruise[within & moves_head], initial=0.0))
     own = collection.printer.limits.highest_speed
     return {PLANNED_SPEED: highest} if highest > own else {}
 

@@ -22,13 +22,13 @@ def plan_source(source: Source, limits: MachineLimits, scales: tuple[float, floa
 def summarise_sources(
     sources: Sequence[Source], limits: MachineLimits, scales: tuple[float, float]
 ) -> dict[str, Any]:
-    """Plan sources one after the other and return their figures, JSON-ready.
+    """Plan sources one after the other and return their summaries, JSON-ready.
 
     Returns
     -------
     dict
         :func:`trajerr.motion.summary.summarise` of the only source; of several, the sums of
-        ``print_time_s``, ``layers`` and ``moves``, and under ``sources`` each one's figures.
+        ``print_time_s``, ``layers`` and ``moves``, and under ``sources`` each one's summary.
         ``notes`` holds what a person should know of how a file was read, where there is any.
     """
     each = {source.name: _summary(source, limits, scales) for source in sources}

@@ -15,7 +15,7 @@ from trajerr.checks import require_count
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_stop: Event | None = None  # a worker's end of its workforce's event
+_stop: Event | None = None  # a worker's end of its pool's event
 
 
 def stopped() -> bool:
@@ -43,7 +43,7 @@ def _cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-class Workforce:
+class ProcessPool:
     """A pool of fresh processes; with one worker, this process itself.
 
     Parameters
@@ -57,7 +57,7 @@ class Workforce:
         # Fresh processes: forking one that runs threads may deadlock.
         context = multiprocessing.get_context("spawn")
         self._event = context.Event()
-        self._pool = (
+        self._executor = (
             None
             if workers == 1
             else ProcessPoolExecutor(
@@ -76,21 +76,21 @@ class Workforce:
     ) -> None:
         if kind is not None:
             self._event.set()
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield results as they are done; the first error ends the others."""
-        if self._pool is None:
+        if self._executor is None:
             yield from map(function, items)
             return
-        futures = [self._pool.submit(function, item) for item in items]
+        futures = [self._executor.submit(function, item) for item in items]
         for future in as_completed(futures):
             yield future.result()
 
 
 def _start_worker(event: Event) -> None:
-    global _stop  # a process works for one workforce
+    global _stop  # a process works for one pool
     _stop = event
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -103,15 +103,15 @@ def _require(key: str, value: object, holds: bool, expected: str) -> None:
     require(f"variants {key}", value, holds, expected)
 
 
-Figures = dict[str, str | float]
-Change = Callable[[Printer, Trajectory, int], tuple[Floats, Figures]]
+Params = dict[str, str | float]
+Change = Callable[[Printer, Trajectory, int], tuple[Floats, Params]]
 Pieces = Callable[[], Iterable[Trajectory]]
 
 
 def command(
     variant: Variant, printer: Printer, pieces: Pieces, seed: int
-) -> tuple[Iterable[Trajectory], Figures]:
-    """Return what is commanded in a variant, and the figures that describe the change.
+) -> tuple[Iterable[Trajectory], Params]:
+    """Return what is commanded in a variant, and the parameters that describe the change.
 
     Parameters
     ----------
@@ -128,18 +128,18 @@ def command(
     if variant.kind == "nominal":
         return pieces(), {}
     coarse = Trajectory.joined([_thinned(piece) for piece in pieces()])
-    change, figures = _CHANGES[variant.kind](printer, coarse, seed)
-    return _shifted(pieces(), coarse, change), figures
+    change, params = _CHANGES[variant.kind](printer, coarse, seed)
+    return _shifted(pieces(), coarse, change), params
 
 
-def _perturb(printer: Printer, coarse: Trajectory, seed: int) -> tuple[Floats, Figures]:
+def _perturb(printer: Printer, coarse: Trajectory, seed: int) -> tuple[Floats, Params]:
     random = np.random.default_rng(seed)
     level = float(np.exp(random.uniform(*np.log(DEVIATION_MM))))
     drift = level * smooth_noise(random, len(coarse), coarse.sample_rate)
     return drift * fade_in(coarse)[:, None], {"deviation_rms_mm": level}
 
 
-def _precompensate(printer: Printer, nominal: Trajectory, seed: int) -> tuple[Floats, Figures]:
+def _precompensate(printer: Printer, nominal: Trajectory, seed: int) -> tuple[Floats, Params]:
     """Pre-distort by the linear inverse, then learn on the plant for some iterations.
 
     ``r_c ← r_c − 0.4 G⁻¹(x(r_c) − r)`` (iterative learning control: Bristow, Tharayil and

@@ -6,44 +6,76 @@ Hydra, whose ``instantiate`` calls whatever it is told to.
 """
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from trajerr.errors import ConfigError
 
 TARGET = "_target_"
 HARMLESS = "_convert_"  # says how Hydra hands containers over; here they are always plain
 CALLS = (TARGET, "_args_", "_partial_", "_recursive_")  # Hydra's words for what is called, and how
+LEFT_OUT = "???"  # Hydra's word for a value that a person has to give
 CLASSES = frozenset(
     {
         "trajerr.calibration.identify.Unknowns",
         "trajerr.calibration.resonance.Sweep",
         "trajerr.calibration.run.Accelerometer",
-        "trajerr.calibration.run.CalibrationRun",
-        "trajerr.training.datamodule.PrinterDataModule",
+        "trajerr.correction.learning.LearningSettings",
         "trajerr.dataset.logs.LogAxis",
         "trajerr.dataset.logs.LogFormat",
         "trajerr.dataset.logs.LogSection",
-        "trajerr.dataset.preparation.PrepareSettings",
+        "trajerr.dataset.quality.QualityLimits",
         "trajerr.dataset.repair.FaultSettings",
         "trajerr.dataset.splits.SplitSettings",
-        "trajerr.correction.settings.CorrectionSettings",
-        "trajerr.correction.run.CorrectionRun",
-        "trajerr.correction.pieces.EmissionSettings",
-        "trajerr.correction.learning.LearningSettings",
-        "trajerr.refining.settings.RefineSettings",
         "trajerr.dynamics.axis.AxisParameters",
         "trajerr.dynamics.printer.Printer",
         "trajerr.dynamics.thermal.ThermalParameters",
-        "trajerr.evaluation.assess.EvaluateSettings",
         "trajerr.evaluation.scores.Bins",
         "trajerr.motion.limits.MachineLimits",
+        "trajerr.refining.settings.RefineSettings",
+        "trajerr.training.datamodule.PrinterDataModule",
     }
 )
+MOVED = {  # names in files that people wrote for earlier versions
+    "trajerr.data.datamodule.PrinterDataModule": "trajerr.training.datamodule.PrinterDataModule",
+    "trajerr.data.logs.LogAxis": "trajerr.dataset.logs.LogAxis",
+    "trajerr.data.logs.LogFormat": "trajerr.dataset.logs.LogFormat",
+    "trajerr.data.logs.LogSection": "trajerr.dataset.logs.LogSection",
+}
+
+T = TypeVar("T")
 
 
-def build(config: object, where: str) -> Any:  # noqa: ANN401 - what the config names
+def pick(kind: type[T], config: Mapping[str, Any], **given: object) -> T:
+    """Build a dataclass from those keys of a config that have its fields' names.
+
+    Parameters
+    ----------
+    kind
+        The dataclass.
+    config
+        A whole config; what its keys hold is built by :func:`build`.
+    given
+        Fields that come from elsewhere; keys of their names are passed over.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`build`, or a key is missing.
+    """
+    wanted = [field for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
+    for field in wanted:
+        is_needed = field.default is MISSING and field.default_factory is MISSING
+        if is_needed and field.name not in config:
+            raise ConfigError(f"{field.name}: missing from the config, expected a value")
+    named = [field.name for field in wanted if field.name in config]
+    return kind(**{name: build(config[name], name) for name in named}, **given)
+
+
+def build(config: object, where: str, **given: object) -> Any:  # noqa: ANN401 - what it names
     """Return what a config describes, with all that is nested in it.
 
     Parameters
@@ -52,16 +84,26 @@ def build(config: object, where: str) -> Any:  # noqa: ANN401 - what the config 
         Plain containers and values, interpolations filled in.
     where
         Dotted key of the config, for messages.
+    given
+        Further arguments of the class at its top, where the config does not state them.
 
     Raises
     ------
     ConfigError
         If a ``_target_`` at any depth is none of :data:`CLASSES` (nothing is made then), a key
-        is none of the class's, a needed one is missing, or a value is out of range.
+        is none of the class's, a needed one is missing or ``???``, or a value is out of range.
     """
-    for key, value in calls(config, where):
+    named = list(calls(config, where))
+    for key, value in named:
         require_own(key, value)
-    return _build(config, where)
+    _tell_moved({str(value) for _, value in named} & MOVED.keys(), where)
+    return _build({**given, **config} if isinstance(config, Mapping) else config, where)
+
+
+def _tell_moved(old: set[str], where: str) -> None:
+    if old:
+        moves = ", ".join(f"{name} is now {MOVED[name]}" for name in sorted(old))
+        sys.stderr.write(f"{where}: {moves}; please change the file\n")
 
 
 def calls(config: object, where: str = "") -> Iterator[tuple[str, object]]:
@@ -87,7 +129,7 @@ def require_own(key: str, value: object) -> None:
     """
     if key.rpartition(".")[2] != TARGET:
         raise ConfigError(f"{key}: got {value}, expected no such key, as a config is data")
-    if not isinstance(value, str) or value not in CLASSES:
+    if not isinstance(value, str) or value not in CLASSES | MOVED.keys():
         raise ConfigError(
             f"{key}: got {value}, expected a class of trajerr's own, as in the shipped configs: "
             "a config is data and runs no other code"
@@ -97,6 +139,8 @@ def require_own(key: str, value: object) -> None:
 def _build(config: object, where: str) -> Any:  # noqa: ANN401 - as above
     if isinstance(config, list | tuple):
         return [_build(value, f"{where}[{index}]") for index, value in enumerate(config)]
+    if config == LEFT_OUT:
+        raise ConfigError(f"{where}: not given, expected {where}=VALUE")
     if not isinstance(config, Mapping):
         return config
     values = {
@@ -108,7 +152,7 @@ def _build(config: object, where: str) -> Any:  # noqa: ANN401 - as above
 
 
 def _make(target: str, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - as above
-    module, _, name = target.rpartition(".")
+    module, _, name = MOVED.get(target, target).rpartition(".")
     kind = getattr(import_module(module), name)
     try:
         inspect.signature(kind).bind(**values)

@@ -27,6 +27,7 @@ from yaml import YAMLError
 from trajerr.commands.building import CALLS, calls, require_own
 from trajerr.commands.quoting import refuse_ambiguous, take_file
 from trajerr.errors import ConfigError
+from trajerr.shipped import conf_dir
 
 CODE_GROUPS = ("model", "loss", "optimizer", "schedule", "callbacks", "logger", "hydra")
 EVERYWHERE = ("experiment", "trainer")  # groups whose files set any value; of Hydra's part, these:
@@ -38,13 +39,6 @@ CALLED_BY_HYDRA = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_log
 LOG_CALLS = ("()", "class")  # what logging.config calls
 IMPORTED = "ext://"  # how logging.config is told to import a value
 DEEPEST = 50  # levels of a config; interpolations can nest one in itself without end
-
-
-def conf_dir() -> Path:
-    """Return the folder of the shipped configs, in a checkout or in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 @contextmanager
@@ -65,7 +59,6 @@ class Origin:
     file: str  # for messages
     group: tuple[str, ...]  # () of a root config
     is_code: bool  # set up by trajerr or Hydra, or of a group that brings code in
-    is_a_file: bool  # in a folder, not in an installed package
 
     @property
     def is_strict(self) -> bool:
@@ -90,7 +83,7 @@ def find_origin(config_path: str, source: str) -> Origin:
     """
     scheme, _, root = source.partition("://")
     if scheme != "file":
-        return Origin(f"{source}/{config_path}", tuple(config_path.split("/")[:-1]), True, False)
+        return Origin(f"{source}/{config_path}", tuple(config_path.split("/")[:-1]), True)
     root = os.path.abspath(root)  # noqa: PTH100 - resolve() would follow a user's links
     path = os.path.normpath(os.path.join(root, config_path.replace("\\", "/")))  # noqa: PTH118
     file = Path(path).with_suffix("") if path.endswith((".yaml", ".yml")) else Path(path)
@@ -99,7 +92,7 @@ def find_origin(config_path: str, source: str) -> Origin:
     group = file.relative_to(root).parts[:-1]
     is_root = not group and Path(root) == conf_dir() and file.name in ROOTS
     shown = f"{_near(file)}.yaml"
-    return Origin(shown, group, is_root or group[:1] in [(g,) for g in CODE_GROUPS], True)
+    return Origin(shown, group, is_root or group[:1] in [(g,) for g in CODE_GROUPS])
 
 
 class CheckedRepository(ConfigRepository):

@@ -5,8 +5,9 @@ from typing import Any
 import hydra
 from omegaconf import OmegaConf
 
-from trajerr.commands.composition import checked_composition, conf_dir
+from trajerr.commands.composition import checked_composition
 from trajerr.dynamics.printer import Printer
+from trajerr.shipped import conf_dir
 
 
 def compose(command: str, *overrides: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,14 +18,15 @@ from hydra.errors import (
     OverrideParseException,
 )
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from trajerr.commands.composition import checked_composition, conf_dir
+from trajerr.commands.composition import checked_composition
 from trajerr.commands.overrides import check_kinds
 from trajerr.commands.quoting import unfilled, unreadable
 from trajerr.errors import ConfigError, TrajerrError
 from trajerr.interrupt import let_commands_end
+from trajerr.shipped import conf_dir
 from trajerr.sweeping.orphans import end_with_the_sweep
 from trajerr.sweeping.report import FailedRun, PastHydra
 
@@ -33,23 +35,28 @@ OWN_CONF = Path("conf")  # a user's own configs, where the command is run
 
 log = logging.getLogger("trajerr")
 
+Config = dict[str, Any]
 
-def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+
+def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], None]]:
     """Make a function of a config into a Hydra command with root config ``name``.
+
+    The function is given plain containers and values, interpolations filled in; values that a
+    person has left out stay ``???``.
 
     A user's mistake (:class:`TrajerrError`, a wrong override, a bad config) ends in one
     line on stderr and exit code 1; anything else is a bug and keeps its traceback. A failed
     run of a multirun lets the others go on, and makes the exit code 1 at the end.
     """
 
-    def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
+    def decorate(task: Callable[[Config], object]) -> Callable[[], None]:
         @functools.wraps(task)
         def job(cfg: DictConfig) -> object:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 end_with_the_sweep()
             try:
                 check_kinds(name, cfg)
-                return task(cfg)
+                return task(_plain(cfg))
             except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     return _failed_run(error)
@@ -81,6 +88,11 @@ def command(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[]
         return main
 
     return decorate
+
+
+def _plain(cfg: DictConfig) -> Config:
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    return dict(config)
 
 
 def _own_configs(arguments: list[str]) -> list[str]:

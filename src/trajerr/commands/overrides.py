@@ -15,13 +15,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from trajerr.checks import is_number
 from trajerr.errors import ConfigError
 
-FILES = ("checkpoint", "bundle", "data_root", "report_dir")  # paths that may be left open
+FILES = ("checkpoint", "pretrained", "resume", "bundle", "data_root", "report_dir")  # or null
 SEVERAL = ("checkpoint",)  # those of which a list may be given
 TAKES = {  # key → what it takes beside the text that is its default
     "layers": ("all, a number, a range or a list", (str, int, ListConfig)),
     "feature_types": ("walls, a name or a list of names", (str, ListConfig)),
 }
 POINTS = ("bed_origin_mm",)  # several numbers, that may be left open
+AXES = ("max_velocity_mm_s", "max_acceleration_mm_s2")  # numbers, of which one may be left open
 UNITS = ("_hz", "_s", "_ms", "_mm", "_mm_s", "_mm_s2")  # ends of keys that take numbers
 FOLDERS = ("out", "output_dir", "root")  # keys without which there is no place to write to
 
@@ -81,7 +82,10 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
         fits = is_number(after) and not (isinstance(before, int) and isinstance(after, float))
         return "" if after is None or fits else wanted
     if isinstance(before, ListConfig) and len(before) and all(map(is_number, before)):
-        fits = isinstance(after, ListConfig) and all(map(is_number, after))
+        may_be_open = name in AXES
+        fits = isinstance(after, ListConfig) and all(
+            is_number(item) or (item is None and may_be_open) for item in after
+        )
         return "" if fits else "a list of numbers"
     if isinstance(before, ListConfig):
         return "" if isinstance(after, ListConfig | str) else "a list"

@@ -15,24 +15,24 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.correction.emission import MARK, write_lines
-from trajerr.correction.episodes import Sampled, sample_windows
-from trajerr.correction.feedrates import Driven, assemble, keep_time
+from trajerr.correction.error_models import ErrorModel
+from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
+from trajerr.correction.layer_windows import (
+    LayerWindow,
+    SampledWindows,
+    pooled,
+    sample_windows,
+    split_span,
+)
 from trajerr.correction.learning import Project, learn
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.pieces import (
-    Cut,
-    Offset,
-    cut,
-    rounded,
-    vertices,
-)
+from trajerr.correction.pieces import Offset, Segmentation, rounded, segment, vertices
 from trajerr.correction.polish import Polisher, bounded
-from trajerr.correction.printer_ensemble import Belief, ErrorModel
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
-from trajerr.correction.windows import Window, part, pooled
 from trajerr.dynamics.printer import Printer
 from trajerr.files import write_atomically
 from trajerr.gcode.extrusion import filament_diameter, most_section
@@ -46,13 +46,13 @@ from trajerr.version import __version__
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected program and what is believed of it."""
+    """A corrected program and the error predicted for it."""
 
     text: bytes | None  # None where the correction would not help
     nominal: Plan  # without its long rests
     layers: tuple[int, ...]
-    belief_before_mm: tuple[float, ...]  # per layer: predicted contour RMS on walls
-    belief_after_mm: tuple[float, ...]
+    predicted_before_mm: tuple[float, ...]  # per layer: contour RMS on walls
+    predicted_after_mm: tuple[float, ...]
     largest_mm: float  # the largest correction
     seconds: float
     replaced: Mapping[int, Sequence[bytes]]  # by line index: what stands in its place
@@ -60,8 +60,8 @@ class Correction:
     @property
     def improvement(self) -> float:
         """Share of the predicted contour error that the correction removes."""
-        before = float(np.sum(np.square(self.belief_before_mm)))
-        after = float(np.sum(np.square(self.belief_after_mm)))
+        before = float(np.sum(np.square(self.predicted_before_mm)))
+        after = float(np.sum(np.square(self.predicted_after_mm)))
         return 1.0 - float(np.sqrt(after / before)) if before > 0.0 else 0.0
 
 
@@ -87,7 +87,7 @@ def apply_correction(
     printer
         Its limits plan the file; its linear parameters shape the iteration.
     settings
-        What to correct and how; ``None`` is the default.
+        What to correct and how; ``None`` is what ``conf/correct.yaml`` says.
     force
         Correct a file again that was corrected before.
 
@@ -99,9 +99,11 @@ def apply_correction(
         If ``out`` is the file itself, or a layer does not exist.
     """
     check_other_file(gcode, out)
-    settings = settings or CorrectionSettings()
-    scope = Scope.of(Original.read(gcode, printer, force=force), settings)
-    return write_correction(out, correct(scope, model, settings), scope, settings)
+    settings = settings or CorrectionSettings.shipped()
+    original = Original.read(gcode, printer, force=force)
+    scope = Scope.of(original, settings)
+    done = correct(scope, model, settings)
+    return write_correction(out, done, scope, settings)
 
 
 def correct_program(
@@ -149,21 +151,24 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     job = _Job.of(scope, model, settings)
     program, printer = scope.nominal.program, job.printer
     if settings.method == "subtract":
-        division, before = job.subtract()
-        division, scores = job.polisher(0).polish(division, job.spans)
+        segmentation, before = job.subtract()
+        segmentation, scores = job.polisher(0).polish(segmentation, job.windows)
     else:
         offset, before = job.learned()
         tolerated = scope.by_move(before)
-        first = cut(scope.nominal, scope.joins, scope.role, offset, settings.emission, tolerated)
+        first = segment(
+            scope.nominal, scope.region, scope.role, offset, settings.emission, tolerated
+        )
         polisher = job.polisher(settings.learning.planned_iterations)
-        division, scores = polisher.polish(first, job.spans)
-    division = rounded(division, program.moves)
+        segmentation, scores = polisher.polish(first, job.windows)
+    segmentation = rounded(segmentation, program.moves)
     area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
-    division = spread_filament(division, scope.nominal, most_section(program) / area)
-    driven = job.driven(division)
+    segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
+    timed = job.timed(segmentation)
     after = job.by_layer([values.reached for values in scores])
-    replaced = _marked(program, write_lines(program, driven, division, printer.limits), settings)
-    largest = job.largest(division)
+    lines = write_lines(program, timed, segmentation, printer.limits)
+    replaced = _marked(program, lines, settings)
+    largest = job.largest(segmentation)
     result = Correction(
         replace_lines(program, replaced),
         scope.nominal,
@@ -184,40 +189,40 @@ class _Job:
     """A correction, and what every step of it needs."""
 
     scope: Scope
-    belief: Belief
+    ensemble: PrinterEnsemble
     printer: Printer
     settings: CorrectionSettings
 
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
         printer = scope.original.printer
-        belief = Belief(model, printer, _variants(settings), settings.learning.threads)
-        return cls(scope, belief, printer, settings)
+        variants, threads = _variants(settings), settings.learning.threads
+        ensemble = PrinterEnsemble(model, printer, variants, threads)
+        return cls(scope, ensemble, printer, settings)
 
     @cached_property
-    def windows(self) -> list[Window]:
+    def windows(self) -> list[LayerWindow]:
         """What is worked on together: layers, or parts of long ones."""
-        spans = [self.scope.nominal.layer_span(layer) for layer in self.scope.layers]
-        check_length(self.scope.nominal, self.belief.rate, sum(end - begin for begin, end in spans))
-        acting, rate = self.scope.joins.stretches(), self.belief.rate
-        pairs = zip(self.scope.layers, spans, strict=True)
-        return [window for pair in pairs for window in part(*pair, acting, rate)]
-
-    @property
-    def spans(self) -> list[tuple[float, float]]:
-        """When each window begins and ends, s."""
-        return [(window.begin, window.end) for window in self.windows]
+        nominal, rate = self.scope.nominal, self.ensemble.rate
+        spans = [nominal.layer_span(layer) for layer in self.scope.layers]
+        check_length(nominal, rate, sum(end - begin for begin, end in spans))
+        acting, lead_out_s = self.scope.region.stretches(), self.settings.learning.lead_out_s
+        return [
+            LayerWindow.of(nominal, layer, span, lead_out_s)
+            for layer, whole in zip(self.scope.layers, spans, strict=True)
+            for span in split_span(whole, acting, rate)
+        ]
 
     def by_layer(self, error: Sequence[float]) -> list[float]:
         """Return each layer's error from those of its windows."""
-        return pooled(self.windows, error, self.scope.seconds(self.spans))
+        return pooled(self.windows, error, self.scope.seconds(self.windows))
 
     def polisher(self, iterations: int) -> Polisher:
-        """Return what moves knots, at most ``iterations`` times."""
+        """Return what moves the pieces' ends, at most ``iterations`` times."""
         return Polisher(
-            self.belief,
+            self.ensemble,
             self.scope.nominal,
-            self.scope.joins,
+            self.scope.region,
             self.scope.restrict,
             self.printer.limits,
             (self.scope.move_start, self.scope.move_end),
@@ -228,61 +233,57 @@ class _Job:
             Bed(self.printer.bed_mm),
         )
 
-    def driven(self, division: Cut) -> Driven:
+    def timed(self, segmentation: Segmentation) -> TimedProgram:
         """Return the whole corrected program, each piece timed."""
         limits, emission = self.printer.limits, self.settings.emission
-        chosen = self.polisher(0).chosen(self.spans)
-        slow = assemble(self.scope.nominal, division, limits, emission, chosen)
-        _, haste = keep_time(slow, limits, np.ones(len(division.pieces)))
-        return assemble(self.scope.nominal, division, limits, emission).at(haste)
+        chosen = self.polisher(0).chosen(self.windows)
+        slow = assemble(self.scope.nominal, segmentation, limits, emission, chosen)
+        _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
+        return assemble(self.scope.nominal, segmentation, limits, emission).at(feed_factor)
 
     def learned(self) -> tuple[Offset, list[float]]:
         """Return the correction as a function of time, and each layer's uncorrected score."""
         sampled = self._sampled()
         found = learn(
-            self.belief,
-            sampled.nominal,
-            sampled.time,
+            self.ensemble,
+            sampled,
             self.scope.restrict,
-            sampled.episodes,
             self.scope.walls.at,
             self._bound(sampled.time, sampled.nominal),
             self.settings.learning,
         )
         before = self.by_layer([scores.first for scores in found.scores])
-        return self.scope.joins.offset(found.correction, sampled.time), before
+        return self.scope.region.offset(found.correction, sampled.time), before
 
-    def subtract(self) -> tuple[Cut, list[float]]:
+    def subtract(self) -> tuple[Segmentation, list[float]]:
         """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
         sampled = self._sampled()
         time, nominal = sampled.time, sampled.nominal
         correction = np.zeros((len(time), 2))
         before = []
-        for e in sampled.episodes:
-            actual = self.belief.modelled([nominal[e.first : e.last]])[0]
-            core = slice(e.begin - e.first, e.end - e.first)
-            correction[e.begin : e.end] = nominal[e.begin : e.end, :2] - actual[core]
-            before.append(self.scope.walls.at(time[e.begin : e.end])(actual[core]))
-        correction *= self.scope.joins.weight(time)[:, None]
+        for window in sampled.rows:
+            actual = self.ensemble.modelled([nominal[window.whole]])[0][window.core]
+            correction[window.own] = nominal[window.own, :2] - actual
+            before.append(self.scope.walls.at(time[window.own])(actual))
+        correction *= self.scope.region.weight(time)[:, None]
         self._bound(time, nominal)(correction, slice(0, len(time)))
-        scope, offset = self.scope, self.scope.joins.offset(correction, time)
-        return vertices(scope.nominal, scope.joins, scope.role, offset), self.by_layer(before)
+        scope, offset = self.scope, self.scope.region.offset(correction, time)
+        return vertices(scope.nominal, scope.region, scope.role, offset), self.by_layer(before)
 
-    def largest(self, division: Cut) -> float:
-        """Return the largest correction of a knot, mm."""
-        shift = division.pieces.target - self.scope.nominal.asked(division.pieces.end)
+    def largest(self, segmentation: Segmentation) -> float:
+        """Return the largest correction of a piece's end, mm."""
+        shift = segmentation.pieces.target - self.scope.nominal.asked(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
-    def _sampled(self) -> Sampled:
+    def _sampled(self) -> SampledWindows:
         """Return the windows as samples, with what surrounds them."""
-        lead_out = self.settings.learning.lead_out_s
-        return sample_windows(self.scope.nominal, self.spans, self.belief.rate, lead_out)
+        return sample_windows(self.scope.nominal, self.windows, self.ensemble.rate)
 
     def _bound(self, time: Floats, nominal: Floats) -> Project:
         most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)
 
         def project(correction: Floats, part: slice) -> None:
-            self.scope.joins.settle(correction[part], time[part])
+            self.scope.region.settle(correction[part], time[part])
             correction[part] = bounded(correction[part], nominal[part, :2], most, bed)
 
         return project

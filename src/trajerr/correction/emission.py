@@ -1,7 +1,7 @@
 """Write pieces of corrected motion as G-code, everything else byte for byte.
 
 Knows G-code text: coordinates, feedrates, extrusion, limits and how firmware is told them.
-Which pieces there are is :mod:`trajerr.correction.pieces`' business, how fast each must be driven
+Which pieces there are is :mod:`trajerr.correction.pieces`' business, at which feedrates
 :mod:`trajerr.correction.feedrates`'.
 """
 
@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Bools
-from trajerr.correction.feedrates import INCH_F_DIGITS, MORE_F_DIGITS, Driven, rounded_feedrates
-from trajerr.correction.pieces import Cut, decimals
+from trajerr.correction.feedrates import (
+    INCH_F_DIGITS,
+    MORE_F_DIGITS,
+    TimedProgram,
+    rounded_feedrates,
+)
+from trajerr.correction.pieces import Segmentation, decimals
 from trajerr.errors import GcodeError
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
@@ -73,7 +79,7 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
         return number(value / unit, digits if unit == 1.0 else 6)
 
     printing, travel = limits.print_acceleration_mm_s2, limits.travel_acceleration_mm_s2
-    if limits.firmware == "klipper":
+    if is_klipper(limits.firmware):
         corner = number(limits.square_corner_velocity_mm_s, 3)
         ratio = number(limits.minimum_cruise_ratio, 3)
         words = (b"ACCEL=", number(printing, 3), b" SQUARE_CORNER_VELOCITY=", corner)
@@ -86,7 +92,7 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
 
 
 def write_lines(
-    nominal: Program, driven: Driven, division: Cut, limits: MachineLimits
+    nominal: Program, timed: TimedProgram, segmentation: Segmentation, limits: MachineLimits
 ) -> dict[int, list[bytes]]:
     """Return what each affected line of a program becomes, without line endings.
 
@@ -94,9 +100,9 @@ def write_lines(
     ----------
     nominal
         The program as the file has it.
-    driven
+    timed
         Its moves with pieces in their place.
-    division
+    segmentation
         Which moves pieces stand for.
     limits
         The machine's.
@@ -106,24 +112,24 @@ def write_lines(
     GcodeError
         If a line holds several moves of which one is corrected.
     """
-    timed = ~np.isnan(driven.asked)
     keeps_feed = _KEEPS_FEED.search(nominal.text) is not None
-    written = rounded_feedrates(driven, limits).program
-    writer = _Writer(nominal, written, timed, limits, keeps_feed)
-    rows = np.flatnonzero((driven.piece >= 0) | (division.stretch[driven.nominal] >= 0))
-    replaced = np.flatnonzero(division.replaced)
-    _check_lines(nominal, np.union1d(replaced, driven.nominal[rows]))
+    is_timed = timed.is_timed
+    written = rounded_feedrates(timed, limits).program
+    writer = _Writer(nominal, written, is_timed, limits, keeps_feed)
+    rows = np.flatnonzero((timed.piece >= 0) | (segmentation.stretch[timed.nominal] >= 0))
+    replaced = np.flatnonzero(segmentation.replaced)
+    _check_lines(nominal, np.union1d(replaced, timed.nominal[rows]))
     for move in replaced.tolist():
         writer.lines[int(nominal.moves.line[move])] = []
-    is_piece = (driven.piece >= 0).tolist()
-    lifted = (driven.program.moves.settings >= len(nominal.settings)).tolist()
+    is_piece = (timed.piece >= 0).tolist()
+    lifted = (timed.program.moves.settings >= len(nominal.settings)).tolist()
     for position, row in enumerate(rows.tolist()):
-        move = int(driven.nominal[row])
+        move = int(timed.nominal[row])
         last = position + 1 == len(rows) or rows[position + 1] != row + 1
         writer.follow(move, row)
         if is_piece[row]:
             writer.limit(move, lifted[row])
-            writer.piece(move, row, bool(timed[row]))
+            writer.piece(move, row, bool(is_timed[row]))
         else:
             writer.stay(move, row)
         if last:
@@ -210,13 +216,13 @@ class _Writer:
         self._add(*limit_lines(self.limits.overridden(state), unit))
         self._lifted, self._raised = lifted, state if lifted else None
 
-    def piece(self, move: int, row: int, timed: bool) -> None:
+    def piece(self, move: int, row: int, is_timed: bool) -> None:
         """Write a straight piece of motion."""
         filament = self._at[3]
         words = self._words(move, row, planar=True)
         if words:
             laid = self._at[3] - filament
-            feed = self._timed_feed(move, row, laid) if timed else self._own_feed(move, row)
+            feed = self._timed_feed(move, row, laid) if is_timed else self._own_feed(move, row)
             self._add(b" ".join([b"G1", *words, *feed]) + self._note(move))
 
     def stay(self, move: int, row: int) -> None:

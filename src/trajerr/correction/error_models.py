@@ -15,6 +15,19 @@ from trajerr.motion.trajectory import Trajectory
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
 
 
+class ErrorModel(Protocol):
+    """Predicts the tracking error of commanded trajectories that begin at rest."""
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Samples per second that the features must have."""
+        ...
+
+    def errors(self, features: Floats) -> Floats:
+        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        ...
+
+
 class Predicts(Protocol):
     """A bundle at work, as :class:`trajerr.bundle.runtime.Predictor` is one."""
 

@@ -1,4 +1,4 @@
-"""How fast each piece must be driven so that it ends when it should.
+"""Feedrate timing: with which feedrate each piece ends when it should.
 
 A firmware does not run a piece at its feedrate throughout: it speeds up and slows down at
 its ends. Feedrates are therefore found by planning the pieces as the firmware will and
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Bools, Floats, Ints
-from trajerr.correction.pieces import Cut, EmissionSettings
+from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.dynamics.compiled import compiled
 from trajerr.gcode.program import LimitSettings, Moves, Program
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 
 ROUNDS = 8
-FASTEST, SLOWEST = 3.0, 0.5  # multiples of its mean speed at which a piece may be driven
+FASTEST, SLOWEST = 3.0, 0.5  # multiples of a piece's mean speed that its feedrate may be
 NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
 F_DIGITS, INCH_F_DIGITS = 0, 2  # decimals of a feedrate in mm/min or inches/min, at least
 MORE_F_DIGITS = 3  # that a piece may have beside
@@ -31,8 +31,8 @@ ROUNDING_ROUNDS = 6  # of planning with rounded feedrates
 
 
 @dataclass(frozen=True)
-class Driven:
-    """A corrected program as moves: the file's own where they stay, pieces elsewhere."""
+class TimedProgram:
+    """A corrected program as moves: the file's own where they stay, timed pieces elsewhere."""
 
     program: Program  # its text is the nominal one's
     piece: Ints  # (N,) the piece that each move is; -1 where the file's move stays
@@ -40,11 +40,15 @@ class Driven:
     asked: Floats  # (N,) s that a piece should take; NaN where the file's own limits hold
     mean: Floats  # (N,) mm/s, mean speed of a piece; the file's feedrate elsewhere
 
-    def at(self, haste: Floats) -> Self:
-        """Return the program with each piece driven at a multiple of its mean speed; (K,)."""
-        timed = ~np.isnan(self.asked)
-        speed = self.mean.copy()
-        speed[timed] *= haste[self.piece[timed]]
+    @property
+    def is_timed(self) -> Bools:
+        """(N,) which moves are pieces that should take a given time."""
+        return ~np.isnan(self.asked)
+
+    def at(self, feed_factor: Floats) -> Self:
+        """Return the program with each piece's feedrate a multiple (K,) of its mean speed."""
+        speed, is_timed = self.mean.copy(), self.is_timed
+        speed[is_timed] *= feed_factor[self.piece[is_timed]]
         moves = replace(self.program.moves, feedrate=speed)
         return replace(self, program=replace(self.program, moves=moves))
 
@@ -53,11 +57,10 @@ class Driven:
         result = plan(self.program, limits)
         return result, np.diff(result.move_end, prepend=0.0)
 
-    def hastened(self, haste: Floats, taken: Floats) -> Floats:
-        """Return (K,) multiples of mean speed that make up for the time that pieces took, s."""
-        timed = ~np.isnan(self.asked)
-        better = haste.copy()
-        better[self.piece[timed]] *= taken[timed] / self.asked[timed]
+    def adjusted(self, feed_factor: Floats, taken: Floats) -> Floats:
+        """Return (K,) feedrate factors that make up for the (N,) s that moves took at others."""
+        better, is_timed = feed_factor.copy(), self.is_timed
+        better[self.piece[is_timed]] *= taken[is_timed] / self.asked[is_timed]
         return np.clip(better, SLOWEST, FASTEST)
 
 
@@ -78,6 +81,7 @@ def raised(
         junction_deviation=_deviation(settings),
         square_corner_velocity=settings.jerk_mm_s,
         minimum_cruise_ratio=0.0,
+        cruise_ratio_from=None,
     )
 
 
@@ -92,19 +96,19 @@ def _deviation(settings: EmissionSettings) -> float:
 
 def assemble(
     nominal: Plan,
-    division: Cut,
+    segmentation: Segmentation,
     limits: MachineLimits,
     settings: EmissionSettings,
     chosen: Bools | None = None,
-) -> Driven:
+) -> TimedProgram:
     """Put pieces in the place of the moves that they stand for, at their mean speeds.
 
     Parameters
     ----------
     nominal
         The nominal plan.
-    division
-        The pieces.
+    segmentation
+        The pieces, and what they stand for.
     limits
         The machine's.
     settings
@@ -112,8 +116,8 @@ def assemble(
     chosen : (M,)
         The nominal moves wanted, all by default; motion rests where others are left out.
     """
-    moves, pieces = nominal.program.moves, division.pieces
-    kept = np.flatnonzero(~division.replaced)
+    moves, pieces = nominal.program.moves, segmentation.pieces
+    kept = np.flatnonzero(~segmentation.replaced)
     owner = np.concatenate([kept, pieces.move])
     rank = np.argsort(owner, kind="stable")
     left_out = np.zeros(len(moves), dtype=np.int64)
@@ -126,8 +130,8 @@ def assemble(
     rows = moves.select(owner)
     resumes = np.concatenate([[True], np.diff(left_out[owner]) > 0])
     start, end = _ends(rows, pieces.target[piece], is_piece, resumes)
-    lifted = np.where(is_piece, pieces.stretch[piece] >= 0, division.stretch[owner] >= 0)
-    lifted &= division.lifts
+    lifted = np.where(is_piece, pieces.stretch[piece] >= 0, segmentation.stretch[owner] >= 0)
+    lifted &= segmentation.lifts
     asked = np.where(is_piece & lifted, (pieces.end - pieces.start)[piece], np.nan)
     length = _lengths(start, end)
     mean = np.where(np.isnan(asked), rows.feedrate, np.maximum(length / asked, NEARLY_STILL))
@@ -143,7 +147,7 @@ def assemble(
         stop=(rows.stop & (np.diff(owner, prepend=-1) != 0)) | resumes,
     )
     program = replace(nominal.program, moves=rows, settings=table)
-    return Driven(program, piece, owner, asked, mean)
+    return TimedProgram(program, piece, owner, asked, mean)
 
 
 def _ends(rows: Moves, target: Floats, is_piece: Bools, resumes: Bools) -> tuple[Floats, Floats]:
@@ -172,37 +176,37 @@ def _states(
 
 
 def keep_time(
-    driven: Driven, limits: MachineLimits, haste: Floats, rounds: int = ROUNDS
-) -> tuple[Driven, Floats]:
+    timed: TimedProgram, limits: MachineLimits, feed_factor: Floats, rounds: int = ROUNDS
+) -> tuple[TimedProgram, Floats]:
     """Adjust the pieces' feedrates until each takes the time asked, as far as limits allow.
 
     Parameters
     ----------
-    driven
-        The pieces.
+    timed
+        The program.
     limits
         The machine's.
-    haste : (K,)
-        Multiples of their mean speeds to begin with.
+    feed_factor : (K,)
+        The pieces' feedrates to begin with, as multiples of their mean speeds.
     rounds
         How often to plan and adjust.
 
     Returns
     -------
     tuple
-        The pieces at the best feedrates found, and their multiples of mean speed.
+        The program at the best feedrates found, and these as (K,) multiples of mean speeds.
     """
-    best, least = haste, np.inf
+    best, least = feed_factor, np.inf
     for _ in range(rounds):
-        _, taken = driven.at(haste).planned(limits)
-        excess = float(np.nansum(np.abs(taken - driven.asked)))
+        _, taken = timed.at(feed_factor).planned(limits)
+        excess = float(np.nansum(np.abs(taken - timed.asked)))
         if excess < least:
-            best, least = haste, excess
-        haste = driven.hastened(haste, taken)
-    return driven.at(best), best
+            best, least = feed_factor, excess
+        feed_factor = timed.adjusted(feed_factor, taken)
+    return timed.at(best), best
 
 
-def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
+def rounded_feedrates(timed: TimedProgram, limits: MachineLimits) -> TimedProgram:
     """Return the program with the timed pieces' feedrates as they will be written.
 
     Rounding goes up or down so that it makes up for what it did to the pieces before, and a
@@ -211,19 +215,18 @@ def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
     result is planned; pieces that take another time there get more digits, and the pieces
     after them make up for what remains.
     """
-    moves = driven.program.moves
-    timed = ~np.isnan(driven.asked)
+    moves, is_timed = timed.program.moves, timed.is_timed
     path = _lengths(moves.start, moves.end)
-    around = _fastest_around(driven.mean)
+    around = _fastest_around(timed.mean)
     slack = np.minimum(CLOSE_S, CLOSE / around)
     more, surprise = np.zeros(len(moves), dtype=np.int64), np.zeros(len(moves))
-    _, exact = driven.planned(limits)
-    best, least = driven, np.inf
+    _, exact = timed.planned(limits)
+    best, least = timed, np.inf
     for _ in range(ROUNDING_ROUNDS):
         speed = moves.feedrate.copy()
-        _round(speed, moves.unit / 60.0, path, timed, slack, more, surprise)
+        _round(speed, moves.unit / 60.0, path, is_timed, slack, more, surprise)
         rows = replace(moves, feedrate=speed)
-        rounded = replace(driven, program=replace(driven.program, moves=rows))
+        rounded = replace(timed, program=replace(timed.program, moves=rows))
         _, taken = rounded.planned(limits)
         excess = taken - exact
         off = np.abs(np.cumsum(excess)) * around
@@ -231,7 +234,7 @@ def rounded_feedrates(driven: Driven, limits: MachineLimits) -> Driven:
             best, least = rounded, float(np.max(off))
         if least <= OFF:
             break
-        expected = np.where(timed, path / speed - path / moves.feedrate, 0.0)
+        expected = np.where(is_timed, path / speed - path / moves.feedrate, 0.0)
         surprise = np.where(np.abs(excess - expected) > 0.1 * slack, excess - expected, 0.0)
         cause = _beside(off > OFF) & (np.abs(excess) > slack)
         more = np.minimum(more + _beside(cause if np.any(cause) else off > OFF), MORE_F_DIGITS)
@@ -243,7 +246,7 @@ def _round(
     speed: Floats,
     unit: Floats,
     length: Floats,
-    timed: Bools,
+    is_timed: Bools,
     slack: Floats,
     more: Ints,
     surprise: Floats,
@@ -254,7 +257,7 @@ def _round(
     """
     late, feed = 0.0, 0.0
     for i in range(len(speed)):
-        if not timed[i]:
+        if not is_timed[i]:
             feed = 0.0
             late += surprise[i]
             continue

@@ -10,28 +10,28 @@ from dataclasses import replace
 import numpy as np
 
 from trajerr.arrays import Bools, Floats
-from trajerr.correction.pieces import Cut, Pieces
+from trajerr.correction.pieces import Pieces, Segmentation
 from trajerr.correction.regions import ROUNDING
 from trajerr.motion.planner import Plan
 
 SHARE = 0.5  # of the greatest cross-section; rounding of short pieces may double one
 
 
-def spread_filament(division: Cut, nominal: Plan, most: float) -> Cut:
+def spread_filament(segmentation: Segmentation, nominal: Plan, most: float) -> Segmentation:
     """Return pieces none of which lays down more than a share of a limit, where that is possible.
 
     Parameters
     ----------
-    division
+    segmentation
         Pieces with x and y as they will be written.
     nominal
         The plan that they stand for.
     most
         mm of filament per mm of path, that a firmware takes at most.
     """
-    pieces = division.pieces
+    pieces = segmentation.pieces
     if not len(pieces):
-        return division
+        return segmentation
     begin, linked = _begins(pieces, nominal)
     laid = pieces.target[:, 3] - begin[:, 3]
     length = np.linalg.norm(pieces.target[:, :3] - begin[:, :3], axis=1)
@@ -39,7 +39,7 @@ def spread_filament(division: Cut, nominal: Plan, most: float) -> Cut:
     linked[1:] &= (laid[1:] > 0.0) & (laid[:-1] > 0.0) & (length[1:] > 0.0) & (length[:-1] > 0.0)
     over = np.flatnonzero((room < 0.0) & (laid > 0.0))
     if not len(over):
-        return division
+        return segmentation
     change = np.zeros(len(pieces))
     for piece in over.tolist():
         excess = -float(room[piece] - change[piece])
@@ -50,7 +50,7 @@ def spread_filament(division: Cut, nominal: Plan, most: float) -> Cut:
     before = np.concatenate([[0.0], total])[np.searchsorted(run, run)]
     target = pieces.target.copy()
     target[:, 3] += np.where(np.abs(total - before) > 1e-12, total - before, 0.0)
-    return replace(division, pieces=replace(pieces, target=target))
+    return replace(segmentation, pieces=replace(pieces, target=target))
 
 
 def _begins(pieces: Pieces, nominal: Plan) -> tuple[Floats, Bools]:

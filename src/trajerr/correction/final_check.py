@@ -8,6 +8,7 @@ from trajerr.correction.emission import limit_lines
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.extrusion import filament_diameter, most_section
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.modes import extruder_rule
 from trajerr.gcode.program import Program
 from trajerr.verification.stretch import VerifySettings
@@ -44,7 +45,7 @@ def check_corrected(
     moves = program.moves
     low, high = printer.bed(program).corners
     settings = VerifySettings(
-        firmware="klipper" if printer.limits.firmware.startswith("klipper") else "marlin",
+        firmware="klipper" if is_klipper(printer.limits.firmware) else "marlin",
         e_rule=extruder_rule(
             program.slicer.get("gcode_flavor", "").lower(), printer.limits.firmware
         ),

@@ -2,12 +2,12 @@
 
 ``G⁻¹`` of an axis acts before the error that it removes. Where the command may not change
 then (in a retraction, on infill), the plain inverse leaves ringing that a command later
-could still remove. The filter here is the least-squares answer under these constraints, for a
-family of printers at once:
+could still remove. The filter here is the least-squares answer under these constraints, for an
+ensemble of printers at once:
 
 ``min over d of Σ w_m ‖M (ê_m − G_m d)‖² + ρ ‖q‖²`` with ``d = P S q``,
 
-where G_m is member m's response along its motion, w_m what it counts, M weighs what is to be
+where G_m is printer m's response along its motion, w_m what it counts, M weighs what is to be
 seen, P says where a command may change, S fades out frequencies at which the carriage no
 longer follows. It is found by conjugate gradients on the normal equations (norm-optimal
 iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:96, 2006; Hestenes and
@@ -99,9 +99,9 @@ def learning_step(
     Parameters
     ----------
     error : (V, T, 2)
-        Actual minus wanted of each member of a family of printers, mm.
+        Actual minus wanted of each printer of an ensemble, mm.
     responses
-        How each of the V members answers to a change.
+        How each of the V printers answers to a change.
     weights : (V,)
         What each counts.
     freedom
@@ -117,20 +117,20 @@ def learning_step(
     count = error.shape[1]
     smooth = smoothing.filter(count)
     seen = np.where(freedom.seen, 1.0, UNSEEN**2)[:, None]
-    members = [response.fitted(count) for response in responses]
+    fitted = [response.fitted(count) for response in responses]
     share = weights / np.sum(weights)
 
     def command(values: Floats) -> Floats:
         return freedom.project(smooth(values))
 
     def back(parts: Iterable[Floats]) -> Floats:
-        pairs = zip(members, parts, share, strict=True)
+        pairs = zip(fitted, parts, share, strict=True)
         total = sum((w * g.transposed(seen * part) for g, part, w in pairs), np.zeros((count, 2)))
         return smooth(freedom.transposed(total))
 
     def normal(values: Floats) -> Floats:
         change = command(values)
-        return back(member.effect(change) for member in members) + DAMPING * values
+        return back(response.effect(change) for response in fitted) + DAMPING * values
 
     return command(_conjugate_gradients(normal, back(error)))
 

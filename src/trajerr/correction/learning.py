@@ -8,14 +8,16 @@ may act (iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.correction.inverse import Freedom, Smoothing, learning_step
-from trajerr.correction.printer_ensemble import Belief, Family
-from trajerr.correction.windows import batches
+from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
+from trajerr.correction.printer_ensemble import EnsembleMotion, PrinterEnsemble
 from trajerr.errors import ConfigError
+from trajerr.shipped import fields_of, shipped
 
 Project = Callable[[Floats, slice], None]
 Judge = Callable[[Floats], float]
@@ -34,17 +36,17 @@ class LearningSettings:
         If a value is out of range; the message names the key.
     """
 
-    gain: float = 0.9  # γ, share of the inverse that one iteration takes
-    cutoff: float = 1.6  # natural frequencies above which the inverse fades out
-    iterations: int = 9  # on the trajectory
-    planned_iterations: int = 4  # on the moves that will be written, planner in the loop
-    patience: int = 6  # iterations without improvement after which a layer is done
-    soft_weight: float = 0.2  # of a printer whose natural frequency is lower by `spread`
-    stiff_weight: float = 0.6  # of one whose natural frequency is higher; the modelled has 1
-    spread: float = 0.1  # relative change of natural frequency
-    lead_out_s: float = 0.2  # motion after it that the inverse looks ahead into
-    batch: int = 8  # layers predicted at a time, fewer if they are long
-    threads: int = 2  # at work on them
+    gain: float  # γ, share of the inverse that one iteration takes
+    cutoff: float  # natural frequencies above which the inverse fades out
+    iterations: int  # on the trajectory
+    planned_iterations: int  # on the moves that will be written, planner in the loop
+    patience: int  # iterations without improvement after which a layer is done
+    soft_weight: float  # of a printer whose natural frequency is lower by `spread`
+    stiff_weight: float  # of one whose natural frequency is higher; the modelled has 1
+    spread: float  # relative change of natural frequency
+    lead_out_s: float  # motion after it that the inverse looks ahead into
+    batch: int  # layers predicted at a time, fewer if they are long
+    threads: int  # at work on them
 
     def __post_init__(self) -> None:
         _check("gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
@@ -55,6 +57,12 @@ class LearningSettings:
         keys = ("planned_iterations", "lead_out_s", "soft_weight", "stiff_weight")
         for key in keys:
             _check(key, getattr(self, key), getattr(self, key) >= 0.0, "0 or more")
+
+    @classmethod
+    def shipped(cls, **changes: float) -> Self:
+        """Return what ``conf/correct.yaml`` says, with changes."""
+        plain = shipped("correct")
+        return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
 
     @property
     def variants(self) -> tuple[tuple[float, float], ...]:
@@ -71,22 +79,12 @@ def _check(key: str, value: float, holds: bool, wanted: str) -> None:
         raise ConfigError(f"correction {key}: got {value}, expected {wanted}")
 
 
-@dataclass(frozen=True)
-class Episode:
-    """One layer, or a window of a long one, within a longer trajectory; indices of samples."""
-
-    first: int  # where the lead-in begins
-    begin: int  # where the layer begins
-    end: int  # one past its last sample
-    last: int  # one past the lead-out
-
-
 @dataclass
 class Scores:
-    """What each iteration expects of one layer, for every member of a belief."""
+    """The errors that each iteration predicts of one window, on every printer of an ensemble."""
 
     weights: Floats  # (V,)
-    values: list[list[float]] = field(default_factory=list)  # by iteration and member
+    values: list[list[float]] = field(default_factory=list)  # by iteration and printer
     best: int = 0
 
     def add(self, values: list[float]) -> bool:
@@ -116,118 +114,112 @@ class Learned:
     """What an iteration found."""
 
     correction: Floats  # (N, 2) mm, added to the nominal position
-    scores: tuple[Scores, ...]  # per episode
+    scores: tuple[Scores, ...]  # of each window
 
 
 def learn(
-    belief: Belief,
-    nominal: Floats,
-    time: Floats,
+    ensemble: PrinterEnsemble,
+    sampled: SampledWindows,
     restrict: Restrict,
-    episodes: Sequence[Episode],
     score: Score,
     project: Project,
     settings: LearningSettings,
 ) -> Learned:
-    """Find the correction for which the nominal path is expected.
+    """Find the correction with which the nozzle is predicted to follow the nominal path.
 
     Parameters
     ----------
-    belief
+    ensemble
         Predicts where the nozzle goes.
-    nominal : (N, 3)
-        What the file commands, mm, at the belief's rate.
-    time : (N,)
-        s, increasing; uniform within each episode.
+    sampled
+        The windows to correct, in order of time, as the file commands them; at the ensemble's
+        rate.
     restrict
         Returns where a correction may act, from (T,) times, the first and the last that
         may change.
-    episodes
-        The layers to correct, in order of time.
     score
-        From times, returns what finds the figure to minimise in actual positions then.
+        From times, returns what finds the error to minimise in actual positions then.
     project
         Brings a part of the (N, 2) correction within its bounds, in place.
     settings
         Gain, iterations, batches.
     """
-    correction = np.zeros((len(nominal), 2))
+    correction = np.zeros((len(sampled.time), 2))
     scores: list[Scores] = []
-    for rows in batches([e.last - e.first for e in episodes], settings.batch):
-        batch = _Batch(belief, nominal, time, restrict, episodes[rows])
+    for chosen in batches([len(rows) for rows in sampled.rows], settings.batch):
+        batch = _Batch(ensemble, sampled.nominal, sampled.time, restrict, sampled.rows[chosen])
         scores += batch.iterate(correction, score, project, settings)
     return Learned(correction, tuple(scores))
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some layers that are predicted together."""
+    """Some windows that are predicted together."""
 
-    belief: Belief
+    ensemble: PrinterEnsemble
     nominal: Floats
     time: Floats
     restrict: Restrict
-    episodes: Sequence[Episode]
+    windows: Sequence[WindowRows]
 
     def iterate(
         self, correction: Floats, score: Score, project: Project, settings: LearningSettings
     ) -> list[Scores]:
-        """Improve the correction of these layers in place, keep the best; return the scores."""
-        scores = [Scores(self.belief.weights) for _ in self.episodes]
-        kept = [correction[e.begin : e.end].copy() for e in self.episodes]
-        judges = [score(self.time[e.begin : e.end]) for e in self.episodes]
+        """Improve the correction of these windows in place, keep the best; return the scores."""
+        scores = [Scores(self.ensemble.weights) for _ in self.windows]
+        kept = [correction[w.own].copy() for w in self.windows]
+        judges = [score(self.time[w.own]) for w in self.windows]
         for iteration in range(settings.iterations + 1):
             commanded = self._commanded(correction)
-            families = self.belief.family(commanded)
+            motions = self.ensemble.simulated(commanded)
             if iteration % REFRESH == 0:
-                gaps = self._gaps(commanded, families)
-            pairs = zip(families, gaps, strict=True)
-            actual = [family.positions + gap for family, gap in pairs]
-            for row, e in enumerate(self.episodes):
-                core = actual[row][:, e.begin - e.first : e.end - e.first]
-                if scores[row].add([judges[row](xy) for xy in core]):
-                    kept[row] = correction[e.begin : e.end].copy()
+                gaps = self._gaps(commanded, motions)
+            pairs = zip(motions, gaps, strict=True)
+            actual = [motion.positions + gap for motion, gap in pairs]
+            for i, window in enumerate(self.windows):
+                if scores[i].add([judges[i](xy) for xy in actual[i][:, window.core]]):
+                    kept[i] = correction[window.own].copy()
             stale = min(iteration - values.best for values in scores)
             if iteration == settings.iterations or stale >= settings.patience:
                 break
-            self._improve(correction, actual, families, settings)
-            project(correction, slice(self.episodes[0].begin, self.episodes[-1].end))
-        for e, values in zip(self.episodes, kept, strict=True):
-            correction[e.begin : e.end] = values
+            self._improve(correction, actual, motions, settings)
+            project(correction, slice(self.windows[0].own.start, self.windows[-1].own.stop))
+        for window, values in zip(self.windows, kept, strict=True):
+            correction[window.own] = values
         return scores
 
     def _commanded(self, correction: Floats) -> list[Floats]:
         commanded = []
-        for e in self.episodes:
-            part = self.nominal[e.first : e.last].copy()
-            part[:, :2] += correction[e.first : e.last]
+        for window in self.windows:
+            part = self.nominal[window.whole].copy()
+            part[:, :2] += correction[window.whole]
             commanded.append(part)
         return commanded
 
-    def _gaps(self, commanded: list[Floats], families: Sequence[Family]) -> list[Floats]:
+    def _gaps(self, commanded: list[Floats], motions: Sequence[EnsembleMotion]) -> list[Floats]:
         """Return by how much the model and simulation differ, (T, 2) mm each."""
-        pairs = zip(self.belief.modelled(commanded), families, strict=True)
-        return [xy - family.positions[0] for xy, family in pairs]
+        pairs = zip(self.ensemble.modelled(commanded), motions, strict=True)
+        return [xy - motion.positions[0] for xy, motion in pairs]
 
     def _improve(
         self,
         correction: Floats,
         actual: list[Floats],
-        families: Sequence[Family],
+        motions: Sequence[EnsembleMotion],
         settings: LearningSettings,
     ) -> None:
-        smoothing = Smoothing.of(self.belief.printer, settings.cutoff, self.belief.rate)
+        smoothing = Smoothing.of(self.ensemble.printer, settings.cutoff, self.ensemble.rate)
 
-        def change(e: Episode, positions: Floats, family: Family) -> Floats:
-            window = slice(e.first, e.last)
+        def change(window: WindowRows, positions: Floats, motion: EnsembleMotion) -> Floats:
+            begin, end = self.time[window.own.start], self.time[window.own.stop - 1]
             return learning_step(
-                positions - self.nominal[window, :2],
-                family.responses,
-                self.belief.weights,
-                self.restrict(self.time[window], self.time[e.begin], self.time[e.end - 1]),
+                positions - self.nominal[window.whole, :2],
+                motion.responses,
+                self.ensemble.weights,
+                self.restrict(self.time[window.whole], begin, end),
                 smoothing,
-            )[e.begin - e.first : e.end - e.first]
+            )[window.core]
 
-        changes = self.belief.map(change, self.episodes, actual, families)
-        for e, step in zip(self.episodes, changes, strict=True):
-            correction[e.begin : e.end] -= settings.gain * step
+        changes = self.ensemble.map(change, self.windows, actual, motions)
+        for window, step in zip(self.windows, changes, strict=True):
+            correction[window.own] -= settings.gain * step

@@ -1,7 +1,7 @@
-"""Cut corrected motion into straight pieces: which, when, and from which move.
+"""Segment corrected motion into straight pieces: which, when, and from which move.
 
 Knows a plan, where a correction acts, and how finely to follow it. Does not know G-code
-text. Each block (:mod:`.blocks`) is cut on a uniform grid of time and thinned where
+text. Each block (:mod:`.blocks`) is divided on a uniform grid of time and thinned where
 a straight piece at constant speed says the same, as far as the file's size asks for it.
 """
 
@@ -13,18 +13,19 @@ import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.correction.blocks import Block, Divider, move_times
-from trajerr.correction.regions import Joins, Role
+from trajerr.correction.regions import CorrectionRegion, Role
 from trajerr.correction.thinning import thinned
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves, Program
 from trajerr.motion.planner import Plan
+from trajerr.shipped import fields_of, shipped
 
 Offset = Callable[[Floats], Floats]
 
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
 SOON = 1e-9  # s, or of a step of a grid, of rounding
-FINE = 4  # candidates for a knot per shortest piece
+FINE = 4  # candidates for a piece's end per shortest piece
 COARSEST = 6.0  # what tolerance is multiplied by at most where a file would grow too much
 ALONG = 0.25  # power of that factor, along the path: there a file grows fastest
 HALVINGS = 6  # of the range in which that factor is searched
@@ -44,15 +45,15 @@ class EmissionSettings:
         If a value is out of range; the message names the key.
     """
 
-    rate_hz: float = 200.0  # most moves per second
-    across_mm: float = 0.005  # how far thinning may move a point of the command off its line,
-    across_share: float = 0.06  # at most this share of the uncorrected contour error around it;
-    along_mm: float = 0.08  # and along it, at its time,
-    along_share: float = 0.7  # at most this share
-    most_growth: float = 4.9  # times the file's size; beyond it, thinning may move points farther
-    small_kb: float = 16.0  # kB, a size to which any file may grow all the same
-    acceleration_mm_s2: float = 5000.0  # limit while corrected moves run
-    jerk_mm_s: float = 15.0  # limit while corrected moves run; square corner velocity on Klipper
+    rate_hz: float  # most moves per second
+    across_mm: float  # how far thinning may move a point of the command off its line,
+    across_share: float  # at most this share of the uncorrected contour error around it;
+    along_mm: float  # and along it, at its time,
+    along_share: float  # at most this share
+    most_growth: float  # times the file's size; beyond it, thinning may move points farther
+    small_kb: float  # kB, a size to which any file may grow all the same
+    acceleration_mm_s2: float  # limit while corrected moves run
+    jerk_mm_s: float  # limit while corrected moves run; square corner velocity on Klipper
 
     def __post_init__(self) -> None:
         for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
@@ -65,6 +66,11 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    @classmethod
+    def shipped(cls, **changes: float) -> Self:
+        """Return what ``conf/correct.yaml`` says, with changes."""
+        return cls(**{**fields_of(cls, shipped("correct")), **changes})
 
     def tolerance(self, error: Floats | float) -> "Tolerance":
         """Return how far thinning may move points where walls have an uncorrected contour error.
@@ -107,7 +113,7 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Segmentation:
     """What becomes of a program's moves."""
 
     pieces: Pieces
@@ -116,15 +122,15 @@ class Cut:
     lifts: bool = True  # whether pieces run under raised limits and on the nominal clock
 
 
-def cut(
+def segment(
     plan: Plan,
-    joins: Joins,
+    region: CorrectionRegion,
     role: Ints,
     offset: Offset,
     settings: EmissionSettings,
     error: Floats | float = np.inf,
-) -> Cut:
-    """Cut the stretches in which a correction acts into straight pieces.
+) -> Segmentation:
+    """Segment the stretches in which a correction acts into straight pieces.
 
     Where the file would grow too much, thinning moves points farther across their path.
 
@@ -132,7 +138,7 @@ def cut(
     ----------
     plan
         The nominal plan.
-    joins
+    region
         Where the correction acts.
     role : (M,)
         What it may do during each move, :class:`Role`.
@@ -143,28 +149,28 @@ def cut(
     error : (M,) or a number
         Uncorrected contour error around each move, RMS mm; thinning moves points by a share.
     """
-    candidates = _Candidates.of(plan, joins, role, offset, settings.rate_hz)
+    candidates = _Candidates.of(plan, region, role, offset, settings.rate_hz)
     tolerance = settings.tolerance(error)
     most = max(settings.most_growth * len(plan.program.text), 1000.0 * settings.small_kb)
-    division = candidates.thinned(tolerance)
-    most -= _other_bytes(plan.program, division)
-    if _piece_bytes(division.pieces, plan.program.moves) <= most:
-        return division
+    segmentation = candidates.thinned(tolerance)
+    most -= _other_bytes(plan.program, segmentation)
+    if _piece_bytes(segmentation.pieces, plan.program.moves) <= most:
+        return segmentation
     low, high = 0.0, np.log(COARSEST)
-    division = candidates.thinned(tolerance.coarser(COARSEST))
+    segmentation = candidates.thinned(tolerance.coarser(COARSEST))
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         trial = candidates.thinned(tolerance.coarser(np.exp(middle)))
         if _piece_bytes(trial.pieces, plan.program.moves) <= most:
-            division, high = trial, middle
+            segmentation, high = trial, middle
         else:
             low = middle
-    return division
+    return segmentation
 
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Points of the corrected command among which knots are chosen."""
+    """Points of the corrected command among which the pieces' ends are chosen."""
 
     time: Floats  # (N,) s
     point: Floats  # (N, 4) mm
@@ -174,13 +180,15 @@ class _Candidates:
     ease: Floats  # (blocks,) multiple of the tolerance
     shortest: float  # s, of a piece
     replaced: Bools  # (M,)
-    member: Ints  # (M,)
+    stretch_of_move: Ints  # (M,)
 
     @classmethod
-    def of(cls, plan: Plan, joins: Joins, role: Ints, offset: Offset, rate: float) -> Self:
+    def of(
+        cls, plan: Plan, region: CorrectionRegion, role: Ints, offset: Offset, rate: float
+    ) -> Self:
         start, end = move_times(plan)
         divider = Divider(plan.program.moves, role, start, end)
-        spans = divider.snapped(joins.stretches())
+        spans = divider.snapped(region.stretches())
         blocks = divider.blocks(spans)
         time, owner = _grid(blocks, rate)
         point = plan.asked(time)
@@ -188,17 +196,18 @@ class _Candidates:
         move = np.array([block.move for block in blocks], dtype=np.int64)
         stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
         ease = np.where(role[move] == Role.CORRECTED, 1.0, TRAVEL)
-        replaced, member = divider.membership(spans)
-        return cls(time, point, owner, move, stretch, ease, 1.0 / rate, replaced, member)
+        replaced, stretch_of_move = divider.membership(spans)
+        shortest = 1.0 / rate
+        return cls(time, point, owner, move, stretch, ease, shortest, replaced, stretch_of_move)
 
-    def thinned(self, tolerance: Tolerance) -> Cut:
-        """Keep the knots without which a point would move by more than allowed."""
+    def thinned(self, tolerance: Tolerance) -> Segmentation:
+        """Keep the ends without which a point would move by more than allowed."""
         across = self.ease * np.broadcast_to(tolerance.across, self.replaced.shape)[self.move]
         along = np.broadcast_to(tolerance.along, self.replaced.shape)[self.move]
         shortest = self.shortest - SOON
         owner = self.owner
         keep = thinned(self.time, self.point[:, :3], owner, across[owner], along[owner], shortest)
-        return Cut(self._pieces(keep), self.replaced, self.member)
+        return Segmentation(self._pieces(keep), self.replaced, self.stretch_of_move)
 
     def _pieces(self, keep: Bools) -> Pieces:
         times, owner = self.time[keep], self.owner[keep]
@@ -212,11 +221,11 @@ class _Candidates:
         )
 
 
-def _other_bytes(program: Program, division: Cut) -> float:
+def _other_bytes(program: Program, segmentation: Segmentation) -> float:
     """Return about how many bytes of a corrected file are no pieces' lines."""
-    lines = np.unique(program.moves.line[division.replaced])
+    lines = np.unique(program.moves.line[segmentation.replaced])
     kept = len(program.text) - sum(len(program.line(i)) for i in lines.tolist())
-    stretches = len(np.unique(division.pieces.stretch))
+    stretches = len(np.unique(segmentation.pieces.stretch))
     return kept + LIMIT_BYTES * stretches
 
 
@@ -243,28 +252,28 @@ def _places(value: Floats) -> Floats:
     return np.asarray(size + (value < 0.0))
 
 
-def vertices(plan: Plan, joins: Joins, role: Ints, offset: Offset) -> Cut:
+def vertices(plan: Plan, region: CorrectionRegion, role: Ints, offset: Offset) -> Segmentation:
     """Return each move of the stretches as it is, its end displaced; arcs as planned chords.
 
     Parameters
     ----------
-    plan, joins, role, offset
-        As for :func:`cut`.
+    plan, region, role, offset
+        As for :func:`segment`.
     """
     start, end = move_times(plan)
     divider = Divider(plan.program.moves, role, start, end)
     spans = [
         (float(start[divider.first_move(a)]), float(end[divider.last_move(b)]))
-        for a, b in joins.stretches().tolist()
+        for a, b in region.stretches().tolist()
     ]
-    replaced, member = divider.membership(spans)
-    segment = np.flatnonzero(replaced[plan.move])
-    finish = plan.start_time[segment] + plan.duration[segment]
-    point = plan.asked_in(segment, finish)
+    replaced, stretch_of_move = divider.membership(spans)
+    rows = np.flatnonzero(replaced[plan.move])
+    finish = plan.start_time[rows] + plan.duration[rows]
+    point = plan.asked_in(rows, finish)
     point[:, :2] += offset(finish)
-    move = plan.move[segment]
-    pieces = Pieces(plan.start_time[segment], finish, point, move, member[move])
-    return Cut(pieces, replaced, member, lifts=False)
+    move = plan.move[rows]
+    pieces = Pieces(plan.start_time[rows], finish, point, move, stretch_of_move[move])
+    return Segmentation(pieces, replaced, stretch_of_move, lifts=False)
 
 
 def decimals(axis: int, unit: float) -> int:
@@ -272,20 +281,20 @@ def decimals(axis: int, unit: float) -> int:
     return (5 if axis == 3 else 3) + (0 if unit == 1.0 else 2 if axis < 3 else 1)
 
 
-def rounded(division: Cut, moves: Moves) -> Cut:
+def rounded(segmentation: Segmentation, moves: Moves) -> Segmentation:
     """Return the pieces with x and y as they will be written.
 
     Those that end where the file's own move does keep its coordinates, so that what follows
     begins where it did.
     """
-    pieces = division.pieces
+    pieces = segmentation.pieces
     unit, origin = moves.unit[pieces.move, None], moves.origin[pieces.move, :2]
     grid = unit * np.where(unit == 1.0, 10.0 ** -decimals(0, 1.0), 10.0 ** -decimals(0, 25.4))
     target = pieces.target.copy()
     own = moves.end[pieces.move, :2]
     kept = np.all(np.abs(target[:, :2] - own) < SAME, axis=1, keepdims=True)
     target[:, :2] = np.where(kept, own, np.round((target[:, :2] - origin) / grid) * grid + origin)
-    return replace(division, pieces=replace(pieces, target=target))
+    return replace(segmentation, pieces=replace(pieces, target=target))
 
 
 def _grid(blocks: list[Block], rate: float) -> tuple[Floats, Ints]:

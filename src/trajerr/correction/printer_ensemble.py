@@ -1,9 +1,9 @@
-"""What is believed of a printer: how it errs, and how far it may be from that.
+"""A printer as it is modelled, and how far a real one may be from that.
 
-A model knows one printer. A real one drifts: belts lengthen, loads change. The belief is a
-small family of printers around the modelled one, softer and stiffer. All of them are
-simulated; what the model knows beyond simulation, the gap between the two, is taken to be the
-same for all. A correction that suits the family is worth nearly as much on the modelled
+A model knows one printer. A real one drifts: belts lengthen, loads change. So a correction is
+found for a small ensemble of printers around the modelled one, softer and stiffer. All of them
+are simulated; what the model knows beyond simulation, the gap between the two, is taken to be
+the same for all. A correction that suits the ensemble is worth nearly as much on the modelled
 printer, and more beside it.
 """
 
@@ -11,45 +11,32 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from trajerr.arrays import Floats
-from trajerr.correction.error_models import TwinModel
+from trajerr.correction.error_models import ErrorModel, TwinModel
 from trajerr.correction.response import Response
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.features import compute_features
 
 Result = TypeVar("Result")
 
-FAMILY_RATE_HZ = 600.0  # at least; at which the family is simulated
-
-
-class ErrorModel(Protocol):
-    """Predicts the tracking error of commanded trajectories that begin at rest."""
-
-    @property
-    def sample_rate_hz(self) -> float:
-        """Samples per second that the features must have."""
-        ...
-
-    def errors(self, features: Floats) -> Floats:
-        """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
-        ...
+ENSEMBLE_RATE_HZ = 600.0  # at least; at which the ensemble is simulated
 
 
 @dataclass(frozen=True)
-class Family:
-    """One trajectory, simulated on every member of a family of printers."""
+class EnsembleMotion:
+    """One trajectory, simulated on every printer of an ensemble."""
 
     positions: Floats  # (V, T, 2) mm
-    responses: tuple[Response, ...]  # of each member along its motion
+    responses: tuple[Response, ...]  # of each printer along its motion
 
 
 @dataclass(frozen=True)
-class Belief:
-    """A model of a printer's error, and a family of printers around it.
+class PrinterEnsemble:
+    """A model of a printer's error, and an ensemble of printers around the modelled one.
 
     Parameters
     ----------
@@ -58,7 +45,7 @@ class Belief:
     printer
         Its parameters.
     variants
-        (factor on stiffness, weight) of each further member; the modelled printer has
+        (factor on stiffness, weight) of each further printer; the modelled one has
         weight 1.
     threads
         At work on the trajectories of one call.
@@ -76,19 +63,19 @@ class Belief:
 
     @property
     def weights(self) -> Floats:
-        """(V,) weight of each member, the modelled printer first."""
+        """(V,) weight of each printer, the modelled one first."""
         return np.array([1.0, *(weight for _, weight in self.variants)])
 
     @cached_property
-    def members(self) -> tuple[Printer, ...]:
+    def printers(self) -> tuple[Printer, ...]:
         """The V printers, the modelled one first."""
         scaled = (self.printer.with_stiffness_scale(factor) for factor, _ in self.variants)
         return (self.printer, *scaled)
 
     @cached_property
     def _twins(self) -> list[TwinModel]:
-        smooth = [member.without("quantisation") for member in self.members]
-        return [TwinModel(member, self.rate, 1, FAMILY_RATE_HZ) for member in smooth]
+        smooth = [printer.without("quantisation") for printer in self.printers]
+        return [TwinModel(printer, self.rate, 1, ENSEMBLE_RATE_HZ) for printer in smooth]
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -103,31 +90,31 @@ class Belief:
 
         Parameters
         ----------
-        commanded
-            (T, 3) mm each, from rest; T may differ.
+        commanded : (T, 3)
+            mm each, from rest; T may differ.
 
         Returns
         -------
-        list
-            (T, 2) mm each.
+        list : (T, 2)
+            mm each.
         """
         features = self.map(lambda c: compute_features(c, self.rate), _padded(commanded))
         shares = np.array_split(np.stack(features), min(self.threads, len(commanded)))
         errors = np.concatenate(self.map(self.model.errors, shares))
         return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
 
-    def family(self, commanded: Sequence[Floats]) -> list[Family]:
-        """Simulate every member on each of several (T, 3) trajectories, from rest."""
+    def simulated(self, commanded: Sequence[Floats]) -> list[EnsembleMotion]:
+        """Simulate every printer on each of several (T, 3) trajectories, from rest."""
         twins, times = self._twins, self._twins[0].times
         tasks = [(twin, c[:, :2]) for c in commanded for twin in twins]
-        motions = self.map(TwinModel.motion, *zip(*tasks, strict=True))
-        families = []
-        for first in range(0, len(motions), len(twins)):
-            fine = np.stack(motions[first : first + len(twins)])
-            pairs = zip(self.members, fine, strict=True)
+        positions = self.map(TwinModel.motion, *zip(*tasks, strict=True))
+        motions = []
+        for first in range(0, len(positions), len(twins)):
+            fine = np.stack(positions[first : first + len(twins)])
+            pairs = zip(self.printers, fine, strict=True)
             responses = tuple(Response.along(p, xy, self.rate, times) for p, xy in pairs)
-            families.append(Family(fine[:, ::times], responses))
-        return families
+            motions.append(EnsembleMotion(fine[:, ::times], responses))
+        return motions
 
 
 def _padded(commanded: Sequence[Floats]) -> Floats:

@@ -67,7 +67,7 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Joins:
+class CorrectionRegion:
     """How much of a correction acts at each instant.
 
     The weight is a smoothed polygon over *motion time*, which leaves out what stands still,
@@ -164,8 +164,8 @@ class Joins:
         return at_times
 
 
-def join(start: Floats, end: Floats, role: Ints, fade: float = FADE) -> Joins:
-    """Return the weights for moves that run at given times.
+def find_region(start: Floats, end: Floats, role: Ints, fade: float = FADE) -> CorrectionRegion:
+    """Return where a correction may act, for moves that run at given times.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def join(start: Floats, end: Floats, role: Ints, fade: float = FADE) -> Joins:
             corners += _corners(walls, elapsed[first], elapsed[last], fade)
     table = np.array(corners).reshape(-1, 2)
     time = np.concatenate([start, end[-1:]])
-    return Joins(time, elapsed, table[:, 0], table[:, 1], _holds(start, end, role))
+    return CorrectionRegion(time, elapsed, table[:, 0], table[:, 1], _holds(start, end, role))
 
 
 def _runs(mask: Bools) -> list[tuple[int, int]]:

@@ -8,14 +8,13 @@ import numpy as np
 
 from trajerr.bundle.runtime import Predictor
 from trajerr.correction.compensate import Correction, correct, write_correction
-from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.printer_ensemble import ErrorModel
 from trajerr.correction.scope import Scope
-from trajerr.correction.settings import METHODS, CorrectionSettings
+from trajerr.correction.settings import CorrectionSettings, check_method
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
-from trajerr.gcode.program import WALLS, FeatureType, Program
+from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.sources import LayerSpec, select_layers
 from trajerr.metrics.closed_loop import Replay
@@ -35,9 +34,7 @@ class CorrectionRun:
     gcode: str
     bundle: str | None
     out: str | None  # None: <name>_corrected.gcode beside the original
-    method: str
     layers: LayerSpec
-    feature_types: str | Sequence[str]  # "walls" or names of FeatureType
     report: bool
     report_dir: str | None  # None: <name of out>_report beside it
     report_layers: int
@@ -45,18 +42,22 @@ class CorrectionRun:
     force: bool
     sample_rate_hz: float  # of the twin, where no bundle says
     rounds: int  # of refinement before; 0: none
-    settings: CorrectionSettings
+    settings: CorrectionSettings  # of all layers; which are corrected, says the file
 
     def __post_init__(self) -> None:
         if not isinstance(self.gcode, str):
             raise ConfigError(f"gcode: got {self.gcode}, expected one file")
-        for method in (self.method, *self.compare):
-            if method not in METHODS:
-                raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")
+        for method in self.compare:
+            check_method(method)
         if self.report_layers < 1:
             raise ConfigError(f"report_layers: got {self.report_layers}, expected 1 or more")
         if self.rounds > 0 and self.method != "inverse":
             raise ConfigError(f"refine.rounds: got method {self.method}, expected inverse")
+
+    @property
+    def method(self) -> str:
+        """How the file is corrected."""
+        return self.settings.method
 
     @property
     def target(self) -> Path:
@@ -89,12 +90,7 @@ class CorrectionRun:
         models, printer = self._models(printer)
         original = Original.read(Path(self.gcode), printer, force=self.force)
         available, name = original.planned.layers, original.program.name
-        settings = replace(
-            self.settings,
-            method=self.method,
-            layers=select_layers(self.layers, available, name),
-            feature_types=_features(self.feature_types),
-        )
+        settings = replace(self.settings, layers=select_layers(self.layers, available, name))
         return Prepared(self, models, settings, Scope.of(original, settings))
 
     def _models(self, printer: Printer | None) -> tuple[dict[str, ErrorModel], Printer]:
@@ -172,15 +168,3 @@ class Prepared:
         return Replay(
             self.program, candidates, self.printer, layers, features, planned=original.planned
         )
-
-
-def _features(names: str | Sequence[str]) -> frozenset[int]:
-    if names == "walls":
-        return frozenset(int(f) for f in WALLS)
-    wanted = [names] if isinstance(names, str) else list(names)
-    known = {f.name.lower(): int(f) for f in FeatureType}
-    for name in wanted:
-        if name not in known:
-            allowed = ", ".join(["walls", *known])
-            raise ConfigError(f"feature_types: got {name}, expected some of {allowed}")
-    return frozenset(known[name] for name in wanted)

@@ -9,9 +9,10 @@ import numpy as np
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.correction.blocks import move_times
 from trajerr.correction.inverse import Freedom
+from trajerr.correction.layer_windows import LayerWindow
 from trajerr.correction.learning import Judge
 from trajerr.correction.original import Original, nothing_to_correct
-from trajerr.correction.regions import Joins, Role, join, roles
+from trajerr.correction.regions import CorrectionRegion, Role, find_region, roles
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.extrusion import most_section, sections
@@ -33,7 +34,7 @@ class Scope:
     role: Ints  # (M,) Role of each move
     move_start: Floats  # (M,) s
     move_end: Floats  # (M,) s
-    joins: Joins  # where a correction may act
+    region: CorrectionRegion  # where a correction may act
     walls: "WallContour"  # how far off such moves are
 
     @classmethod
@@ -51,25 +52,26 @@ class Scope:
         role = roles(program.moves, settings.feature_types, layers)
         role[sections(program) > most_section(program) / THICKER] = Role.FIXED
         start, end = move_times(nominal)
-        joins = join(start, end, role, settings.fade_s)
+        region = find_region(start, end, role, settings.fade_s)
         corrected = role == Role.CORRECTED
         layers = tuple(x for x in layers if np.any(corrected & (program.moves.layer == x)))
         if not layers:
             raise GcodeError(nothing_to_correct(program, settings.feature_types))
         walls = WallContour(nominal, corrected, NominalPath.of_moves(program.moves))
-        return cls(original, nominal, layers, role, start, end, joins, walls)
+        return cls(original, nominal, layers, role, start, end, region, walls)
 
     def restrict(self, time: Floats, begin: float, finish: float) -> Freedom:
         """Return where a correction may act at (T,) times, between two of them."""
         move = self.nominal.move[self.nominal.segment_at(time)]
         inside = (time >= begin) & (time <= finish)
-        weight = self.joins.weight(time) * inside
-        return Freedom(weight, self.role[move] == Role.CORRECTED, self.joins.hold_at(time))
+        weight = self.region.weight(time) * inside
+        return Freedom(weight, self.role[move] == Role.CORRECTED, self.region.hold_at(time))
 
-    def seconds(self, spans: Sequence[tuple[float, float]]) -> Floats:
-        """Return for how many s each of (S,) spans runs along moves that are corrected."""
+    def seconds(self, windows: Sequence[LayerWindow]) -> Floats:
+        """Return for how many s each of W windows runs along moves that are corrected; (W,)."""
         corrected = self.role == Role.CORRECTED
         start, end = self.move_start[corrected], self.move_end[corrected]
+        spans = [(window.begin, window.end) for window in windows]
         return np.array([np.sum(np.clip(end, *x) - np.clip(start, *x)) for x in spans])
 
     def by_move(self, error: Sequence[float]) -> Floats:

@@ -1,15 +1,16 @@
 """What to correct, how, and within which bounds."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from trajerr.correction.learning import LearningSettings
 from trajerr.correction.pieces import EmissionSettings
-from trajerr.correction.regions import FADE
 from trajerr.errors import ConfigError
-from trajerr.gcode.program import WALLS
+from trajerr.gcode.program import WALLS, FeatureType
+from trajerr.shipped import fields_of, shipped
 
 METHODS = ("inverse", "subtract", "twin")
 
@@ -24,20 +25,61 @@ class CorrectionSettings:
         If a value is out of range; the message names the key.
     """
 
-    method: str = "inverse"  # twin is inverse by a simulated printer instead of a network
-    feature_types: Collection[int] = WALLS
-    layers: Collection[int] | None = None  # None: all
-    max_correction_mm: float = 0.5
-    fade_s: float = FADE  # how long a correction fades in travels beside walls
-    least_improvement: float = 0.05  # of the predicted contour error; below, nothing is written
-    learning: LearningSettings = field(default_factory=LearningSettings)
-    emission: EmissionSettings = field(default_factory=EmissionSettings)
+    method: str  # twin is inverse by a simulated printer instead of a network
+    feature_types: Collection[int]
+    layers: Collection[int] | None  # None: all
+    max_correction_mm: float
+    fade_s: float  # how long a correction fades in travels beside walls
+    least_improvement: float  # of the predicted contour error; below, nothing is written
+    learning: LearningSettings
+    emission: EmissionSettings
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            message = f"correction method: got {self.method}, expected one of {', '.join(METHODS)}"
-            raise ConfigError(message)
+        check_method(self.method)
         for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
             value = getattr(self, key)
             if not low < value < np.inf:
-                raise ConfigError(f"correction {key}: got {value}, expected above {low:g}")
+                raise ConfigError(f"{key}: got {value}, expected above {low:g}")
+
+    @classmethod
+    def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
+        """Return what ``conf/correct.yaml`` says, all layers, with changes."""
+        plain = shipped("correct")
+        values = fields_of(cls, plain) | {
+            "feature_types": feature_numbers(plain["feature_types"]),
+            "layers": None,
+            "learning": LearningSettings.shipped(),
+            "emission": EmissionSettings.shipped(),
+        }
+        return cls(**{**values, **changes})
+
+
+def check_method(method: str) -> None:
+    """Refuse what is none of :data:`METHODS`.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")
+
+
+def feature_numbers(names: str | Sequence[str]) -> frozenset[int]:
+    """Return the numbers of ``walls``, or of one or several names of :class:`FeatureType`.
+
+    Raises
+    ------
+    ConfigError
+        There is no feature of a name.
+    """
+    if names == "walls":
+        return frozenset(int(f) for f in WALLS)
+    wanted = [names] if isinstance(names, str) else list(names)
+    known = {f.name.lower(): int(f) for f in FeatureType}
+    for name in wanted:
+        if name not in known:
+            allowed = ", ".join(["walls", *known])
+            raise ConfigError(f"feature_types: got {name}, expected some of {allowed}")
+    return frozenset(known[name] for name in wanted)

@@ -47,7 +47,7 @@ def _thin(
     shortest: float,
     keep: Bools,
 ) -> None:
-    """Mark the knots: each piece reaches as far as all points it skips stay close, in place."""
+    """Mark where pieces end: each reaches as far as all points it skips stay close; in place."""
     anchor, last = 0, -1
     while anchor + 1 < len(time):
         if anchor > last:

@@ -1,1 +1,5 @@
 """Recorded motion, from files of any origin to windows of training splits."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

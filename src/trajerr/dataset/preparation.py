@@ -1,7 +1,6 @@
 """From layer files or logs to a prepared folder: read, repair, split, store.
 
-Knows the whole way and its order. A prepared folder appears at once: everything is
-written beside it first, ``stats.json`` last, and then takes its place.
+Knows the whole way. A prepared folder is written beside its place and appears at once.
 """
 
 import getpass
@@ -12,9 +11,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -37,6 +36,7 @@ from trajerr.dataset.torch_dataset import make_window, own_storage
 from trajerr.dataset.windows import count_windows
 from trajerr.errors import DataError
 from trajerr.motion.features import HISTORY
+from trajerr.shipped import fields_of, shipped
 
 FORMAT = 1  # of what is stored; raise it when the same input gives other tensors
 SAME_RATE = 1e-4  # relative; rates measured from rounded time columns differ by less
@@ -55,13 +55,13 @@ class PrepareSettings:
     """
 
     data_dirs: tuple[str, ...]
-    sequence_length: int = 128  # samples
-    stride: int = 4  # samples
-    layout: str = "sequences"
-    sample_rate_hz: float | None = None  # resample to it; else all files must agree
-    split: SplitSettings = field(default_factory=SplitSettings)
-    faults: FaultSettings = field(default_factory=FaultSettings)
-    log: LogFormat | None = None
+    sequence_length: int  # samples
+    stride: int  # samples
+    layout: str
+    sample_rate_hz: float | None  # resample to it; else all files must agree
+    split: SplitSettings
+    faults: FaultSettings
+    log: LogFormat | None = None  # None: layer files
 
     def __post_init__(self) -> None:
         require_one_of("layout", self.layout, LAYOUTS)
@@ -70,6 +70,12 @@ class PrepareSettings:
         require_count("stride", self.stride)
         if self.sample_rate_hz is not None:
             require_positive("sample_rate_hz", self.sample_rate_hz)
+
+    @classmethod
+    def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
+        """Return what ``conf/prepare.yaml`` says, with changes."""
+        parts = {"split": SplitSettings.shipped(), "faults": FaultSettings.shipped()}
+        return cls(**{**fields_of(cls, shipped("prepare")), **parts, **changes})
 
 
 def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | None = None) -> Stats:

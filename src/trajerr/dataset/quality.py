@@ -1,4 +1,4 @@
-"""What a collection is worth: figures of each layer, merged, and judged against ranges.
+"""What a collection is worth: metrics of each layer, merged, and judged against ranges.
 
 Knows sums that merge in any order, so that layers, processes and parts can be added up.
 Does not know how layers are made.
@@ -27,7 +27,7 @@ Span = tuple[float, float] | None  # lowest and highest; None where a layer lack
 
 
 @dataclass(frozen=True)
-class LayerFigures:
+class LayerMetrics:
     """What one layer adds to a collection's report; sums, not means."""
 
     part: str
@@ -41,11 +41,11 @@ class LayerFigures:
     adhesion: Span  # while extruding
 
 
-def measure(record: LayerRecord) -> LayerFigures:
-    """Return the figures of a layer; temperatures count where material is laid down."""
+def measure(record: LayerRecord) -> LayerMetrics:
+    """Return the metrics of a layer; temperatures count where material is laid down."""
     square = np.sum(record.error**2, axis=1)
     laid = record.extruding if record.extruding.any() else np.ones_like(record.extruding)
-    return LayerFigures(
+    return LayerMetrics(
         part=record.part,
         layer=record.layer,
         variant=record.variant,
@@ -87,7 +87,7 @@ class QualityLimits:
 
 
 def judge(
-    figures: Iterable[LayerFigures],
+    metrics: Iterable[LayerMetrics],
     limits: QualityLimits,
     sample_rate_hz: float,
     seconds: float,
@@ -99,7 +99,7 @@ def judge(
 
     Parameters
     ----------
-    figures
+    metrics
         Of each layer and variant.
     limits
         Ranges to fall into.
@@ -113,7 +113,7 @@ def judge(
     DataError
         If there is no layer at all.
     """
-    rows = sorted(figures, key=lambda row: (row.part, row.layer, row.variant))
+    rows = sorted(metrics, key=lambda row: (row.part, row.layer, row.variant))
     if not rows:
         raise DataError("nothing was collected: no layer and no variant was chosen")
     nominal = [row for row in rows if row.kind == "nominal"] or rows
@@ -144,7 +144,7 @@ def judge(
     }
 
 
-def _rms_um(rows: Sequence[LayerFigures]) -> float:
+def _rms_um(rows: Sequence[LayerMetrics]) -> float:
     points = sum(row.points for row in rows)
     return math.sqrt(math.fsum(row.square_error for row in rows) / points) * UM_PER_MM
 
@@ -165,7 +165,7 @@ def _verdict(
     return {"accept": list(limits), "passed": inside}
 
 
-def _groups(rows: Sequence[LayerFigures], key: str) -> dict[str, dict[str, float | int]]:
+def _groups(rows: Sequence[LayerMetrics], key: str) -> dict[str, dict[str, float | int]]:
     names = sorted({getattr(row, key) for row in rows})
     grouped = {name: [row for row in rows if getattr(row, key) == name] for name in names}
     return {
@@ -179,21 +179,21 @@ def _groups(rows: Sequence[LayerFigures], key: str) -> dict[str, dict[str, float
     }
 
 
-def save_figures(folder: Path, figures: Iterable[LayerFigures]) -> None:
-    """Write a part's figures beside its layers, keeping those of layers collected before.
+def save_metrics(folder: Path, metrics: Iterable[LayerMetrics]) -> None:
+    """Write a part's metrics beside its layers, keeping those of layers collected before.
 
     Several processes may collect one part, each its layers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{REPORT}.lock"):
-        known = {_key(row): row for row in load_figures(folder)}
-        known |= {_key(row): row for row in figures}
+        known = {_key(row): row for row in load_metrics(folder)}
+        known |= {_key(row): row for row in metrics}
         rows = [asdict(known[key]) for key in sorted(known)]
         write_atomically(folder / REPORT, json.dumps({"layers": rows}, indent=1).encode())
 
 
-def load_figures(folder: Path) -> list[LayerFigures]:
-    """Read a part's figures, of the layers that are still there; none if there is no file.
+def load_metrics(folder: Path) -> list[LayerMetrics]:
+    """Read a part's metrics, of the layers that are still there; none if there is no file.
 
     Raises
     ------
@@ -204,24 +204,24 @@ def load_figures(folder: Path) -> list[LayerFigures]:
     if not path.is_file():
         return []
     try:
-        rows = [_figures(row) for row in json.loads(path.read_text())["layers"]]
+        rows = [_metrics(row) for row in json.loads(path.read_text())["layers"]]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a quality report ({error}); delete it") from error
     return [row for row in rows if layer_path(folder, row.layer, row.variant).is_file()]
 
 
-def collected_figures(out: Path) -> list[LayerFigures]:
-    """Read the figures of all parts collected under one folder."""
+def collected_metrics(out: Path) -> list[LayerMetrics]:
+    """Read the metrics of all parts collected under one folder."""
     folders = sorted(out.glob("data_simulation_*"))
-    return [row for folder in folders for row in load_figures(folder)]
+    return [row for folder in folders for row in load_metrics(folder)]
 
 
-def _figures(row: Mapping[str, Any]) -> LayerFigures:
+def _metrics(row: Mapping[str, Any]) -> LayerMetrics:
     spans = {key: row[key] and tuple(row[key]) for key in ("interface", "adhesion")}
-    return LayerFigures(**{**row, **spans})
+    return LayerMetrics(**{**row, **spans})
 
 
-def _key(row: LayerFigures) -> tuple[int, str]:
+def _key(row: LayerMetrics) -> tuple[int, str]:
     return row.layer, row.variant
 
 

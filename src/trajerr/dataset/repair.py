@@ -7,6 +7,7 @@ uniformly and without a jump, so that no window and no derivative reaches across
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from trajerr.dataset.resample import resample, snapped_to_grid
 from trajerr.errors import DataError
 from trajerr.motion.features import HISTORY
 from trajerr.motion.limits import highest_speed
+from trajerr.shipped import fields_of, shipped
 
 CHOICES = ("cut", "refuse", "keep")
 NOT_KEPT = ("not_finite", "duplicate_times", "time_reversals")  # no grid has room for these
@@ -41,14 +43,14 @@ class FaultSettings:
         If a value is out of range; the message names the key.
     """
 
-    not_finite: str = "cut"  # NaN, infinite or absurd time or position; cannot be kept
-    duplicate_times: str = "cut"  # the same time again; cannot be kept
-    time_reversals: str = "cut"  # time that goes back; cannot be kept
-    gaps: str = "cut"  # time that leaps forward; kept ones are interpolated
-    jumps: str = "cut"  # steps of the path faster than the machine moves
-    stated_speed: str = "keep"  # steps beyond the file's own v_mag_ref, times the factor
-    max_speed_mm_s: float | None = None  # of the machine; None: as its file says, see repair
-    stated_speed_factor: float = 1.5
+    not_finite: str  # NaN, infinite or absurd time or position; cannot be kept
+    duplicate_times: str  # the same time again; cannot be kept
+    time_reversals: str  # time that goes back; cannot be kept
+    gaps: str  # time that leaps forward; kept ones are interpolated
+    jumps: str  # steps of the path faster than the machine moves
+    stated_speed: str  # steps beyond the file's own v_mag_ref, times the factor
+    max_speed_mm_s: float | None  # of the machine; None: as its file says, see repair
+    stated_speed_factor: float
 
     def __post_init__(self) -> None:
         for name in (*NOT_KEPT, "gaps", "jumps", "stated_speed"):
@@ -57,6 +59,11 @@ class FaultSettings:
         require_positive("faults.stated_speed_factor", self.stated_speed_factor)
         if self.max_speed_mm_s is not None:
             require_positive("faults.max_speed_mm_s", self.max_speed_mm_s)
+
+    @classmethod
+    def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
+        """Return what ``conf/prepare.yaml`` says, with changes."""
+        return cls(**{**fields_of(cls, shipped("prepare")["faults"]), **changes})
 
 
 @dataclass(frozen=True)

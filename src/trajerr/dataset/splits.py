@@ -7,10 +7,12 @@ variants; or, where whole parts are held out, all layers of one source.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from trajerr.checks import as_names, require, require_count, require_from_zero, require_one_of
 from trajerr.dataset.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
+from trajerr.shipped import fields_of, shipped
 
 BY = ("layer", "part", "section")
 RATIO_SUM_TOLERANCE = 1e-6
@@ -26,13 +28,13 @@ class SplitSettings:
         If a value is out of range; the message names the key.
     """
 
-    by: str = "layer"  # layer | part | section (as a log's config says)
-    train_ratio: float = 0.7
-    val_ratio: float = 0.15
-    test_ratio: float = 0.15
-    val_parts: tuple[str, ...] = ()  # by=part: these parts, else as many as the ratio says
-    test_parts: tuple[str, ...] = ()
-    seed: int = 0
+    by: str  # layer | part | section (as a log's config says)
+    train_ratio: float
+    val_ratio: float
+    test_ratio: float
+    val_parts: tuple[str, ...]  # by=part: these parts, else as many as the ratio says
+    test_parts: tuple[str, ...]
+    seed: int
 
     def __post_init__(self) -> None:
         require_one_of("split.by", self.by, BY)
@@ -49,6 +51,12 @@ class SplitSettings:
         both = set(self.val_parts) & set(self.test_parts)
         if both:
             raise ConfigError(f"split.val_parts and split.test_parts share {sorted(both)}")
+
+    @classmethod
+    def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
+        """Return what ``conf/prepare.yaml`` says, with changes."""
+        plain = shipped("prepare")
+        return cls(**{**fields_of(cls, {**plain, **plain["split"]}), **changes})
 
     @property
     def ratios(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -19,8 +19,6 @@ from scipy.linalg import expm
 
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_number, require_numbers
-
-MM_PER_M = 1000.0
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,18 @@ class AxisParameters:
     mass_kg: float
     stiffness_n_per_m: float  # at the middle of the belt's span
     damping_n_s_per_m: float
+    _: KW_ONLY
+    # What a machine's file leaves out does not act: its neutral value stands here.
     coulomb_n: float = 0.0  # Coulomb friction
-    friction_velocity_mm_s: float = 1e-4  # v_s of the smooth sign tanh(v / v_s)
-    belt_start_mm: float = -60.0  # coordinate of one pulley
-    belt_end_mm: float = 290.0  # coordinate of the other
+    friction_velocity_mm_s: float  # v_s of the smooth sign tanh(v / v_s)
+    belt_start_mm: float  # coordinate of one pulley
+    belt_end_mm: float  # coordinate of the other
     belt_strength: float = 0.0  # share of the belt in the compliance: 0 constant, 1 belt alone
     ripple_amplitudes_mm: Sequence[float] = ()
     ripple_periods_mm: Sequence[float] = ()
-    microstep_mm: float = 0.0125  # 80 steps/mm
+    microstep_mm: float
     jitter_s: float = 0.0  # RMS timing error that each microstep adds
-    jitter_memory_s: float = 0.02  # time in which firmware makes up for timing errors
+    jitter_memory_s: float  # time in which firmware makes up for timing errors
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -111,32 +111,6 @@ class AxisParameters:
         """Time in which ringing decays to 2 %, 4/(ζ ω_n), s; infinite without damping."""
         decay = self.damping_ratio * self.natural_frequency
         return 4.0 / decay if decay > 0.0 else math.inf
-
-    @property
-    def friction_offset(self) -> float:
-        """How far friction holds the carriage back, F_c/k, mm."""
-        return self.coulomb_n / self.stiffness_n_per_m * MM_PER_M
-
-    def stiffness_at(self, position: Floats) -> Floats:
-        """Return the stiffness where the carriage stands.
-
-        The belt's two free spans act in parallel, ``k ∝ 1/L1 + 1/L2`` (Wang et al.,
-        Robotics 7:75, 2018); ``belt_strength`` blends that with a constant.
-
-        Parameters
-        ----------
-        position
-            (N,) mm.
-
-        Returns
-        -------
-        Floats
-            (N,) N/m.
-        """
-        share = (position - self.belt_start_mm) / (self.belt_end_mm - self.belt_start_mm)
-        share = np.clip(share, 0.02, 0.98)
-        rise = 0.25 / (share * (1.0 - share)) - 1.0
-        return self.stiffness_n_per_m * (1.0 + self.belt_strength * rise)
 
     def scaled(self, stiffness: float) -> Self:
         """Return the axis with its stiffness multiplied; damping in N·s/m stays."""
@@ -214,8 +188,8 @@ class Recurrence:
 
         Parameters
         ----------
-        error, commanded
-            (N,) mm.
+        error, commanded : (N,)
+            mm.
 
         Returns
         -------
@@ -271,8 +245,8 @@ def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.co
     ----------
     axis
         Its linear parameters.
-    frequency
-        (N,) Hz.
+    frequency : (N,)
+        Hz.
 
     Returns
     -------
@@ -297,8 +271,8 @@ def invert(
     ----------
     axis
         Its linear parameters.
-    error
-        (N,) mm at the nozzle.
+    error : (N,)
+        mm at the nozzle.
     sample_rate
         Hz.
     cutoff
@@ -306,8 +280,8 @@ def invert(
 
     Returns
     -------
-    Floats
-        (N,) mm; subtract it from the command to remove ``error``.
+    Floats : (N,)
+        mm; subtract it from the command to remove ``error``.
     """
     padding = math.ceil(min(2.0 * axis.settling_time, 2.0) * sample_rate)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * padding) + 0.5) / (2 * padding))

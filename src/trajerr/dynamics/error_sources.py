@@ -74,7 +74,7 @@ def from_report(report: Mapping[str, Any]) -> ErrorSources:
     )
 
 
-def error_sources(printer: Printer, trajectory: Trajectory, *, seed: int = 0) -> ErrorSources:
+def split_error(printer: Printer, trajectory: Trajectory, *, seed: int = 0) -> ErrorSources:
     """Split the tracking error of a trajectory by switching effects on one by one.
 
     Parameters

@@ -87,7 +87,11 @@ def delay(
 
 @compiled
 def _belt(position: float, begin: float, end: float, strength: float) -> float:
-    """Stiffness of the belt's two free spans over that at mid-span, minus 1."""
+    """Stiffness of the belt's two free spans over that at mid-span, minus 1.
+
+    They act in parallel, ``k ∝ 1/L1 + 1/L2`` (Wang et al., Robotics 7:75, 2018); ``strength``
+    blends that with a constant.
+    """
     share = (position - begin) / (end - begin)
     share = min(max(share, 0.02), 0.98)
     return strength * (0.25 / (share * (1.0 - share)) - 1.0)

@@ -256,10 +256,10 @@ def _jitter(
 
     Returns
     -------
-    Floats
-        (N, 2) mm.
-    Floats
-        (2,) the normalised process of each motor at the node below the last sample.
+    Floats : (N, 2)
+        mm.
+    Floats : (2,)
+        The normalised process of each motor at the node below the last sample.
     int
         That node, on the grid k / JITTER_RATE_HZ.
     """

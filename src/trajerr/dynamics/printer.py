@@ -5,7 +5,7 @@ Knows how a printer is put together and checked. Does not know how it moves.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 from trajerr.checks import require, require_number, require_numbers
@@ -46,10 +46,12 @@ class Printer:
     limits: MachineLimits
     bed_mm: Sequence[float]  # reach of x, y, z from the bed's front left corner
     thermal: ThermalParameters
+    _: KW_ONLY
+    # Printers in bundles and layer files of earlier versions lack it; None is what held then.
     bed_origin_mm: Sequence[float] | None = None  # x, y of that corner in G-code; None: by file
-    kinematics: str = "cartesian"
+    kinematics: str
     belt_imbalance: float = 0.0  # corexy: belt A is stiffer by this share, belt B softer
-    effects: Sequence[str] = EFFECTS
+    effects: Sequence[str]
     source: str = ""  # where the numbers come from
 
     def __post_init__(self) -> None:

@@ -137,15 +137,15 @@ def apply(shaper: Shaper, values: Floats, sample_rate: float) -> Floats:
     ----------
     shaper
         Its impulses.
-    values
-        (N,) mm.
+    values : (N,)
+        mm.
     sample_rate
         Hz; delays fall between samples, where the command runs straight.
 
     Returns
     -------
-    Floats
-        (N,) mm.
+    Floats : (N,)
+        mm.
     """
     index = np.arange(len(values), dtype=np.float64)
     shaped = np.zeros(len(values))

@@ -84,11 +84,11 @@ def temperatures(
 
     Returns
     -------
-    Floats
-        (N, 3) °C: nozzle (the melt that leaves it), interface (what a bead laid now finds
+    Floats : (N, 3)
+        °C: nozzle (the melt that leaves it), interface (what a bead laid now finds
         beneath it), surface (of the layer being printed, averaged over a layer's time).
-    Floats
-        (N,) adhesion ratio 0..1: strength of the weld made now over the solid's.
+    Floats : (N,)
+        Adhesion ratio 0..1: strength of the weld made now over the solid's.
     """
     between = np.maximum(np.asarray(layer_time, dtype=np.float64), 0.1)
     nozzle = nozzle_temperature(thermal, trajectory, left_out)

@@ -1,1 +1,5 @@
-"""Metrics, closed-loop replay, plots and reports."""
+"""Predictors over splits: what they predict, how well, and beside which baselines."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

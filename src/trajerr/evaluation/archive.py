@@ -1,4 +1,4 @@
-"""``predictions.npz``: every prediction with its truth, so that each figure can be recomputed."""
+"""``predictions.npz``: every prediction with its truth, so that each metric can be recomputed."""
 
 import io
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ Knows the order of things; every score comes from :mod:`.scores`.
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -50,17 +50,17 @@ class EvaluateSettings:
     split: str
     root: str  # the prepared folder
     output_dir: str
-    visualize: bool = True
-    save_predictions: bool = True
-    generate_report: bool = True
-    allow_overlap: bool = False
-    kinds: Sequence[str] | None = None  # of variants; None: all
-    stride: int | None = None  # samples between windows; None: the data's own
-    burn_in: int | None = None  # samples; None: what the checkpoint's training left out
-    targets_on: str = "settled"  # which figures the targets judge, of scores.CONDITIONS
-    runs: str = "outputs"  # folder whose train/ holds the trainings
-    targets: Mapping[str, float | None] = field(default_factory=dict)
-    bins: scores.Bins = field(default_factory=scores.Bins)
+    visualize: bool
+    save_predictions: bool
+    generate_report: bool
+    allow_overlap: bool
+    kinds: Sequence[str] | None  # of variants; None: all
+    stride: int | None  # samples between windows; None: the data's own
+    burn_in: int | None  # samples; None: what the checkpoint's training left out
+    targets_on: str  # which metrics the targets judge, of scores.CONDITIONS
+    runs: str  # folder whose train/ holds the trainings
+    targets: Mapping[str, float | None]
+    bins: scores.Bins
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -230,7 +230,7 @@ def _score(
 def _provenance(
     file: Path, checkpoint: Loaded, stats: Stats, config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what the figures were made from and with."""
+    """Return what the metrics were made from and with."""
     return {
         "checkpoint": str(file),
         "checkpoint_sha256": sha256(file.read_bytes()).hexdigest(),

@@ -12,7 +12,7 @@ Scores = Mapping[str, Any]
 def compare(
     predictions: Mapping[str, Prediction], scores: Mapping[str, Scores], layers: Layers
 ) -> dict[str, Any]:
-    """Return each checkpoint's figures and its difference from the first.
+    """Return each checkpoint's metrics and its difference from the first.
 
     The difference's 95 % interval is over layers, both on the same draws: an interval
     without 0 tells the two apart.

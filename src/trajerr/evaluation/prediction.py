@@ -73,7 +73,7 @@ class Layers:
 
     @property
     def axes(self) -> list[int]:
-        """Columns of ``target`` that hold an error: overall figures are of these."""
+        """Columns of ``target`` that hold an error: overall metrics are of these."""
         return moving_axes(self.target)
 
     @property
@@ -201,8 +201,8 @@ def predict_windows(
 
     Returns
     -------
-    numpy.ndarray
-        (W, T, 2) mm.
+    numpy.ndarray : (W, T, 2)
+        mm.
     """
     features = torch.cat([s.features for s in sequences])
     rows = torch.from_numpy(windows.row)
@@ -242,15 +242,15 @@ def predict_streams(network: Network, features: Tensor, chunk: int = CHUNK) -> T
     ----------
     network
         In eval mode.
-    features
-        (B, N, 15), raw.
+    features : (B, N, 15)
+        Raw.
     chunk
         Samples.
 
     Returns
     -------
-    torch.Tensor
-        (B, N, 2) mm.
+    torch.Tensor : (B, N, 2)
+        mm.
     """
     pieces = []
     if hasattr(network, "stream"):

@@ -1,6 +1,6 @@
-"""What ``metrics.json`` holds: every figure of an evaluation, from the arrays it was made of.
+"""What ``metrics.json`` holds: every metric of an evaluation, from the arrays it was made of.
 
-Nothing here runs a network or reads a file, so the figures can be computed again from
+Nothing here runs a network or reads a file, so the metrics can be computed again from
 ``predictions.npz`` alone, and a test does so. Three entries of ``metrics.json`` cannot:
 
 - ``noise_floor_mm`` is the RMS between two simulations, with the timing jitter and without;
@@ -8,7 +8,7 @@ Nothing here runs a network or reads a file, so the figures can be computed agai
 - ``inference`` is measured by the clock, on the machine that evaluates.
 - ``provenance`` (and ``model``, ``overlap``) name files, versions and hashes.
 
-``axes`` says of which axes all figures are but those of ``x`` and ``y`` alone: of both, unless
+``axes`` says of which axes all metrics are but those of ``x`` and ``y`` alone: of both, unless
 the data holds an error of one only, as a log of one axis does.
 
 The intervals ``interval_95`` are over layers: 2000 resamples, ``numpy.random.default_rng(0)``.
@@ -49,7 +49,7 @@ TARGETS = (
     "inference_ms",
     "window_ms",
 )
-CONDITIONS = ("windows", "settled", "trajectory")  # on which figures targets can be judged
+CONDITIONS = ("windows", "settled", "trajectory")  # on which metrics targets can be judged
 AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
 
 
@@ -57,8 +57,8 @@ AT_LEAST = frozenset({"r2"})  # targets that are met by exceeding them
 class Bins:
     """Lower edges of the groups by commanded motion; the last group has no upper edge."""
 
-    speed_mm_s: Sequence[float] = (0, 20, 50, 100, 150)
-    turning_deg: Sequence[float] = (0, 5, 30, 75, 120)
+    speed_mm_s: Sequence[float]
+    turning_deg: Sequence[float]
 
 
 def score(
@@ -85,7 +85,7 @@ def score(
     target, axes = windows.cut(layers.target), layers.axes
     scores: Scores = {"n_windows": len(target), "n_points": len(layers), "burn_in": burn_in}
     scores["axes"] = [AXES[i] for i in axes]
-    scores |= _figures(prediction.windows, target, axes)
+    scores |= _metrics(prediction.windows, target, axes)
     scores["settled"] = _settled(prediction.windows, target, axes, burn_in)
     scores["trajectory"] = _streamed(prediction, layers)
     scores["strata"] = stratify(prediction, layers, bins)
@@ -96,7 +96,7 @@ def score(
 def baseline_scores(
     prediction: Prediction, layers: Layers, windows: Windows, burn_in: int
 ) -> Scores:
-    """Return the figures of a baseline on the same windows and layers."""
+    """Return the metrics of a baseline on the same windows and layers."""
     target, axes = windows.cut(layers.target), layers.axes
     return {
         "overall": summary(prediction.windows[..., axes], target[..., axes]),
@@ -106,7 +106,7 @@ def baseline_scores(
 
 
 def check_targets(scores: Scores, limits: Mapping[str, float | None], condition: str) -> Scores:
-    """Compare figures with their limits: below it, but for R², which has to exceed it.
+    """Compare metrics with their limits: below it, but for R², which has to exceed it.
 
     Parameters
     ----------
@@ -115,13 +115,13 @@ def check_targets(scores: Scores, limits: Mapping[str, float | None], condition:
     limits
         Names of :data:`TARGETS` → limit, or ``None`` for no target.
     condition
-        Which figures are judged, of :data:`CONDITIONS`.
+        Which metrics are judged, of :data:`CONDITIONS`.
     """
-    figures = scores if condition == "windows" else scores[condition]
-    measured = figures["overall"] | {
-        f"{rank}_mm": value for rank, value in figures["percentiles_mm"].items()
+    metrics = scores if condition == "windows" else scores[condition]
+    measured = metrics["overall"] | {
+        f"{rank}_mm": value for rank, value in metrics["percentiles_mm"].items()
     }
-    measured["max_mm"] = figures["max_mm"]
+    measured["max_mm"] = metrics["max_mm"]
     measured["inference_ms"] = scores["inference"]["step_us_p50"] / 1000
     measured["window_ms"] = scores["inference"]["window_ms_p50"]
     return {
@@ -152,7 +152,7 @@ def group_samples(layers: Layers, bins: Bins) -> dict[str, strata.Groups]:
 
 
 def stratify(prediction: Prediction, layers: Layers, bins: Bins) -> Scores:
-    """Return the figures of each group of samples of whole layers, streamed."""
+    """Return the metrics of each group of samples of whole layers, streamed."""
     got, wanted = prediction.layers[:, layers.axes], layers.target[:, layers.axes]
     return {
         by: grouped_summary(got, wanted, groups)
@@ -185,7 +185,7 @@ def band_table(prediction: Prediction, layers: Layers) -> list[Scores]:
     ]
 
 
-def _figures(
+def _metrics(
     prediction: NDArray[np.float32], target: NDArray[np.float32], axes: Sequence[int]
 ) -> Scores:
     together = tail_summary(prediction[..., axes], target[..., axes])
@@ -203,13 +203,13 @@ def _settled(
             f"burn_in is {burn_in} samples, expected 0 to {target.shape[1] - 1}, "
             "less than a window has"
         )
-    return _figures(prediction[:, burn_in:], target[:, burn_in:], axes)
+    return _metrics(prediction[:, burn_in:], target[:, burn_in:], axes)
 
 
 def _streamed(prediction: Prediction, layers: Layers) -> Scores:
     """Score whole layers, with 95 % intervals over layers if there are several."""
     axes = layers.axes
-    scores: Scores = _figures(prediction.layers, layers.target, axes)
+    scores: Scores = _metrics(prediction.layers, layers.target, axes)
     sums = bootstrap.cluster_sums(
         prediction.layers[:, axes], layers.target[:, axes], layers.cluster
     )

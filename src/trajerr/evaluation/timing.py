@@ -48,8 +48,8 @@ def measure_inference(network: Network, window: Tensor) -> dict[str, Any]:
     ----------
     network
         In eval mode.
-    window
-        (T, 15) raw features.
+    window : (T, 15)
+        Raw features.
 
     Returns
     -------

@@ -64,7 +64,14 @@ TIMED = 128  # samples of the window whose latency is measured
 SPLIT = "test"  # on which int8 is judged
 
 # For models of measured motion, which name no printer: defaults of Marlin's Configuration.h.
-MARLIN_LIMITS = MachineLimits((300.0, 300.0, 5.0, 25.0), (3000.0, 3000.0, 100.0, 10000.0))
+MARLIN_LIMITS = MachineLimits(
+    (300.0, 300.0, 5.0, 25.0),
+    (3000.0, 3000.0, 100.0, 10000.0),
+    print_acceleration_mm_s2=500.0,
+    travel_acceleration_mm_s2=500.0,
+    retract_acceleration_mm_s2=1000.0,
+    firmware="marlin",
+)
 PACKAGES = ("trajerr", "torch", "onnx", "onnxruntime", "numpy")
 
 
@@ -81,7 +88,7 @@ class Exported:
 def export_bundle(
     checkpoint: Path,
     output_dir: Path,
-    formats: Sequence[str] = ("torchscript", "onnx"),
+    formats: Sequence[str],
     *,
     quantize: bool = False,
     data_root: Path | None = None,
@@ -310,5 +317,5 @@ def _interface() -> dict[str, Any]:
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return figures that JSON can hold; what is not finite becomes null."""
+    """Return metrics that JSON can hold; what is not finite becomes null."""
     return {key: float(v) if np.isfinite(v) else None for key, v in metrics.items()}

@@ -18,6 +18,7 @@ def resolve_arcs(
     clockwise: Bools,
     absolute_centre: Bools,
     origin: Floats,
+    as_stated: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Return the centre, the centre as given, and the sweep of arcs.
 
@@ -32,6 +33,8 @@ def resolve_arcs(
         Whether I and J are coordinates (G90.1) and not offsets from the start.
     origin : (n, 2) float
         Machine coordinate of the file's zero, mm.
+    as_stated : bool
+        Whether centres stay where I and J put them and P means nothing, as on Klipper.
 
     Returns
     -------
@@ -46,7 +49,8 @@ def resolve_arcs(
     -----
     Centres given by I and J are rounded by slicers, so start and end lie on circles of
     slightly different radius. The centre moves along the chord until both agree; only an
-    arc that nearly closes keeps its centre. P counts full circles: they come before an arc
+    arc that nearly closes keeps its centre. Klipper takes centres as they are
+    (``klippy/extras/gcode_arcs.py``). P counts full circles: they come before an arc
     that goes elsewhere, as in Marlin (``ARC_P_CIRCLES``); of an arc that ends where it
     starts they are the whole, as in LinuxCNC and in Bambu's spiral lifts (``P1``).
     """
@@ -56,8 +60,10 @@ def resolve_arcs(
     given = np.where(absolute_centre[:, None] & np.isnan(words[:, :2]), start, base + offset)
     from_radius = _centre_from_radius(start, end, words[:, 2], clockwise)
     given = np.where(by_radius[:, None], from_radius, given)
-    centre = np.where(by_radius[:, None], from_radius, _equidistant(start, end, given))
-    return centre, given, _sweep(start, end, centre, clockwise, np.nan_to_num(words[:, 3]))
+    even = given if as_stated else _equidistant(start, end, given)
+    centre = np.where(by_radius[:, None], from_radius, even)
+    turns = np.zeros(len(words)) if as_stated else np.nan_to_num(words[:, 3])
+    return centre, given, _sweep(start, end, centre, clockwise, turns)
 
 
 def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: Bools) -> Floats:

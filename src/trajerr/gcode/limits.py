@@ -50,7 +50,10 @@ class LimitLog:
 def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSettings:
     """Apply SET_VELOCITY_LIMIT (Klipper ``toolhead.py``, ``cmd_SET_VELOCITY_LIMIT``).
 
-    ACCEL_TO_DECEL means nothing to it since August 2025.
+    What ACCEL_TO_DECEL means is the build's: an acceleration until March 2024; then the ratio
+    1 − ACCEL_TO_DECEL/ACCEL, at the acceleration that the same command leaves in force and
+    unless it states the ratio itself; nothing since August 2025 (docs/Config_Changes.md). Both
+    meanings are noted, and the machine's limits choose.
 
     Raises
     ------
@@ -60,17 +63,22 @@ def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSetti
     velocity = text.number(named.get("VELOCITY"))
     acceleration = text.number(named.get("ACCEL"))
     corner = text.number(named.get("SQUARE_CORNER_VELOCITY"))
+    slowing = _newer(text.number(named.get("ACCEL_TO_DECEL")), None)
     ratio = text.number(named.get("MINIMUM_CRUISE_RATIO"))
     if ratio is not None and not 0.0 <= ratio < 1.0:
         raise GcodeError(f"MINIMUM_CRUISE_RATIO is {ratio:g}, expected 0 or more and below 1")
+    limit = _newer(acceleration, state.acceleration_limit)
+    ratio_from = state.cruise_ratio_from if slowing is None else (slowing, limit)
     return replace(
         state,
         velocity_limit=_newer(velocity, state.velocity_limit),
         print_acceleration=_newer(acceleration, state.print_acceleration),
         travel_acceleration=_newer(acceleration, state.travel_acceleration),
-        acceleration_limit=_newer(acceleration, state.acceleration_limit),
+        acceleration_limit=limit,
         square_corner_velocity=_newer(corner, state.square_corner_velocity, least=0.0),
         minimum_cruise_ratio=_newer(ratio, state.minimum_cruise_ratio, least=0.0),
+        accel_to_decel=_newer(slowing, state.accel_to_decel),
+        cruise_ratio_from=ratio_from if ratio is None else None,
     )
 
 

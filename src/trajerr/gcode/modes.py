@@ -14,6 +14,7 @@ RepRapFirmware, "GCode dictionary", M82: G90 and G91 do not touch E.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.timeline import Timeline
 
 TOGETHER, EITHER, APART = "together", "either", "apart"
@@ -39,7 +40,7 @@ def extruder_rule(flavor: str, firmware: str | None) -> str:
     """
     if firmware is None or (firmware.startswith("marlin") and flavor != "klipper"):
         return _RULES.get(flavor, TOGETHER)
-    return EITHER if firmware.startswith("klipper") else TOGETHER
+    return EITHER if is_klipper(firmware) else TOGETHER
 
 
 def stated_by_slicer(slicer: Mapping[str, str]) -> tuple[str, bool] | None:

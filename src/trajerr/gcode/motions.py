@@ -100,7 +100,13 @@ def _arcs(
     words, line = rows.words[chosen][:, 5:9], rows.line[chosen]
     absolute = np.asarray(interpreter.centre_absolute.at(line), dtype=bool)
     center[chosen], given, sweep[chosen] = arcs.resolve_arcs(
-        start, end, words, rows.code[chosen] == 2, absolute, rows.origin[chosen, :2]
+        start,
+        end,
+        words,
+        rows.code[chosen] == 2,
+        absolute,
+        rows.origin[chosen, :2],
+        as_stated=interpreter.on_klipper,
     )
     offset[chosen] = given - start
     fault = arcs.first_fault(start, end, words, center[chosen], sweep[chosen])

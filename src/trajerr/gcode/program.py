@@ -62,6 +62,9 @@ class LimitSettings:
     junction_deviation: float | None = None
     square_corner_velocity: float | None = None
     minimum_cruise_ratio: float | None = None
+    accel_to_decel: float | None = None  # Klipper's ACCEL_TO_DECEL, as builds to 2024-03 take it
+    cruise_ratio_from: tuple[float, float | None] | None = None  # as later builds do: it and the
+    #   acceleration in force then, None the machine's; None where a ratio was set after it
     velocity_limit: float | None = None  # Klipper's max_velocity, along the path
     acceleration_limit: float | None = None  # Klipper's max_accel, as it reads the file
 
@@ -77,7 +80,8 @@ class Moves:
     start: Floats  # (M, 4) x y z e
     end: Floats  # (M, 4)
     center: Floats  # (M, 2) arc centre x y; NaN where straight. Start and end are equally far
-    #   from it but for arcs that nearly close: there let the radius run from one to the other.
+    #   from it but for arcs that nearly close and those read for Klipper, which takes centres
+    #   as stated: there let the radius run from one to the other.
     offset: Floats  # (M, 2) from the start to the arc's centre as the file gives it; NaN where
     #   straight. Firmware turns around that one, and leaps at the end to where the arc ends.
     sweep: Floats  # (M,) signed arc angle, rad, counter-clockwise positive; 0 where straight

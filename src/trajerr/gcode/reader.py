@@ -24,6 +24,7 @@ from trajerr.gcode.commands import Interpreter
 from trajerr.gcode.dialects import CommentReader, generator
 from trajerr.gcode.endings import check_complete
 from trajerr.gcode.extrusion import beads, check_sense, choose_mode
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.forms import unknown_to_klipper
 from trajerr.gcode.layers import layer_heights
 from trajerr.gcode.limits import LimitLog, initial_limits
@@ -210,7 +211,7 @@ def _untimed(interpreter: Interpreter) -> tuple[str, ...]:
 
 def _rules(flavor: str, firmware: str | None) -> str:
     """Return whose rules decide what commands of limits mean: the printer's, if they differ."""
-    if firmware is not None and firmware.startswith("klipper"):
+    if is_klipper(firmware):
         return "klipper"
     return "" if firmware is not None and flavor == "klipper" else flavor
 

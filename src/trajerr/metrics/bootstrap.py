@@ -1,4 +1,4 @@
-"""How far a figure could be off by chance: bootstrap over layers.
+"""How far a metric could be off by chance: bootstrap over layers.
 
 Samples of one layer depend on each other, and so do the variants of one layer; what can be
 drawn anew is the layer (cluster bootstrap: Davison & Hinkley, Bootstrap Methods and their
@@ -45,10 +45,10 @@ def cluster_sums(
 
     Parameters
     ----------
-    prediction, target
-        (N, A), mm.
-    cluster
-        (N,) cluster of each sample, 0 … C−1.
+    prediction, target : (N, A)
+        mm.
+    cluster : (N,)
+        Cluster of each sample, 0 … C−1.
     """
     wrong = residual(prediction, target)
     # Sums of squares about a common centre keep their digits; R² does not depend on it.

@@ -184,7 +184,7 @@ class Replay:
         }
 
     def costs(self, method: str) -> dict[str, Any]:
-        """Return what a corrected file costs, each figure before and after."""
+        """Return what a corrected file costs, each number before and after."""
         pair = (UNCORRECTED, method)
         programs = [self.plans[name].program for name in pair]
         return {

@@ -37,8 +37,8 @@ def r_squared(prediction: ArrayLike, target: ArrayLike) -> float:
 
     Parameters
     ----------
-    prediction, target
-        (N,) or (..., A), mm.
+    prediction, target : (N,) or (..., A)
+        mm.
     """
     wrong = _by_axis(residual(prediction, target))
     truth = _by_axis(np.asarray(target, dtype=np.float64))
@@ -52,11 +52,6 @@ def mean_r_squared(unexplained: Floats, total: Floats) -> float:
     constant = total <= 0
     ratio = unexplained / np.where(constant, 1.0, total)
     return float(np.mean(np.where(constant, unexplained <= 0, 1.0 - ratio)))
-
-
-def max_absolute_error(prediction: ArrayLike, target: ArrayLike) -> float:
-    """Return the largest ``|prediction − target|`` of any sample and axis, in mm."""
-    return float(np.max(np.abs(residual(prediction, target))))
 
 
 def percentiles(values: ArrayLike) -> Summary:
@@ -103,8 +98,8 @@ def moving_axes(target: ArrayLike) -> list[int]:
 
     Parameters
     ----------
-    target
-        (..., A), mm.
+    target : (..., A)
+        mm.
     """
     values = np.asarray(target)
     moving = np.ptp(values.reshape(-1, values.shape[-1]), axis=0) > 0
@@ -118,8 +113,8 @@ def axis_summary(
 
     Parameters
     ----------
-    prediction, target
-        (..., 2), mm.
+    prediction, target : (..., 2)
+        mm.
     axes
         Columns that ``overall`` takes, see :func:`moving_axes`.
     """
@@ -141,8 +136,8 @@ def tail_summary(prediction: ArrayLike, target: ArrayLike) -> dict[str, float | 
 
     Parameters
     ----------
-    prediction, target
-        (..., A), mm.
+    prediction, target : (..., A)
+        mm.
     """
     wrong = residual(prediction, target)
     length = magnitude(wrong)
@@ -161,8 +156,8 @@ def grouped_summary(
 
     Parameters
     ----------
-    prediction, target
-        (N, A), mm.
+    prediction, target : (N, A)
+        mm.
     groups
         name → (N,) membership; groups may overlap.
     """

@@ -24,10 +24,10 @@ def by_feature_type(
 
     Parameters
     ----------
-    feature
-        (N,) FeatureType of each sample.
-    extruding, travel
-        (N,) whether the nozzle prints, whether it moves without printing.
+    feature : (N,)
+        FeatureType of each sample.
+    extruding, travel : (N,)
+        Whether the nozzle prints, whether it moves without printing.
     """
     walls = np.isin(feature, list(WALLS)) & extruding
     infill = np.isin(feature, list(INFILL)) & extruding
@@ -49,8 +49,8 @@ def by_bins(values: Floats, edges: Sequence[float], unit: str) -> Groups:
 
     Parameters
     ----------
-    values
-        (N,) in ``unit``.
+    values : (N,)
+        In ``unit``.
     edges
         Lower edges, rising. Values below the first edge belong to no group.
     unit
@@ -72,8 +72,8 @@ def turning_angle(velocity: Floats, sample_rate: float, lookback: float = TURN_L
 
     Parameters
     ----------
-    velocity
-        (N, 2) commanded, mm/s.
+    velocity : (N, 2)
+        Commanded, mm/s.
     sample_rate
         Hz.
     lookback
@@ -81,8 +81,8 @@ def turning_angle(velocity: Floats, sample_rate: float, lookback: float = TURN_L
 
     Returns
     -------
-    numpy.ndarray
-        (N,) degrees, 0 … 180.
+    numpy.ndarray : (N,)
+        degrees, 0 … 180.
     """
     heading = _headings(velocity)
     smallest = np.ones(len(heading))

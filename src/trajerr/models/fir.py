@@ -31,6 +31,7 @@ class FirNetwork(nn.Module):
 
     context_length: Final[int]
 
+    # Checkpoints of earlier versions lack `constant`; true is what held then.
     def __init__(self, taps: int, constant: bool = True) -> None:
         super().__init__()
         self.constant = constant

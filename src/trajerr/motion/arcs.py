@@ -1,6 +1,6 @@
 """Arcs as straight pieces, cut as each firmware cuts them.
 
-Knows geometry only. A firmware's rule is one entry of :data:`CUTTINGS`.
+Knows geometry only; :func:`cutting` says which rule a firmware has.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajerr.arrays import Floats, Ints
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import Moves
-from trajerr.motion.limits import MARLIN
+from trajerr.motion.limits import MachineLimits
 
 SAG = 0.005  # mm, the farthest that a planned chord leaves its arc
 CHORD = 1.0  # mm, the longest chord of an arc
@@ -139,9 +140,44 @@ def _marlin_points(moves: Moves, arcs: Ints, done: Ints, total: Ints) -> Floats:
     return np.asarray(moves.start[arcs, :2] + moves.offset[arcs] + turned)
 
 
+def as_klipper(resolution: float) -> Cutting:
+    """Cut arcs as Klipper does.
+
+    As many whole times as the resolution goes into an arc's length, and at least once: chords are
+    longer than it, and nothing bounds how far they leave the arc. They keep the radius at which
+    the arc starts; the last one ends where the file says.
+
+    Parameters
+    ----------
+    resolution
+        Klipper's ``resolution`` of ``[gcode_arcs]``, mm.
+
+    References
+    ----------
+    Klipper `klippy/extras/gcode_arcs.py`, `ArcSupport.planArc`.
+    """
+
+    def counts(moves: Moves, arcs: Ints) -> Ints:
+        radius = np.hypot(*(moves.start[arcs, :2] - moves.center[arcs]).T)
+        rise = moves.end[arcs, 2] - moves.start[arcs, 2]
+        length = np.hypot(radius * moves.sweep[arcs], rise)
+        return np.asarray(np.maximum(1, np.floor(length / resolution)), dtype=np.int64)
+
+    def points(moves: Moves, arcs: Ints, done: Ints, total: Ints) -> Floats:
+        center = moves.center[arcs]
+        x, y = (moves.start[arcs, :2] - center).T
+        angle = np.arctan2(y, x) + moves.sweep[arcs] * (done / total)
+        turned = np.column_stack([np.cos(angle), np.sin(angle)])
+        return np.asarray(center + np.hypot(x, y)[:, None] * turned)
+
+    return Cutting(counts, points)
+
+
 BY_SAG = by_sag()
 AS_MARLIN = Cutting(_marlin_counts, _marlin_points)
 """Marlin 2.1, ``G2_G3.cpp``, ``plan_arc``: at least 72 pieces a circle, of 0.1 to 1 mm."""
 
-CUTTINGS: dict[str, Cutting] = {"klipper": BY_SAG} | dict.fromkeys(MARLIN, AS_MARLIN)
-"""By :data:`trajerr.motion.limits.FIRMWARES`."""
+
+def cutting(limits: MachineLimits) -> Cutting:
+    """Return how the firmware of a machine cuts arcs."""
+    return as_klipper(limits.arc_resolution_mm) if is_klipper(limits.firmware) else AS_MARLIN

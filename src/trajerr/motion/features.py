@@ -55,18 +55,18 @@ def compute_features(
 
     Parameters
     ----------
-    position
-        (N, 3) mm, commanded x y z on a uniform grid.
+    position : (N, 3)
+        mm, commanded x y z on a uniform grid.
     sample_rate
         Hz.
-    history
-        (3, 3) mm, the three positions before ``position[0]``, oldest first. Without it the
+    history : (3, 3)
+        mm, the three positions before ``position[0]``, oldest first. Without it the
         machine is taken to have rested at ``position[0]``.
 
     Returns
     -------
-    NDArray[np.float64]
-        (N, 15) in the order of :data:`FEATURES` and the units of :data:`FEATURE_UNITS`.
+    NDArray[np.float64] : (N, 15)
+        In the order of :data:`FEATURES` and the units of :data:`FEATURE_UNITS`.
 
     Raises
     ------
@@ -96,8 +96,8 @@ class FeatureStream:
     ----------
     sample_rate
         Hz.
-    history
-        (3, 3) mm, as for :func:`compute_features`.
+    history : (3, 3)
+        mm, as for :func:`compute_features`.
     """
 
     def __init__(self, sample_rate: float, history: ArrayLike | None = None) -> None:

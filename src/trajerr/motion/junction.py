@@ -17,6 +17,7 @@ SHORT = 1.0  # mm; Marlin treats shorter segments at flat angles as pieces of an
 FLATTER = -np.sqrt(0.5)  # cosine of 135° between segments, an octagon's
 FLATTEST = 0.999999  # cosine beyond which Marlin knows no angle
 CHORDS, STRETCH = 16, 1.00751495  # of Marlin's table of arc cosines, JD_USE_LOOKUP_TABLE
+STRAIGHT = 2.0**-27  # half an angle in rad, at which 1 − cos of it is below rounding
 
 
 def safe_speed(axis_velocity: Reals, nominal: Reals, jerk: Reals) -> Reals:
@@ -24,17 +25,17 @@ def safe_speed(axis_velocity: Reals, nominal: Reals, jerk: Reals) -> Reals:
 
     Parameters
     ----------
-    axis_velocity
-        (S, 4) velocity of the axes at nominal speed, mm/s.
-    nominal
-        (S,) nominal speed, mm/s.
-    jerk
-        (S, 4) allowed jump of each axis, mm/s.
+    axis_velocity : (S, 4)
+        Velocity of the axes at nominal speed, mm/s.
+    nominal : (S,)
+        Nominal speed, mm/s.
+    jerk : (S, 4)
+        Allowed jump of each axis, mm/s.
 
     Returns
     -------
-    Reals
-        (S,) mm/s.
+    Reals : (S,)
+        mm/s.
 
     References
     ----------
@@ -51,13 +52,13 @@ def classic_jerk(axis_velocity: Reals, nominal: Reals, jerk: Reals) -> Reals:
 
     Parameters
     ----------
-    axis_velocity, nominal, jerk
-        (S, 4), (S,), (S, 4) in mm/s, as for :func:`safe_speed`.
+    axis_velocity, nominal, jerk : (S, 4), (S,), (S, 4)
+        In mm/s, as for :func:`safe_speed`.
 
     Returns
     -------
-    Reals
-        (S,) mm/s.
+    Reals : (S,)
+        mm/s.
 
     References
     ----------
@@ -80,13 +81,13 @@ def classic_jerk_2_1_2(axis_velocity: Reals, nominal: Reals, jerk: Reals, safe: 
 
     Parameters
     ----------
-    axis_velocity, nominal, jerk, safe
-        (S, 4), (S,), (S, 4), (S,) in mm/s, as for :func:`safe_speed`.
+    axis_velocity, nominal, jerk, safe : (S, 4), (S,), (S, 4), (S,)
+        In mm/s, as for :func:`safe_speed`.
 
     Returns
     -------
-    Reals
-        (S,) mm/s; it can exceed the nominal speed of the segment before.
+    Reals : (S,)
+        mm/s; it can exceed the nominal speed of the segment before.
 
     References
     ----------
@@ -126,23 +127,23 @@ def junction_deviation(
 
     Parameters
     ----------
-    direction
-        (S, 4) change of x y z e per mm of path.
-    distance, nominal, acceleration
-        (S,) mm, mm/s, mm/s² of each segment.
-    max_acceleration
-        (S, 4) mm/s².
-    deviation
-        (S,) mm.
-    radius
-        (S,) mm of the file's arc where the segment is one of its inner pieces, 0 elsewhere.
+    direction : (S, 4)
+        Change of x y z e per mm of path.
+    distance, nominal, acceleration : (S,)
+        mm, mm/s, mm/s² of each segment.
+    max_acceleration : (S, 4)
+        mm/s².
+    deviation : (S,)
+        mm.
+    radius : (S,)
+        mm of the file's arc where the segment is one of its inner pieces, 0 elsewhere.
     slowest
         Speed at which it turns back, mm/s.
 
     Returns
     -------
-    Reals
-        (S,) mm/s.
+    Reals : (S,)
+        mm/s.
 
     References
     ----------
@@ -193,24 +194,28 @@ def square_corner(
     acceleration: Floats,
     corner_radius: Floats,
     extruder_corner: float,
+    least_half: float = 0.0,
 ) -> Floats:
     """Return the squared junction speed that Klipper's square corner velocity allows.
 
     Parameters
     ----------
-    direction
-        (S, 4) change of x y z e per mm of path.
-    distance, nominal, acceleration
-        (S,) mm, mm/s, mm/s² of each segment.
-    corner_radius
-        (S,) Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
+    direction : (S, 4)
+        Change of x y z e per mm of path.
+    distance, nominal, acceleration : (S,)
+        mm, mm/s, mm/s² of each segment.
+    corner_radius : (S,)
+        Klipper's junction deviation, scv²·(√2 − 1)/max_accel, mm.
     extruder_corner
         Allowed jump of the extruder, mm/s.
+    least_half
+        Sine of half the sharpest angle that is not a reversal, and cosine of half the flattest
+        that is not taken for it: builds before 2024-11 draw that line.
 
     Returns
     -------
-    Floats
-        (S,) mm²/s²; 0 where one side moves the extruder alone.
+    Floats : (S,)
+        mm²/s²; 0 where one side moves the extruder alone.
 
     References
     ----------
@@ -219,6 +224,9 @@ def square_corner(
     """
     moves_head = np.any(direction[:, :3] != 0.0, axis=1)
     half_sine, half_cosine = _half_angle(direction[:, :3])
+    half_cosine[half_cosine < STRAIGHT] = 0.0
+    half_cosine = np.maximum(half_cosine, least_half)
+    half_sine = np.where(half_sine < least_half, 0.0, half_sine)
     deviation_v2, room_v2 = corner_radius * acceleration, 0.5 * distance * acceleration
     step = np.abs(direction[:, 3] - _before(direction)[:, 3])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -253,8 +261,8 @@ def _across_corner(deviation_v2: Floats, half_sine: Floats, half_cosine: Floats)
     ----------
     deviation_v2 : (S,)
         a·δ, mm²/s².
-    half_sine, half_cosine
-        (S,) of the angle θ between the segments; a straight line has no limit.
+    half_sine, half_cosine : (S,)
+        Of the angle θ between the segments; a straight line has no limit.
     """
     bottom = half_cosine**2
     top = deviation_v2 * half_sine * (1.0 + half_sine)

@@ -55,7 +55,7 @@ class LayerMotion:
         return sample_around(self.planned, rate, self.start, self.end, margin)
 
 
-def lead_in(motion_plan: Plan, begin: float) -> float:
+def lead_in(planned: Plan, begin: float) -> float:
     """Return the latest time, s, from which each axis moves for a lead-in before ``begin``.
 
     Standing still does not count: friction holds a resting carriage where it stopped, so only
@@ -63,24 +63,24 @@ def lead_in(motion_plan: Plan, begin: float) -> float:
     hours before, in which another creeps along or z goes a long way: the search ends after
     :data:`LONGEST_S`, and what then remains does not begin with a long rest.
     """
-    start = _motion_begin(motion_plan, begin)
+    start = _motion_begin(planned, begin)
     if begin - start <= LONGEST_S:
         return start
-    return after_rest(motion_plan, begin - LONGEST_S, begin)
+    return after_rest(planned, begin - LONGEST_S, begin)
 
 
-def _motion_begin(motion_plan: Plan, begin: float) -> float:
+def _motion_begin(planned: Plan, begin: float) -> float:
     """Return the latest start of a segment, s, from which each axis moves for a lead-in."""
-    last = int(np.searchsorted(motion_plan.start_time, begin))
+    last = int(np.searchsorted(planned.start_time, begin))
     width = 1024  # segments to look back over, widened until they hold enough motion
     while True:
         past = slice(max(0, last - width), last)
-        moving = motion_plan.segments.direction[past, :2] != 0.0
-        spent = np.where(moving, motion_plan.duration[past, None], 0.0)
+        moving = planned.segments.direction[past, :2] != 0.0
+        spent = np.where(moving, planned.duration[past, None], 0.0)
         left = np.cumsum(spent[::-1], axis=0)[::-1]  # motion of each axis from a segment on
         enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
         if len(enough):
-            return float(motion_plan.start_time[past][enough[-1]])
+            return float(planned.start_time[past][enough[-1]])
         if width >= last:
             return 0.0
         width *= 8

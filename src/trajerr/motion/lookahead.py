@@ -34,8 +34,8 @@ def look_ahead(
 
     Returns
     -------
-    tuple
-        (S,) entry and (S,) exit speeds, squared, mm²/s².
+    entry, exit : (S,)
+        Squared speeds, mm²/s².
     """
     if blocks is None:
         allowed_v2 = _backward(max_start_v2, max_end_v2, coupled, delta_v2)
@@ -198,7 +198,11 @@ def _reached(allowed_v2: Floats, slowest_v2: Floats, delta_v2: Floats, parts: Bo
 
 
 def smoothed_look_ahead(
-    max_junction_v2: Floats, max_cruise_v2: Floats, delta_v2: Floats, smoothed_delta_v2: Floats
+    max_junction_v2: Floats,
+    max_cruise_v2: Floats,
+    delta_v2: Floats,
+    smoothed_delta_v2: Floats,
+    capped: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Return squared entry, cruise and exit speeds under Klipper's minimum cruise ratio.
 
@@ -213,15 +217,18 @@ def smoothed_look_ahead(
         Highest squared speed within the segment.
     delta_v2, smoothed_delta_v2 : (S,)
         2·a·d with the full acceleration, and with the one that smooths.
+    capped
+        Whether a peak that slows the moves up to it is no higher than its own move's highest
+        speed, as before 2025-09.
 
     Returns
     -------
-    tuple
-        (S,) entry, (S,) cruise and (S,) exit speeds, squared, mm²/s².
+    entry, cruise, exit : (S,)
+        Squared speeds, mm²/s².
 
     References
     ----------
-    Klipper `klippy/toolhead.py`, `LookAheadQueue.flush`.
+    Klipper `klippy/toolhead.py`, `LookAheadQueue.flush`, before and after commit 41901ec.
     """
     starts_v2 = _reachable(max_junction_v2.tolist(), delta_v2.tolist())
     smoothed_v2 = _reachable(starts_v2, smoothed_delta_v2.tolist())
@@ -231,6 +238,7 @@ def smoothed_look_ahead(
         max_cruise_v2.tolist(),
         delta_v2.tolist(),
         smoothed_delta_v2.tolist(),
+        capped,
     )
     before = 0.0
     for i, peak_v2 in enumerate(peaks_v2):
@@ -257,6 +265,7 @@ def _smoothed_backward(
     cruises_v2: list[float],
     deltas_v2: list[float],
     softer_v2: list[float],
+    capped: bool,
 ) -> tuple[list[float], list[float], list[float]]:
     """Return entry, exit and cruise; the cruise is −1 where a move cannot speed up."""
     begins_v2, ends_v2, peaks_v2 = starts_v2.copy(), starts_v2.copy(), [-1.0] * len(starts_v2)
@@ -270,6 +279,8 @@ def _smoothed_backward(
         if smoothed_start_v2 < smoothed_reach_v2:
             if smoothed_start_v2 + softer_v2[i] > next_smoothed_v2 or delayed:
                 top_v2 = 0.5 * (smoothed_start_v2 + smoothed_reach_v2)
+                if capped and cruises_v2[i] < top_v2:
+                    top_v2 = cruises_v2[i]
             peaks_v2[i] = min(0.5 * (start_v2 + reach_v2), cruises_v2[i], top_v2)
             delayed = False
         else:

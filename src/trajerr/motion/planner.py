@@ -8,16 +8,15 @@ import numpy as np
 from trajerr.arrays import Floats, Ints
 from trajerr.checks import require_positive
 from trajerr.errors import GcodeError
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import MoveKind, Program
-from trajerr.motion import junction, marlin
-from trajerr.motion.arcs import CUTTINGS
-from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
-from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
+from trajerr.motion import klipper, marlin
+from trajerr.motion.arcs import cutting
+from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
 from trajerr.motion.merging import Merged, merge
 from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 
-SQUARE_CORNER = np.sqrt(2.0) - 1.0  # Klipper: deviation of a square corner, per scv²/a
 LEAVING_S = 1.0  # s after the last extrusion that still belong to the last layer
 
 
@@ -138,7 +137,7 @@ class Plan:
 
         It differs from the position by the rounding to whole steps, and where moves were merged.
         """
-        if self.limits.firmware not in MARLIN:
+        if is_klipper(self.limits.firmware):
             return self.position_in(index, time)
         along, whole = self._along(index, time), self.segments.distance[index]
         share = np.divide(along, whole, out=np.ones(len(index)), where=whole > 0.0)
@@ -232,17 +231,18 @@ def plan(
     """
     require_positive("acceleration_scale", acceleration_scale)
     require_positive("speed_scale", speed_scale)
-    pieces = _from_first_motion(program, segment(program.moves, CUTTINGS[limits.firmware]))
+    pieces = _from_first_motion(program, segment(program.moves, cutting(limits)))
     feedrate = program.moves.feedrate * speed_scale
     _check_feedrates(program, pieces, feedrate[pieces.move])
     table = tabulate(limits, program.settings, acceleration_scale)
-    if limits.firmware in MARLIN:
+    if not is_klipper(limits.firmware):
         return _marlin(program, pieces, table, feedrate, limits)
     table = table.rows(program.moves.settings[pieces.move])
-    nominal, acceleration = _within_axes(pieces, table, feedrate[pieces.move])
+    nominal, acceleration = klipper.within_limits(pieces, table, feedrate[pieces.move])
+    # A hold has no speed; any positive number keeps the rules' ratios defined.
+    nominal = np.where(pieces.is_motion, nominal, 1.0)
     stops = _stops(program, pieces)
-    delta_v2 = 2.0 * acceleration * pieces.distance
-    ends_v2 = _klipper(pieces, table, nominal, acceleration, delta_v2, stops, limits)
+    ends_v2 = klipper.end_speeds(pieces, table, nominal, acceleration, stops, limits)
     return _assemble(program, limits, pieces, acceleration, ends_v2)
 
 
@@ -294,24 +294,6 @@ def _marlin(
     )
 
 
-def _within_axes(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
-    """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
-    share = np.abs(segments.direction)
-    moves_head = share[:, :3].any(axis=1)
-    extrudes = share[:, 3] > 0.0
-    slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
-    with np.errstate(divide="ignore"):
-        axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
-        axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
-    nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
-    nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
-    # A hold has no speed; any positive number keeps the rules' ratios defined.
-    nominal = np.where(segments.is_motion, nominal, 1.0)
-    moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    wanted = np.where(moves_head, moving, table.retract_acceleration)
-    return nominal, np.minimum(wanted, axis_rate)
-
-
 def _check_feedrates(program: Program, segments: Segments, feedrate: Floats) -> None:
     bad = np.flatnonzero(segments.is_motion & ~((feedrate > 0.0) & np.isfinite(feedrate)))
     if len(bad):
@@ -333,45 +315,6 @@ def _stops(program: Program, segments: Segments) -> np.ndarray:
     rest |= still
     rest[1:] |= still[:-1]
     return rest
-
-
-def _caps(
-    junction_v2: Floats, safe_v2: Floats, stops: np.ndarray
-) -> tuple[Floats, Floats, np.ndarray]:
-    """Return the squared limits at entry and exit, and whether each joins the next."""
-    max_start_v2 = np.where(stops, safe_v2, junction_v2)
-    coupled = np.append(~stops[1:], False)
-    max_end_v2 = np.where(coupled, np.append(junction_v2[1:], 0.0), safe_v2)
-    return max_start_v2, max_end_v2, coupled
-
-
-def _klipper(
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    delta_v2: Floats,
-    stops: np.ndarray,
-    limits: MachineLimits,
-) -> tuple[Floats, Floats, Floats]:
-    extrudes = segments.direction[:, 3] != 0.0
-    full = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    junction_v2 = junction.square_corner(
-        segments.direction,
-        segments.distance,
-        nominal,
-        acceleration,
-        table.square_corner_velocity**2 * SQUARE_CORNER / full,
-        limits.extruder_corner_velocity_mm_s,
-    )
-    junction_v2[stops] = 0.0
-    start_v2, end_v2, coupled = _caps(junction_v2, np.zeros_like(junction_v2), stops)
-    if limits.lookahead_blocks is not None:
-        start_v2, _ = look_ahead(start_v2, end_v2, coupled, delta_v2, limits.lookahead_blocks)
-    softer_v2 = np.minimum(
-        delta_v2, 2.0 * full * (1.0 - table.minimum_cruise_ratio) * segments.distance
-    )
-    return smoothed_look_ahead(start_v2, nominal**2, delta_v2, softer_v2)
 
 
 def _assemble(

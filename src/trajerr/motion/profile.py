@@ -35,8 +35,8 @@ def trapezoid_time(
 
     Parameters
     ----------
-    move_d, start_v, cruise_v, end_v, accel
-        (S,) in mm, mm/s, mm/s², all of segments that move.
+    move_d, start_v, cruise_v, end_v, accel : (S,)
+        In mm, mm/s, mm/s², all of segments that move.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ramps = (2.0 * cruise_v - start_v - end_v) / accel
@@ -57,10 +57,10 @@ def travelled(
 
     Parameters
     ----------
-    at_t
-        (N,) s since the segment's start; beyond its ends it stays at them.
-    move_d, move_t, start_v, cruise_v, end_v, accel
-        (N,) of the segment, in mm, s, mm/s, mm/s².
+    at_t : (N,)
+        s since the segment's start; beyond its ends it stays at them.
+    move_d, move_t, start_v, cruise_v, end_v, accel : (N,)
+        Of the segment, in mm, s, mm/s, mm/s².
     """
     gone_t = np.clip(at_t, 0.0, move_t)
     left_t = move_t - gone_t
@@ -109,8 +109,8 @@ def speed_at(
 
     Parameters
     ----------
-    at_t, move_t, start_v, cruise_v, end_v, accel
-        (N,) as for :func:`travelled`; before and after a segment both are 0.
+    at_t, move_t, start_v, cruise_v, end_v, accel : (N,)
+        As for :func:`travelled`; before and after a segment both are 0.
     """
     left_t = move_t - at_t
     accel_t, decel_t = _ramps(start_v, cruise_v, end_v, accel)

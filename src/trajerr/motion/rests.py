@@ -14,7 +14,7 @@ from trajerr.motion.planner import Plan
 LONGEST_REST_S = 10.0  # ten times the settling time of a soft and hardly damped carriage
 
 
-def without_long_rests(plan: Plan, longest: float = LONGEST_REST_S) -> Plan:
+def without_long_rests(planned: Plan, longest: float = LONGEST_REST_S) -> Plan:
     """Return the same motion with each pause cut to a longest one.
 
     Segments and moves stay the same in number and order; only when they run changes. The
@@ -22,31 +22,32 @@ def without_long_rests(plan: Plan, longest: float = LONGEST_REST_S) -> Plan:
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
     longest
         s.
     """
-    if not np.any(plan.segments.hold > longest):
-        return plan
-    hold = np.minimum(plan.segments.hold, longest)
-    duration = np.where(plan.segments.is_motion, plan.duration, hold)
-    moves = plan.program.moves
+    if not np.any(planned.segments.hold > longest):
+        return planned
+    hold = np.minimum(planned.segments.hold, longest)
+    duration = np.where(planned.segments.is_motion, planned.duration, hold)
+    moves = planned.program.moves
+    moves = replace(moves, pause=np.minimum(moves.pause, longest))
     return replace(
-        plan,
-        program=replace(plan.program, moves=replace(moves, pause=np.minimum(moves.pause, longest))),
-        segments=replace(plan.segments, hold=hold),
+        planned,
+        program=replace(planned.program, moves=moves),
+        segments=replace(planned.segments, hold=hold),
         start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
         duration=duration,
     )
 
 
-def on_the_clock(plan: Plan, shortened: Plan, time: Floats) -> Floats:
+def on_the_clock(planned: Plan, shortened: Plan, time: Floats) -> Floats:
     """Return when a plan does what it does at given times without its long rests.
 
     Parameters
     ----------
-    plan
+    planned
         The whole plan.
     shortened
         :func:`without_long_rests` of it.
@@ -59,17 +60,17 @@ def on_the_clock(plan: Plan, shortened: Plan, time: Floats) -> Floats:
         s of the whole plan.
     """
     index = shortened.segment_at(time)
-    return np.asarray(time + (plan.start_time - shortened.start_time)[index])
+    return np.asarray(time + (planned.start_time - shortened.start_time)[index])
 
 
-def busy_span(plan: Plan, layer: int, longest: float = LONGEST_REST_S) -> tuple[float, float]:
+def busy_span(planned: Plan, layer: int, longest: float = LONGEST_REST_S) -> tuple[float, float]:
     """Return when a layer begins and ends, s, without a long rest before its planar motion.
 
     A layer begins where the one before it ends, so a way along z of many minutes belongs to it.
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
     layer
         Its number; 1 is the first.
@@ -81,23 +82,24 @@ def busy_span(plan: Plan, layer: int, longest: float = LONGEST_REST_S) -> tuple[
     GcodeError
         If the program has no motion in that layer.
     """
-    begin, end = plan.layer_span(layer)
-    return after_rest(plan, begin, end, longest), end
+    begin, end = planned.layer_span(layer)
+    return after_rest(planned, begin, end, longest), end
 
 
-def after_rest(plan: Plan, begin: float, end: float, longest: float = LONGEST_REST_S) -> float:
+def after_rest(planned: Plan, begin: float, end: float, longest: float = LONGEST_REST_S) -> float:
     """Return a time, s, from ``begin`` to ``end``, so that planar motion follows soon after it.
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
     begin, end
         s.
     longest
         s of rest that stay where there were more.
     """
-    first, last = int(plan.segment_at(np.array([begin]))[0]), np.searchsorted(plan.start_time, end)
-    planar = np.any(plan.segments.direction[first:last, :2] != 0.0, axis=1)
-    moves = plan.start_time[first + int(np.argmax(planar))] if np.any(planar) else end
+    first = int(planned.segment_at(np.array([begin]))[0])
+    last = np.searchsorted(planned.start_time, end)
+    planar = np.any(planned.segments.direction[first:last, :2] != 0.0, axis=1)
+    moves = planned.start_time[first + int(np.argmax(planar))] if np.any(planar) else end
     return max(begin, float(moves) - longest)

@@ -14,17 +14,17 @@ BLOCK = 1 << 16  # samples worked on at a time: temporaries stay in the cache
 PIECE = 1 << 19  # samples of a long trajectory that are in memory at a time: about 50 MB
 
 
-def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = None) -> Trajectory:
+def sample(planned: Plan, rate: float, start: float = 0.0, stop: float | None = None) -> Trajectory:
     """Sample a plan at the times k/rate within [start, stop].
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
     rate
         Hz.
     start, stop
-        s; ``None`` is the end of the print. ``sample(plan, rate, *plan.layer_span(n))``
+        s; ``None`` is the end of the print. ``sample(planned, rate, *planned.layer_span(n))``
         is layer n as it moves in the print. An interval between two samples gives none.
 
     Raises
@@ -34,16 +34,16 @@ def sample(plan: Plan, rate: float, start: float = 0.0, stop: float | None = Non
     GcodeError
         If a pause or a feedrate makes it last too long to be held in memory.
     """
-    first, count = _samples(plan, rate, start, stop)
-    return _gather(plan, rate, first, count)
+    first, count = _samples(planned, rate, start, stop)
+    return _gather(planned, rate, first, count)
 
 
-def sample_pieces(plan: Plan, rate: float, start: float, stop: float) -> Iterator[Trajectory]:
+def sample_pieces(planned: Plan, rate: float, start: float, stop: float) -> Iterator[Trajectory]:
     """Sample a plan piece by piece, so that a long one is never in memory as a whole.
 
     Parameters
     ----------
-    plan, rate, start, stop
+    planned, rate, start, stop
         As for :func:`sample`.
 
     Yields
@@ -56,17 +56,17 @@ def sample_pieces(plan: Plan, rate: float, start: float, stop: float) -> Iterato
     ConfigError, GcodeError
         As for :func:`sample`.
     """
-    return (piece.rows(own) for piece, own in sample_around(plan, rate, start, stop, 0.0))
+    return (piece.rows(own) for piece, own in sample_around(planned, rate, start, stop, 0.0))
 
 
 def sample_around(
-    plan: Plan, rate: float, start: float, stop: float, margin: float
+    planned: Plan, rate: float, start: float, stop: float, margin: float
 ) -> Iterator[tuple[Trajectory, slice]]:
     """Sample a plan piece by piece as :func:`sample_pieces`, each with what surrounds it.
 
     Parameters
     ----------
-    plan, rate, start, stop
+    planned, rate, start, stop
         As for :func:`sample`.
     margin
         s within [start, stop] that each piece is sampled beyond its own ends.
@@ -76,15 +76,15 @@ def sample_around(
     tuple
         A piece with its margins, and which of its rows are its own.
     """
-    first, count = _samples(plan, rate, start, stop)
+    first, count = _samples(planned, rate, start, stop)
     beyond = int(np.ceil(margin * rate))
     for begin in range(0, max(count, 1), PIECE):
         end = min(begin + PIECE, count)
         low, high = max(begin - beyond, 0), min(end + beyond, count)
-        yield _gather(plan, rate, first + low, high - low), slice(begin - low, end - low)
+        yield _gather(planned, rate, first + low, high - low), slice(begin - low, end - low)
 
 
-def sample_layers(plan: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
+def sample_layers(planned: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
     """Sample a print layer by layer, so that only one layer is in memory.
 
     Yields
@@ -92,11 +92,11 @@ def sample_layers(plan: Plan, rate: float) -> Iterator[tuple[int, Trajectory]]:
     tuple
         The layer's number and its trajectory.
     """
-    for layer in plan.layers:
-        yield int(layer), sample(plan, rate, *plan.layer_span(int(layer)))
+    for layer in planned.layers:
+        yield int(layer), sample(planned, rate, *planned.layer_span(int(layer)))
 
 
-def check_length(plan: Plan, rate: float, seconds: float) -> None:
+def check_length(planned: Plan, rate: float, seconds: float) -> None:
     """Refuse motion that lasts too long to be worked on.
 
     Raises
@@ -106,17 +106,17 @@ def check_length(plan: Plan, rate: float, seconds: float) -> None:
     """
     if seconds * rate > MOST_SAMPLES:
         raise GcodeError(
-            f"{plan.program.name}: {seconds:.3g} s of motion to be sampled at {rate:g} Hz, "
+            f"{planned.program.name}: {seconds:.3g} s of motion to be sampled at {rate:g} Hz, "
             f"expected at most {MOST_SAMPLES / rate:.3g} s; a pause (G4) is too long or a "
             "feedrate (F) too low"
         )
 
 
-def _samples(plan: Plan, rate: float, start: float, stop: float | None) -> tuple[int, int]:
+def _samples(planned: Plan, rate: float, start: float, stop: float | None) -> tuple[int, int]:
     """Return the index of the first sample within [start, stop], and how many there are."""
     require_positive("sample_rate_hz", rate)
-    end = plan.print_time if stop is None else min(stop, plan.print_time)
-    check_length(plan, rate, end - start)
+    end = planned.print_time if stop is None else min(stop, planned.print_time)
+    check_length(planned, rate, end - start)
     first, last = grid(max(start, 0.0), end, rate)
     return first, max(last + 1 - first, 0)
 
@@ -130,17 +130,17 @@ def grid(start: float, stop: float, rate: float) -> tuple[int, int]:
     return first, last
 
 
-def _gather(plan: Plan, rate: float, first: int, count: int) -> Trajectory:
+def _gather(planned: Plan, rate: float, first: int, count: int) -> Trajectory:
     point, extrusion = np.empty((count, 3)), np.empty(count)
     segment = np.empty(count, dtype=np.int64)
     for begin in range(0, count, BLOCK):
         rows = slice(begin, min(begin + BLOCK, count))
         time = np.arange(first + rows.start, first + rows.stop) / rate
-        segment[rows] = index = plan.segment_at(time)
-        position = plan.position_in(index, time)
+        segment[rows] = index = planned.segment_at(time)
+        position = planned.position_in(index, time)
         point[rows], extrusion[rows] = position[:, :3], position[:, 3]
-    moves = plan.program.moves
-    move = plan.move[segment]
+    moves = planned.program.moves
+    move = planned.move[segment]
     return Trajectory(
         sample_rate=rate,
         first=first,

@@ -8,12 +8,12 @@ from trajerr.motion.planner import Plan
 Summary = dict[str, float | int | dict[str, float]]
 
 
-def summarise(plan: Plan) -> Summary:
-    """Return a plan's figures as a plain, JSON-ready mapping.
+def summarise(planned: Plan) -> Summary:
+    """Return a plan's totals as a plain, JSON-ready mapping.
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
 
     Returns
@@ -24,17 +24,17 @@ def summarise(plan: Plan) -> Summary:
         moves ask for, as slicers count it), ``fed_mm`` (what flow rates, M221, make of it),
         ``time_by_kind_s`` and ``time_by_feature_s`` (of the moves that print).
     """
-    moves = plan.program.moves
-    kind, feature = moves.kind[plan.move], moves.feature[plan.move]
-    distance, duration = plan.segments.distance, plan.duration
-    filament = plan.segments.direction[:, 3] * distance
-    asked = filament / moves.flow[plan.move]
+    moves = planned.program.moves
+    kind, feature = moves.kind[planned.move], moves.feature[planned.move]
+    distance, duration = planned.segments.distance, planned.duration
+    filament = planned.segments.direction[:, 3] * distance
+    asked = filament / moves.flow[planned.move]
     prints = kind == MoveKind.PRINT
     return {
-        "print_time_s": plan.print_time,
-        "layers": len(plan.layers),
+        "print_time_s": planned.print_time,
+        "layers": len(planned.layers),
         "moves": len(moves),
-        "segments": len(plan),
+        "segments": len(planned),
         "print_distance_mm": float(distance[prints].sum()),
         "travel_distance_mm": float(distance[kind == MoveKind.TRAVEL].sum()),
         "extruded_mm": float(asked[prints].sum()),

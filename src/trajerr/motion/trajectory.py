@@ -34,8 +34,8 @@ class Trajectory:
 
         Parameters
         ----------
-        position
-            (N, 2) or (N, 3) mm; without z it runs at z = 0.
+        position : (N, 2) or (N, 3)
+            mm; without z it runs at z = 0.
         sample_rate
             Hz.
         """

@@ -1,1 +1,5 @@
 """A network trained on its own corrections, until it is right about them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

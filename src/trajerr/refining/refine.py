@@ -1,4 +1,4 @@
-"""Refine a network on its own corrections, until what it believes is what the plant does.
+"""Refine a network on its own corrections, until it predicts what the plant does.
 
 A correction leads the machine where training never was: that is where the network is wrong,
 and the iteration finds it. So some layers are corrected, simulated, learned from together
@@ -140,17 +140,17 @@ def refine(
         replay = Replay(
             program, {"inverse": again}, printer, layers, chosen.feature_types, planned=nominal
         )
-        believed = UM * float(np.sqrt(np.mean(np.square(done.belief_after_mm))))
+        predicted = UM * float(np.sqrt(np.mean(np.square(done.predicted_after_mm))))
         simulated = replay.errors("inverse").wall_contour_rms_um
         before = replay.errors(UNCORRECTED).wall_contour_rms_um
-        rounds.append(Round(number, believed, simulated, before, loss))
+        rounds.append(Round(number, predicted, simulated, before, loss))
         report(rounds[-1])
         if simulated <= min(r.simulated_um for r in rounds):
             best = copy.deepcopy(network)
-        if number == settings.rounds or abs(simulated - believed) < settings.agreement_um:
+        if number == settings.rounds or abs(simulated - predicted) < settings.agreement_um:
             break
-        driven = replay.plans["inverse"]
-        fresh += [_simulated(driven, layer, printer, rate, settings.seed) for layer in layers]
+        planned = replay.plans["inverse"]
+        fresh += [_simulated(planned, layer, printer, rate, settings.seed) for layer in layers]
         loss = _train(network, fresh, known, settings, loaded, number)
     return best, rounds
 

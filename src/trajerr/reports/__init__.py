@@ -1,1 +1,5 @@
 """Pictures, tables and pages of what other rooms have computed."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

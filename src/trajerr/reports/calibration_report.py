@@ -1,4 +1,4 @@
-"""What ``calibrate`` writes and shows: the printer, figures for programs, the page, a table."""
+"""What ``calibrate`` writes and shows: the printer, numbers for programs, the page, a table."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder:
     for axis, found in axes.items():
         for line in _sentences(axis, found):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(f"Figures in {folder}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Results in {folder}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"Printer in {out}", highlight=False, soft_wrap=True, markup=False)
 
 

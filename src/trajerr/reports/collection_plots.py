@@ -27,28 +27,28 @@ SPECTRUM_SEGMENT_S = 2.56
 
 
 @styled
-def planned_layer(plan: Plan, layer: int) -> Figure:
+def planned_layer(planned: Plan, layer: int) -> Figure:
     """Show a layer as planned: its path coloured by speed; speed and acceleration over time.
 
     Parameters
     ----------
-    plan
+    planned
         A program's motion.
     layer
         Its number; 1 is the first.
     """
-    whole_begin, whole_end = plan.layer_span(layer)
-    plan = without_long_rests(plan)
-    begin, end = busy_span(plan, layer)
-    path = sample(plan, min(PLOT_RATE_HZ, MOST_PLANNED / (end - begin)), begin, end)
-    velocity = plan.velocity(path.time)
-    acceleration = plan.acceleration_at(path.time)
+    whole_begin, whole_end = planned.layer_span(layer)
+    planned = without_long_rests(planned)
+    begin, end = busy_span(planned, layer)
+    path = sample(planned, min(PLOT_RATE_HZ, MOST_PLANNED / (end - begin)), begin, end)
+    velocity = planned.velocity(path.time)
+    acceleration = planned.acceleration_at(path.time)
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
     along = np.hypot(acceleration[:, 0], acceleration[:, 1])
     rate = np.where(np.sum(velocity * acceleration, axis=1) < 0.0, -along, along)
     figure = new_figure(height=4.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.1, 1])
-    name = f"{plan.program.name}, layer {layer}: {whole_end - whole_begin:.1f} s"
+    name = f"{planned.program.name}, layer {layer}: {whole_end - whole_begin:.1f} s"
     whole = figure.add_subplot(grid[:, 0])
     draw_path(whole, path.position[:, :2], speed, "speed / mm s⁻¹")
     whole.set_title(name)

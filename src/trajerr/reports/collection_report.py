@@ -1,17 +1,20 @@
 """What ``collect`` shows and writes besides layers: tables, figures, ``quality.json``."""
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from trajerr.collection.campaign import Collection
-from trajerr.collection.planning import plan_source
+from trajerr.collection.planning import plan_source, summarise_sources
 from trajerr.dataset.matlab import read_layer
-from trajerr.dataset.quality import REPORT, LayerFigures, QualityLimits, judge, layer_path
+from trajerr.dataset.quality import REPORT, LayerMetrics, QualityLimits, judge, layer_path
 from trajerr.dynamics.error_sources import ErrorSources, as_report, average
 from trajerr.files import write_atomically
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
@@ -29,7 +32,7 @@ def write_report(out: Path, report: Mapping[str, Any]) -> None:
 
 
 def compose(
-    figures: Sequence[LayerFigures],
+    metrics: Sequence[LayerMetrics],
     splits: Mapping[str, tuple[int, ErrorSources]],
     limits: QualityLimits,
     sample_rate_hz: float,
@@ -39,14 +42,14 @@ def compose(
 
     Parameters
     ----------
-    figures
+    metrics
         Of its layers.
     splits
         Part → layer, its RMS by source.
     limits, sample_rate_hz, seconds
         As for :func:`~trajerr.dataset.quality.judge`.
     """
-    return judge(figures, limits, sample_rate_hz, seconds) | {
+    return judge(metrics, limits, sample_rate_hz, seconds) | {
         "sources": as_report(average([split for _, split in splits.values()])),
         BY_PART: {part: as_report(split) for part, (_, split) in sorted(splits.items())},
     }
@@ -114,11 +117,11 @@ def plot_plans(
     """Draw the middle one of each source's chosen layers as planned; return the files."""
     written = []
     for source in sources:
-        plan = plan_source(source, limits, scales)
-        chosen = select_layers(layers, plan.layers, source.name)
+        planned = plan_source(source, limits, scales)
+        chosen = select_layers(layers, planned.layers, source.name)
         layer = chosen[len(chosen) // 2]
         path = out / PLOTS / f"{source.name}_layer{layer:04d}_plan.png"
-        written.append(save_figure(planned_layer(plan, layer), path))
+        written.append(save_figure(planned_layer(planned, layer), path))
     return written
 
 
@@ -142,3 +145,25 @@ def plot_collection(
         path = collection.out / PLOTS / f"{part}_layer{layer:04d}_error.png"
         written.append(save_figure(collection_page(record, resonances, split), path))
     return written
+
+
+def show_plans(
+    sources: Sequence[Source], limits: MachineLimits, scales: tuple[float, float]
+) -> None:
+    """Plan sources and print how long they take as one line of JSON; remarks go to stderr."""
+    summary = summarise_sources(sources, limits, scales)
+    for each in summary.get("sources", {"": summary}).values():
+        sys.stderr.writelines(f"{note}\n" for note in each.get("notes", ()))
+    sys.stdout.write(json.dumps(summary) + "\n")
+
+
+@contextmanager
+def progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """Show a bar on stderr; yields what moves it, and what prints a remark beside it."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        line = bar.add_task("collect", total=None)
+        yield (
+            lambda done, total: bar.update(line, completed=done, total=total),
+            lambda note: console.print(note, markup=False, highlight=False, soft_wrap=True),
+        )

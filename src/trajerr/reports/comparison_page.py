@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from trajerr.reports.html import figures_row, page, picture, table
+from trajerr.reports.html import metrics_row, page, picture, table
 
 Scores = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ def render_comparison(compared: Scores, split: str, png: bytes) -> str:
     rows = [
         [
             *_named(name, found),
-            *figures_row("", found["trajectory"])[1:],
+            *metrics_row("", found["trajectory"])[1:],
             _span_um(found["interval_95"]),
             "" if name == reference else _span_um(found["minus_reference_95"], "+"),
             f"{found['step_us_p50']:.0f}",

@@ -60,7 +60,7 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
 
 
 def overlap_warning(shared: list[str]) -> str:
-    """Return the sentence that says these figures are not of unseen data."""
+    """Return the sentence that says these metrics are not of unseen data."""
     return (
         f"Not unseen data: {len(shared)} layers of this split are in the training data "
         f"({', '.join(shared[:4])}{', …' if len(shared) > 4 else ''})."
@@ -68,10 +68,10 @@ def overlap_warning(shared: list[str]) -> str:
 
 
 def axes_remark(axes: list[str]) -> str:
-    """Return the sentence that says of which axis the overall figures are."""
+    """Return the sentence that says of which axis the overall metrics are."""
     (axis,) = axes
     return (
-        f"Only {axis} has an error in this data: overall figures and targets are of {axis} alone."
+        f"Only {axis} has an error in this data: overall metrics and targets are of {axis} alone."
     )
 
 
@@ -95,11 +95,11 @@ def _plain(console: Console) -> Callable[[str], None]:
     return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _block(figures: Mapping[str, float], indent: str) -> str:
+def _block(metrics: Mapping[str, float], indent: str) -> str:
     return (
-        f"{indent}MAE:  {figures['mae_mm']:.4f} mm\n"
-        f"{indent}RMSE: {figures['rmse_mm']:.4f} mm\n"
-        f"{indent}R²:   {figures['r2']:z.4f}"
+        f"{indent}MAE:  {metrics['mae_mm']:.4f} mm\n"
+        f"{indent}RMSE: {metrics['rmse_mm']:.4f} mm\n"
+        f"{indent}R²:   {metrics['r2']:z.4f}"
     )
 
 
@@ -110,9 +110,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
-    mae, rmse = (f"{1000 * figures[key]:.2f}" for key in ("mae_mm", "rmse_mm"))
-    return name, mae, rmse, f"{figures['r2']:z.4f}"
+def _row(name: str, metrics: Mapping[str, float]) -> tuple[str, ...]:
+    mae, rmse = (f"{1000 * metrics[key]:.2f}" for key in ("mae_mm", "rmse_mm"))
+    return name, mae, rmse, f"{metrics['r2']:z.4f}"
 
 
 def _both(name: str, scores: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The figures of a correction: a corner before and after, error maps, spectra, the comparison.
 
-Arrays and figures of :mod:`trajerr.metrics.closed_loop` in, matplotlib figures out.
+Arrays and metrics of :mod:`trajerr.metrics.closed_loop` in, matplotlib figures out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

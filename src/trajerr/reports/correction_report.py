@@ -1,8 +1,9 @@
-"""The proof of a correction: figures for ``correction.json``, pictures, the console's tables."""
+"""The proof of a correction: metrics for ``correction.json``, pictures, the console's tables."""
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr.correction.compensate import Correction
+from trajerr.correction.run import Prepared
 from trajerr.files import write_atomically
 from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.refining.settings import Round
@@ -32,7 +34,7 @@ def write_report(
     rounds: Sequence[Round],
     config: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Replay, write figures and pictures, and return the figures.
+    """Replay, write metrics and pictures, and return what ``correction.json`` holds.
 
     Parameters
     ----------
@@ -43,14 +45,18 @@ def write_report(
     method
         Which of them was written.
     done
-        What was believed of it.
+        What was predicted for it.
     rounds
         Of refinement before; empty where there were none.
     config
         The resolved config, for the record.
     """
     began = time.perf_counter()
-    figures: dict[str, Any] = {
+    predicted = {
+        "before": UM * root_mean_square(done.predicted_before_mm),
+        "after": UM * root_mean_square(done.predicted_after_mm),
+    }
+    report: dict[str, Any] = {
         "schema_version": 1,
         "cases": replay.cases(),
         **replay.costs(method),
@@ -59,22 +65,20 @@ def write_report(
         "method": method,
         "layers_corrected": len(done.layers),
         "layers_compared": list(replay.layers),
-        "belief_um": {
-            "before": UM * root_mean_square(done.belief_before_mm),
-            "after": UM * root_mean_square(done.belief_after_mm),
-        },
+        "predicted_um": predicted,
+        "belief_um": predicted,  # the former name, for what reads it; gone in the next version
         "largest_correction_mm": done.largest_mm,
-        "refinement": [asdict(r) for r in rounds],
+        "refinement": [_round_record(r) for r in rounds],
         "source": {"name": replay.nominal.name, "sha256": replay.nominal.sha256},
         "printer": replay.printer.name,
         "version": __version__,
         "config": dict(config),
     }
-    draw(folder, replay, method, figures["cases"])
-    figures["report_seconds"] = time.perf_counter() - began
-    text = json.dumps(figures, indent=2)
+    draw(folder, replay, method, report["cases"])
+    report["report_seconds"] = time.perf_counter() - began
+    text = json.dumps(report, indent=2)
     write_atomically(folder / REPORT, text.encode())
-    return figures
+    return report
 
 
 def show_correction(
@@ -83,12 +87,17 @@ def show_correction(
     """Say whether a corrected file was written, or why not."""
     if done.text is None:
         console.print(
-            f"Nothing written: the correction is believed to bring "
+            f"Nothing written: the correction is predicted to bring "
             f"{100 * done.improvement:.1f} %, less than "
             f"{100 * least_improvement:g} %; the file is best left alone"
         )
     else:
         console.print(f"✓ {out}  ({done.seconds / len(done.layers):.2f} s a layer)")
+
+
+def _round_record(refined: Round) -> dict[str, Any]:
+    """Return a round of refinement for the record, its predicted error by the former name, too."""
+    return {**asdict(refined), "believed_um": refined.predicted_um}
 
 
 def root_mean_square(values: Sequence[float]) -> float:
@@ -134,10 +143,10 @@ def _pictures(
     yield "comparison", correction_plots.comparison(cases)
 
 
-def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
+def comparison_table(report: Mapping[str, Any], method: str) -> Table:
     """Return the comparison as a console table: contour RMS on walls and its change."""
-    cases = figures["cases"]
-    result = Table(title=f"Contour error on walls / µm RMS, {figures['printer']}")
+    cases = report["cases"]
+    result = Table(title=f"Contour error on walls / µm RMS, {report['printer']}")
     result.add_column("method")
     for case in cases:
         result.add_column(case, justify="right", no_wrap=True)
@@ -152,23 +161,73 @@ def comparison_table(figures: Mapping[str, Any], method: str) -> Table:
         nominal = cases["nominal"][name]
         cells += [f"{nominal['wall_contour_p99_um']:.1f}", f"{nominal['wall_tracking_rms_um']:.1f}"]
         result.add_row(name, *cells, style="bold" if name == method else None)
-    time_s, size = figures["print_time_s"], figures["file_bytes"]
+    time_s, size = report["print_time_s"], report["file_bytes"]
+    predicted = report["predicted_um"]
     result.caption = (
         f"print time {time_s['after'] / time_s['before'] - 1:+.2%}, "
         f"file × {size['after'] / size['before']:.2f}, "
-        f"believed {figures['belief_um']['before']:.1f} → {figures['belief_um']['after']:.1f} µm, "
-        f"{figures['seconds_per_layer']:.2f} s a layer"
+        f"predicted {predicted['before']:.1f} → {predicted['after']:.1f} µm, "
+        f"{report['seconds_per_layer']:.2f} s a layer"
     )
     return result
 
 
 def refinement_table(rounds: Sequence[Round]) -> Table:
-    """Return what each round believed and what the simulated printer did, for the console."""
+    """Return what each round predicted and what the simulated printer did, for the console."""
     result = Table(title="Refinement: contour error on walls / µm RMS")
-    for heading in ("round", "uncorrected", "believed", "simulated", "loss"):
+    for heading in ("round", "uncorrected", "predicted", "simulated", "loss"):
         result.add_column(heading, justify="right")
     for r in rounds:
         loss = "–" if r.loss is None else f"{r.loss:.4f}"
-        cells = (r.uncorrected_um, r.believed_um, r.simulated_um)
+        cells = (r.uncorrected_um, r.predicted_um, r.simulated_um)
         result.add_row(str(r.number), *(f"{value:.1f}" for value in cells), loss)
     return result
+
+
+def show_notes(notes: Sequence[str], console: Console) -> None:
+    """Say what a person should know of how a file was read, a line each."""
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def refinement_status(console: Console) -> Iterator[Callable[[Round], None]]:
+    """Show that a network is being refined; yields what tells of a round."""
+    with console.status("Refining on own corrections") as status:
+        yield lambda r: status.update(
+            f"Round {r.number}: predicted {r.predicted_um:.1f}, simulated {r.simulated_um:.1f} µm"
+        )
+
+
+def show_refinement(rounds: Sequence[Round], path: Path, console: Console) -> None:
+    """Say what the rounds of refinement brought, and where the refined network is."""
+    console.print(refinement_table(rounds))
+    console.print(f"✓ {path}: export it for a bundle that corrects like this")
+
+
+def show_replay(
+    prepared: Prepared,
+    done: Correction,
+    rounds: Sequence[Round],
+    config: Mapping[str, Any],
+    console: Console,
+) -> None:
+    """Replay a correction, write its report, and say what it brings.
+
+    Parameters
+    ----------
+    prepared, done
+        What was corrected, and how it came out.
+    rounds
+        Of refinement before; empty where there were none.
+    config
+        The resolved config, for the record.
+    console
+        Where to.
+    """
+    run = prepared.run
+    with console.status("Replaying through planner and simulated printer"):
+        replay = prepared.replay(done)
+        report = write_report(run.report_folder, replay, run.method, done, rounds, config)
+    console.print(comparison_table(report, run.method))
+    console.print(f"✓ {run.report_folder}")

@@ -77,7 +77,7 @@ def _write(
         for name, png in pictures.items():
             write_atomically(folder / f"{name}.png", png)
     if settings.generate_report:
-        page = html.render(found, material.layers, prediction.layers, pictures)
+        page = html.render(found, prediction.layers, material.layers, pictures)
         write_atomically(folder / "report.html", page.encode())
 
 
@@ -116,7 +116,7 @@ def write_comparison(
     folder
         Where the files go.
     predictions, scores
-        Name → what the checkpoint predicts, and its figures; the first is the reference.
+        Name → what the checkpoint predicts, and its metrics; the first is the reference.
     layers
         The split that all were judged on.
     console

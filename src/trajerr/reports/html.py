@@ -46,7 +46,7 @@ CAPTIONS = {
 
 
 def render(
-    scores: Scores, layers: Layers, prediction: Singles, pictures: Mapping[str, bytes]
+    scores: Scores, prediction: Singles, layers: Layers, pictures: Mapping[str, bytes]
 ) -> str:
     """Return the page.
 
@@ -54,10 +54,10 @@ def render(
     ----------
     scores
         What ``metrics.json`` holds.
+    prediction : (P, 2)
+        mm, of whole layers.
     layers
         The split.
-    prediction
-        (P, 2) mm, of whole layers.
     pictures
         Name → PNG.
     """
@@ -84,7 +84,7 @@ def render(
         ]
     )
     script = (
-        f'<script type="application/json" id="layers">{_layer_data(layers, prediction)}</script>\n'
+        f'<script type="application/json" id="layers">{_layer_data(prediction, layers)}</script>\n'
         f"<script>{_asset('report.js')}</script>\n"
     )
     return page(title, body, script)
@@ -124,9 +124,9 @@ def _um(value: float) -> str:
     return f"{1000 * value:.2f}"
 
 
-def figures_row(name: str, figures: Scores) -> list[str]:
+def metrics_row(name: str, metrics: Scores) -> list[str]:
     """Return a name with MAE and RMSE in µm and R²."""
-    return [name, _um(figures["mae_mm"]), _um(figures["rmse_mm"]), f"{figures['r2']:z.4f}"]
+    return [name, _um(metrics["mae_mm"]), _um(metrics["rmse_mm"]), f"{metrics['r2']:z.4f}"]
 
 
 def _summary(scores: Scores) -> str:
@@ -180,18 +180,18 @@ def _methods(scores: Scores) -> str:
     head = ["", "MAE / µm", "RMSE / µm", "R²"]
     streamed, model = scores["trajectory"], scores["model"]["name"]
     conditions = [
-        figures_row("windows, as trained", scores["overall"]),
-        figures_row(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
-        figures_row("whole layers, streamed", streamed["overall"]),
-        figures_row("x, streamed", streamed["x"]),
-        figures_row("y, streamed", streamed["y"]),
+        metrics_row("windows, as trained", scores["overall"]),
+        metrics_row(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
+        metrics_row("whole layers, streamed", streamed["overall"]),
+        metrics_row("x, streamed", streamed["x"]),
+        metrics_row("y, streamed", streamed["y"]),
     ]
     if spans := streamed["interval_95"]:
         errors = [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
         share = f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"
         conditions.append(["streamed, 95 % over layers", *errors, share])
-    methods = [figures_row(f"{model} (this model)", streamed["overall"])]
-    methods += [figures_row(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
+    methods = [metrics_row(f"{model} (this model)", streamed["overall"])]
+    methods += [metrics_row(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
     if scores["noise_floor_mm"] is not None:
         methods.append(["noise floor", "", _um(scores["noise_floor_mm"]), ""])
     return (
@@ -258,7 +258,7 @@ def _strata(by: Scores) -> str:
             [
                 name,
                 f"{g['n_points']:,}",
-                *figures_row(name, g)[1:3],
+                *metrics_row(name, g)[1:3],
                 _um(g["p95_mm"]),
                 f"{g['r2']:z.4f}",
             ]
@@ -323,7 +323,7 @@ def _shown(layers: Layers) -> list[int]:
     return list(range(max(1, int(np.searchsorted(total, MAX_SAMPLES, side="right")))))
 
 
-def _layer_data(layers: Layers, prediction: Singles) -> str:
+def _layer_data(prediction: Singles, layers: Layers) -> str:
     """Return the interactive view's data as JSON; arrays are little-endian base64."""
     speed = np.linalg.norm(layers.velocity, axis=1)
     sizes = {

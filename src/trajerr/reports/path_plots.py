@@ -20,7 +20,7 @@ UM = 1000.0  # µm per mm
 
 @styled
 def trajectory_comparison(
-    commanded: Floats, error: Floats, predicted: Floats, *, printing: Bools, title: str
+    commanded: Floats, predicted: Floats, error: Floats, *, printing: Bools, title: str
 ) -> Figure:
     """Show a layer's commanded, actual and predicted paths: whole, and two places enlarged.
 
@@ -30,12 +30,12 @@ def trajectory_comparison(
 
     Parameters
     ----------
-    commanded
-        (N, 2) mm.
-    error, predicted
-        (N, 2) true and predicted tracking error, mm.
-    printing
-        (N,) whether material is laid down; travel is not drawn in the enlarged places.
+    commanded : (N, 2)
+        mm.
+    predicted, error : (N, 2)
+        Predicted and true tracking error, mm.
+    printing : (N,)
+        Whether material is laid down; travel is not drawn in the enlarged places.
     """
     figure = new_figure(height=2.9)
     whole, *places = figure.subplots(1, 3, width_ratios=[1.15, 1, 1])
@@ -68,16 +68,16 @@ def trajectory_comparison(
 
 @styled
 def residual_map(
-    commanded: Floats, error: Floats, predicted: Floats, *, printing: Bools, title: str
+    commanded: Floats, predicted: Floats, error: Floats, *, printing: Bools, title: str
 ) -> Figure:
     """Map a layer twice: coloured by the length of the true error, and of the residual.
 
     Parameters
     ----------
-    commanded, error, predicted
-        (N, 2) mm.
-    printing
-        (N,) whether material is laid down; travel is not drawn.
+    commanded, predicted, error : (N, 2)
+        mm.
+    printing : (N,)
+        Whether material is laid down; travel is not drawn.
     """
     figure = new_figure(height=3.4)
     panels = figure.subplots(1, 2)
@@ -97,12 +97,12 @@ def path_map(
 
     Parameters
     ----------
-    xy
-        (N, 2) mm.
-    value
-        (N,), in the unit that ``label`` names.
-    printing
-        (N,) where to draw; everywhere if ``None``.
+    xy : (N, 2)
+        mm.
+    value : (N,)
+        In the unit that ``label`` names.
+    printing : (N,)
+        Where to draw; everywhere if ``None``.
     """
     figure = new_figure(style.COLUMN, 3.2)
     axes = figure.subplots()

@@ -53,8 +53,8 @@ def draw_all(
     span = layers.spans[shown]
     path: dict[str, Any] = {
         "commanded": layers.position[span],
-        "error": target[span],
         "predicted": got[span],
+        "error": target[span],
         "printing": layers.drawn[span],
         "title": layers.label(shown),
     }

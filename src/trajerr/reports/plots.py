@@ -39,8 +39,8 @@ def error_distribution(
 
     Parameters
     ----------
-    prediction, target
-        (..., A), mm.
+    prediction, target : (..., A)
+        mm.
     limits_mm
         Percentile name → accepted value, e.g. ``{"p90": 0.035}``; marked in the tail panel.
     """
@@ -70,8 +70,8 @@ def error_correlation(prediction: Floats, target: Floats, axes: Sequence[int] = 
 
     Parameters
     ----------
-    prediction, target
-        (..., 2), mm.
+    prediction, target : (..., 2)
+        mm.
     axes
         Of 0 (x) and 1 (y), those to show.
     """
@@ -111,8 +111,8 @@ def per_axis_error(
     ----------
     predictions
         Method → (N, 2) mm; the first is the model under evaluation, the others baselines.
-    target
-        (N, 2) mm.
+    target : (N, 2)
+        mm.
     groups
         name → (N,) membership.
     noise_floor_mm
@@ -166,12 +166,12 @@ def sequence_prediction(
 
     Parameters
     ----------
-    time
-        (N,) s.
-    prediction, target
-        (N, 2) mm.
-    speed
-        (N,) commanded, mm/s.
+    time : (N,)
+        s.
+    prediction, target : (N, 2)
+        mm.
+    speed : (N,)
+        Commanded, mm/s.
     axes
         Of 0 (x) and 1 (y), those to show.
     """
@@ -335,11 +335,11 @@ def comparison(
     for axes, (key, label) in zip(panels, quantities.items(), strict=True):
         for place, name in enumerate(names):
             if name in models:
-                figures, spans = models[name]
+                metrics, spans = models[name]
                 if spans:
                     edges = [_smaller_is_better(key, edge) for edge in spans[key]]
                     axes.plot(edges, [place, place], color=style.BLUE, lw=2, alpha=0.5)
-                value = _smaller_is_better(key, figures[key])
+                value = _smaller_is_better(key, metrics[key])
                 axes.plot(value, place, "o", ms=4.5, color=style.BLUE)
             else:
                 axes.plot(

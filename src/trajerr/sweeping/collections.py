@@ -9,9 +9,10 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from trajerr.dataset.quality import REPORT, QualityLimits, collected_figures, judge
+from trajerr.dataset.quality import REPORT, QualityLimits, collected_metrics, judge
 from trajerr.dynamics.error_sources import as_report, average, from_report
 from trajerr.reports.collection_report import BY_PART, show, write_report
+from trajerr.shipped import fields_of
 from trajerr.sweeping.report import OUTCOME, plain_config
 
 
@@ -52,7 +53,7 @@ def merge(out: Path, runs: list[Path], seconds: float) -> dict[str, Any]:
     splits: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         splits |= json.loads((run / REPORT).read_text(encoding="utf-8"))[BY_PART]
-    limits = QualityLimits(**settings["quality"])
-    report = judge(collected_figures(out), limits, settings["sample_rate_hz"], seconds)
+    limits = QualityLimits(**fields_of(QualityLimits, settings["quality"]))
+    report = judge(collected_metrics(out), limits, settings["sample_rate_hz"], seconds)
     sources = as_report(average([from_report(splits[part]) for part in sorted(splits)]))
     return {**report, "sources": sources, BY_PART: {k: splits[k] for k in sorted(splits)}}

@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 
 from trajerr.sweeping.study import PRUNED, open_storage
 
-Judge = Callable[[int, float], bool]  # (epoch, figure) → whether to end there
+Judge = Callable[[int, float], bool]  # (epoch, metric) → whether to end there
 
 
 def pruning_judge(
@@ -38,9 +38,9 @@ def pruning_judge(
 
 
 def _judge(
-    study: optuna.Study, storage: RDBStorage, trial_id: int, epoch: int, figure: float
+    study: optuna.Study, storage: RDBStorage, trial_id: int, epoch: int, metric: float
 ) -> bool:
-    storage.set_trial_intermediate_value(trial_id, epoch, figure)
+    storage.set_trial_intermediate_value(trial_id, epoch, metric)
     if not study.pruner.prune(study, storage.get_trial(trial_id)):
         return False
     storage.set_trial_user_attr(trial_id, PRUNED, epoch)

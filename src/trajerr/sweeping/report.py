@@ -30,7 +30,9 @@ OUTCOME = "outcome.json"
 TABLE = "sweep.csv"
 DONE, FAILED = "done", "failed"
 WIDTH = 160  # characters of the table where it does not go to a terminal
-SHOWN_FIGURES = 5  # columns of the console's table; the file has them all
+SHOWN_METRICS = 5  # columns of the console's table; the file has them all
+
+STORED = {"metrics": "figures"}  # keys of the outcome's file that have another name there
 
 log = logging.getLogger("trajerr")
 
@@ -62,7 +64,7 @@ class RunOutcome:
     status: str  # done | failed
     seconds: float
     overrides: Mapping[str, str]
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""  # of a failure
 
 
@@ -71,11 +73,13 @@ class SweepReport(Callback):
 
     Parameters
     ----------
-    figures
+    metrics
         Name of the JSON file in a run's folder whose ``metrics``, and numbers beside them,
         belong into the table; None where only what the run returned does.
     shown
         Those of them that the console shows; None for the first few.
+    figures
+        The former name of ``metrics``; where it is given it is taken, with a warning.
 
     Notes
     -----
@@ -83,8 +87,16 @@ class SweepReport(Callback):
     that the command's exit code says so.
     """
 
-    def __init__(self, figures: str | None = None, shown: Sequence[str] | None = None) -> None:
-        self._figures = figures
+    def __init__(
+        self,
+        metrics: str | None = None,
+        shown: Sequence[str] | None = None,
+        *,
+        figures: str | None = None,
+    ) -> None:
+        if figures is not None:
+            log.warning("hydra.callbacks.sweep.figures is called metrics now; rename the key")
+        self._metrics = metrics if figures is None else figures
         self._shown = None if shown is None else tuple(shown)
         self._sweep = uuid.uuid4().hex
         self._began = time.monotonic()
@@ -106,10 +118,10 @@ class SweepReport(Callback):
             status=DONE if failure is None else FAILED,
             seconds=round(time.monotonic() - self._began, 1),
             overrides=dict(o.lstrip("+").split("=", 1) for o in config.hydra.overrides.task),
-            figures={} if failure else _run_figures(folder, self._figures, job_return),
+            metrics={} if failure else _run_metrics(folder, self._metrics, job_return),
             reason=failure or "",
         )
-        write_atomically(folder / OUTCOME, json.dumps(vars(outcome), indent=1).encode())
+        write_atomically(folder / OUTCOME, _as_json(outcome).encode())
         write_table(whole)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
@@ -134,7 +146,7 @@ def _failure(job_return: JobReturn) -> str | None:
     return returned.reason if isinstance(returned, FailedRun) else None
 
 
-def _run_figures(folder: Path, name: str | None, job_return: JobReturn) -> dict[str, float]:
+def _run_metrics(folder: Path, name: str | None, job_return: JobReturn) -> dict[str, float]:
     """Return a run's numbers, or what it returned where it wrote none."""
     if name is None or not (folder / name).is_file():
         value = job_return.return_value
@@ -146,25 +158,33 @@ def _run_figures(folder: Path, name: str | None, job_return: JobReturn) -> dict[
 
 def read_outcomes(whole: Path) -> list[RunOutcome]:
     """Read what became of a sweep's runs, in the order of their folders' names."""
-    found = [
-        RunOutcome(**json.loads(path.read_text(encoding="utf-8")))
-        for path in whole.glob(f"**/{OUTCOME}")
-    ]
+    found = [_from_json(path.read_text(encoding="utf-8")) for path in whole.glob(f"**/{OUTCOME}")]
     return sorted(found, key=lambda outcome: (len(outcome.run), outcome.run))
+
+
+def _as_json(outcome: RunOutcome) -> str:
+    stored = {STORED.get(key, key): value for key, value in vars(outcome).items()}
+    return json.dumps(stored, indent=1)
+
+
+def _from_json(text: str) -> RunOutcome:
+    stored = json.loads(text)
+    named = {key: stored.pop(name) for key, name in STORED.items()}
+    return RunOutcome(**stored, **named)
 
 
 def write_table(whole: Path) -> list[RunOutcome]:
     """Write ``sweep.csv`` of all runs under a folder and return what it was made of."""
     outcomes = read_outcomes(whole)
     keys = _keys([outcome.overrides for outcome in outcomes])
-    names = _keys([outcome.figures for outcome in outcomes])
+    names = _keys([outcome.metrics for outcome in outcomes])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "status", *keys, *names, "seconds", "reason"])
     for o in outcomes:
         overrides = [o.overrides.get(key, "") for key in keys]
-        figures = [o.figures.get(name, "") for name in names]
-        writer.writerow([o.run, o.status, *overrides, *figures, o.seconds, o.reason])
+        metrics = [o.metrics.get(name, "") for name in names]
+        writer.writerow([o.run, o.status, *overrides, *metrics, o.seconds, o.reason])
     write_atomically(whole / TABLE, text.getvalue().encode(), flush=False)
     return outcomes
 
@@ -176,21 +196,21 @@ def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def show(
     outcomes: Sequence[RunOutcome], console: Console, shown: Sequence[str] | None = None
 ) -> None:
-    """Print the overrides that differ among runs, with each run's main figures."""
+    """Print the overrides that differ among runs, with each run's main metrics."""
     varied = [
         key
         for key in _keys([outcome.overrides for outcome in outcomes])
         if len({outcome.overrides.get(key) for outcome in outcomes}) > 1
     ]
-    known = _keys([outcome.figures for outcome in outcomes])
-    names = known[:SHOWN_FIGURES] if shown is None else [name for name in shown if name in known]
+    known = _keys([outcome.metrics for outcome in outcomes])
+    names = known[:SHOWN_METRICS] if shown is None else [name for name in shown if name in known]
     ending = ["failed because"] if any(o.status == FAILED for o in outcomes) else []
     heads = ["run", *_short(varied), *names, "s", *ending]
     table = Table(*heads, box=None, header_style="bold", pad_edge=False)
     for o in outcomes:
         overrides = [_rounded(o.overrides.get(key, "")) for key in varied]
-        figures = [_rounded(str(o.figures.get(name, ""))) for name in names]
-        table.add_row(o.run, *overrides, *figures, f"{o.seconds:.1f}", *([o.reason] * len(ending)))
+        metrics = [_rounded(str(o.metrics.get(name, ""))) for name in names]
+        table.add_row(o.run, *overrides, *metrics, f"{o.seconds:.1f}", *([o.reason] * len(ending)))
     console.print(table)
 
 

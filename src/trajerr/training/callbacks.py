@@ -50,7 +50,7 @@ class BestCheckpoint(ModelCheckpoint):
             self._say(f"  ✓ Saved checkpoint: {self.best_model_path}")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Carry the best so far along: its figure and its file."""
+        """Carry the best so far along: its loss and its file."""
         before, score = Path(state_dict["best_model_path"]), state_dict["best_model_score"]
         if score is None or not before.is_file():
             return
@@ -160,7 +160,7 @@ class StepRecord(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Forget the steps of the epoch before."""
-        as_task(pl_module).training_figures.reset()
+        as_task(pl_module).training_metrics.reset()
 
     def on_before_optimizer_step(
         self,
@@ -170,7 +170,7 @@ class StepRecord(lightning.Callback):
     ) -> None:
         """Record a step and its gradients, as they are before clipping."""
         if self._every_n_steps and (trainer.global_step + 1) % self._every_n_steps == 0:
-            last = as_task(pl_module).training_figures.last
+            last = as_task(pl_module).training_metrics.last
             pl_module.log_dict({f"train/{name}_step": value for name, value in last.items()})
             norm = torch.nn.utils.get_total_norm(_gradients(pl_module).values())
             pl_module.log("train/gradient_norm", norm)
@@ -186,7 +186,7 @@ class StepRecord(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Record the means of the epoch."""
-        means = as_task(pl_module).training_figures.mean()
+        means = as_task(pl_module).training_metrics.mean()
         pl_module.log_dict({f"train/{n}": value for n, value in means.items()}, sync_dist=True)
 
 
@@ -199,8 +199,10 @@ class LayerFigure(lightning.Callback):
 
     Parameters
     ----------
-    features, target
-        (N, 15) raw and (N, 2) mm, one uninterrupted stretch.
+    features : (N, 15)
+        Raw, of one uninterrupted stretch.
+    target : (N, 2)
+        mm, of the same.
     sample_rate
         Hz.
     every_n_epochs

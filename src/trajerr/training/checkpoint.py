@@ -140,8 +140,17 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def check_resumable(path: Path, task: TrajectoryTask, split_identity: str) -> None:
+def check_resumable(path: Path, task: TrajectoryTask, split_identity: str, wanted: int) -> None:
     """Refuse a checkpoint of another network, of other data, or with nothing left to do.
+
+    Parameters
+    ----------
+    path
+        The checkpoint.
+    task, split_identity
+        What would be trained, and on which data.
+    wanted
+        Epochs in all; below 0: without end.
 
     Raises
     ------
@@ -155,10 +164,7 @@ def check_resumable(path: Path, task: TrajectoryTask, split_identity: str) -> No
         )
     if loaded.split_identity != split_identity:
         raise DataError(f"{path}: was trained on data that was prepared otherwise")
-    done, wanted = (
-        int(read_checkpoint(path)["epoch"]) + 1,
-        int(task.hparams["config"]["trainer"]["max_epochs"]),
-    )
+    done = int(read_checkpoint(path)["epoch"]) + 1
     if wanted >= 0 and done >= wanted:
         raise ConfigError(
             f"{path} has {done} epochs behind it; trainer.max_epochs={wanted} leaves none to do"

@@ -124,22 +124,22 @@ class PrinterDataModule(lightning.LightningDataModule):
     batch_size
         Windows a batch.
     sequence_length
-        Samples a window; what ``prepare`` was asked for by default. A longer one is halved,
-        down to that, until half of a split's samples lie in layers that are long enough.
+        Samples a window; None: what ``prepare`` was asked for. A longer one is halved, down to
+        that, until half of a split's samples lie in layers that are long enough.
     stride
-        Samples between windows; what ``prepare`` was asked for by default.
+        Samples between windows; None: what ``prepare`` was asked for.
     samples_per_epoch
-        Training windows an epoch; as many as there are at ``stride`` by default.
+        Training windows an epoch; None: as many as there are at ``stride``.
     augment_noise
         Noise on the training features, in units of each feature's deviation.
     kinds
-        Kinds of variants to train on; all by default.
+        Kinds of variants to train on; None: all.
     eval_kinds
-        Kinds to validate and test on; all by default.
+        Kinds to validate and test on; None: all.
     thermal
         Whether thermal targets are needed; data without them is refused then.
     sample_rate_hz
-        What the data must have; any by default.
+        What the data must have; None: any.
     num_workers, pin_memory
         As for :class:`torch.utils.data.DataLoader`.
     seed
@@ -154,18 +154,18 @@ class PrinterDataModule(lightning.LightningDataModule):
     def __init__(
         self,
         root: str | Path,
-        batch_size: int = 64,
-        sequence_length: int | None = None,
-        stride: int | None = None,
-        samples_per_epoch: int | None = None,
-        augment_noise: float = 0.0,
-        kinds: Collection[str] | None = None,
-        eval_kinds: Collection[str] | None = None,
-        thermal: bool = False,
-        sample_rate_hz: float | None = None,
-        num_workers: int = 0,
-        pin_memory: bool = False,
-        seed: int = 0,
+        batch_size: int,
+        sequence_length: int | None,
+        stride: int | None,
+        samples_per_epoch: int | None,
+        augment_noise: float,
+        kinds: Collection[str] | None,
+        eval_kinds: Collection[str] | None,
+        thermal: bool,
+        sample_rate_hz: float | None,
+        num_workers: int,
+        pin_memory: bool,
+        seed: int,
     ) -> None:
         super().__init__()
         counts = {

@@ -1,6 +1,6 @@
 """Optimisers by name."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -9,12 +9,13 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 
 from trajerr.errors import ConfigError
+from trajerr.training.settings import OptimizerSettings
 
 OPTIMIZERS = ("muon", "adamw")
 
 
 def make_optimizer(
-    parameters: Iterable[Parameter], settings: Mapping[str, Any], rate: float
+    parameters: Iterable[Parameter], settings: OptimizerSettings, rate: float
 ) -> Optimizer:
     """Return an optimiser.
 
@@ -23,21 +24,21 @@ def make_optimizer(
     parameters
         Of the network and what is trained with it.
     settings
-        ``name`` of :data:`OPTIMIZERS` and ``weight_decay``.
+        Its name, of :data:`OPTIMIZERS`, and its decay.
     rate
-        Peak learning rate.
+        Peak learning rate, which a range test may have found.
 
     Raises
     ------
     ConfigError
         The name is unknown, or there is no matrix for Muon.
     """
-    name, decay = settings["name"], settings["weight_decay"]
+    name, decay = settings.name, settings.weight_decay
     if name == "adamw":
         return AdamW(parameters, lr=rate, weight_decay=decay)
     if name == "muon":
         return MuonAdamW(parameters, rate, decay)
-    raise ConfigError(f"model.optimizer.name is {name!r}, expected one of {', '.join(OPTIMIZERS)}")
+    raise ConfigError(f"model.optimizer.name: got {name}, expected one of {', '.join(OPTIMIZERS)}")
 
 
 class MuonAdamW(Optimizer):
@@ -68,7 +69,7 @@ class MuonAdamW(Optimizer):
         others = [p for p in trained if not _is_matrix(p)]
         if not matrices:
             raise ConfigError(
-                "model.optimizer.name is 'muon', but this model has no weight matrices; set adamw"
+                "model.optimizer.name: got muon, expected adamw: this model has no weight matrices"
             )
         self._parts: list[Optimizer] = [
             Muon(matrices, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")

@@ -53,13 +53,13 @@ class EpochReport(ProgressBar):
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(
             *columns,
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[errors]}"),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
         total = self.total_train_batches
-        self._task = self._bar.add_task(title, total=total, figures="")
+        self._task = self._bar.add_task(title, total=total, errors="")
         self._bar.start()
 
     def on_train_batch_end(
@@ -76,7 +76,7 @@ class EpochReport(ProgressBar):
         self._bar.update(
             self._task,
             completed=batch_idx + 1,
-            figures=_figures(as_task(pl_module).training_figures.last, ""),
+            errors=_errors(as_task(pl_module).training_metrics.last, ""),
         )
 
     def on_train_epoch_end(
@@ -87,12 +87,12 @@ class EpochReport(ProgressBar):
         self.epoch_seconds.append(time.monotonic() - self._began)
         metrics = trainer.callback_metrics
         epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.say(f"{epoch}\n  ▶ Train {_figures(metrics, 'train/')}")
+        self.say(f"{epoch}\n  ▶ Train {_errors(metrics, 'train/')}")
         if OBJECTIVE in metrics:
             loss = float(metrics[OBJECTIVE])
             mark = "  ★ best" if loss < self._best else ""
             self._best = min(self._best, loss)
-            self.say(f"  ▶ Val   {_figures(metrics, 'val/')}{mark}")
+            self.say(f"  ▶ Val   {_errors(metrics, 'val/')}{mark}")
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -110,7 +110,7 @@ class EpochReport(ProgressBar):
         self.stop()
 
 
-def _figures(metrics: Mapping[str, Tensor], prefix: str) -> str:
+def _errors(metrics: Mapping[str, Tensor], prefix: str) -> str:
     def value(name: str) -> float:
         return float(metrics.get(f"{prefix}{name}", torch.nan))
 

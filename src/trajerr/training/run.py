@@ -1,10 +1,10 @@
-"""One training run from plain settings to checkpoints: builds the trainer and drives it."""
+"""One training run from settings to checkpoints: builds the trainer and drives it."""
 
 import json
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,16 @@ from trajerr.training.checkpoint import (
 )
 from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
 from trajerr.training.datamodule import PrinterDataModule
+from trajerr.training.messages import own_messages
 from trajerr.training.progress import EpochReport
-from trajerr.training.ranges import check_ranges
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
+from trajerr.training.settings import TrainerSettings, TrainSettings
 from trajerr.training.task import TrajectoryTask
-from trajerr.training.transfer import RESUME, TRANSFER, find_origin, take_weights, with_origin
-from trajerr.training.words import own_words
+from trajerr.training.transfer import load_start, take_weights, with_pretrained, with_resumed
 
 Plain = Mapping[str, Any]
 
 FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
-NETWORK_KEYS_APART = ("optimizer", "schedule")  # of conf/model, what is not the network's
 
 
 @dataclass(frozen=True)
@@ -68,17 +67,16 @@ class Outcome:
     epoch_seconds: Sequence[float]  # of each epoch, its validation included
 
 
-def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
-    """Return the task that a resolved train config describes, on data with these stats.
+def make_task(settings: TrainSettings, stats: Plain) -> TrajectoryTask:
+    """Return the task that settings describe, on data with these stats.
 
     Raises
     ------
     ConfigError
-        A value is out of range.
+        The network's values are out of range.
     """
-    model = config["model"]
-    network = {key: value for key, value in model.items() if key not in NETWORK_KEYS_APART}
-    printer = config["loss"]["printer"] or stated_printer(stats["params"])
+    network = dict(settings.network)
+    printer = settings.loss.printer or stated_printer(stats["params"])
     of_the_data = {
         "sample_rate_hz": stats["sample_rate_hz"],
         "kinematics": printer["kinematics"] if printer else "cartesian",
@@ -88,17 +86,17 @@ def make_task(config: Plain, stats: Plain) -> TrajectoryTask:
             network[key] = value
     return TrajectoryTask(
         network=network,
-        loss=config["loss"],
-        optimizer=model["optimizer"],
-        schedule=model["schedule"],
+        loss=asdict(settings.loss),
+        optimizer=asdict(settings.optimizer),
+        schedule=asdict(settings.schedule),
         stats=stats,
         printer=printer,
-        config=config,
+        config=settings.record,
     )
 
 
 def train(
-    config: Plain,
+    settings: TrainSettings,
     data: PrinterDataModule,
     output: Path,
     is_hopeless: Callable[[int, float], bool] | None = None,
@@ -107,8 +105,8 @@ def train(
 
     Parameters
     ----------
-    config
-        The resolved train config as plain containers.
+    settings
+        What to train, and how.
     data
         The prepared data.
     output
@@ -122,53 +120,56 @@ def train(
         A value is out of range, or data or checkpoint cannot be used.
     """
     began = time.monotonic()
-    check_ranges(config)
     extra = [] if is_hopeless is None else [HopelessEnd(is_hopeless)]
-    with own_words(output), alone_in(output):
-        return _train(config, data, output, began, extra)
+    with own_messages(output), alone_in(output):
+        return _train(settings, data, output, began, extra)
 
 
 def _train(
-    config: Plain, data: PrinterDataModule, output: Path, began: float, extra: Sequence[Callback]
+    settings: TrainSettings,
+    data: PrinterDataModule,
+    output: Path,
+    began: float,
+    extra: Sequence[Callback],
 ) -> Outcome:
-    lightning.seed_everything(config["seed"], workers=True, verbose=False)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     report = EpochReport(console)
-    task = _start(config, data, report)
-    trainer = make_trainer(config, data, output, report, extra)
+    task = _start(settings, data, report)
+    trainer = make_trainer(settings, data, output, report, extra)
     with threads_for(task.network):
         if isinstance(task.network, FirNetwork):
             _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
         else:
-            _search(trainer, task, data, config, output, report)
-            _fit(trainer, task, data, config, report)
+            _search(trainer, task, data, settings, output, report)
+            _fit(trainer, task, data, settings, report)
     outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
     if trainer.is_global_zero:
-        _record(outcome, config, trainer, output)
+        _record(outcome, settings, trainer, output)
         report.say(_closing(outcome))
     return outcome
 
 
-def _start(config: Plain, data: PrinterDataModule, report: EpochReport) -> TrajectoryTask:
+def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport) -> TrajectoryTask:
     """Return the task with the weights that training starts from, and say what it is."""
-    stats, origin = data.stats.to_dict(), find_origin(config)
-    if origin is None:
-        task = make_task(config, stats)
-    else:
-        task = make_task(config, with_origin(stats, origin, config["start"]))
-    report.say(_opening(config, task, data))
-    if origin is not None and config["start"] == TRANSFER:
-        take_weights(task, origin)
-        report.say(f"Weights of {origin.path}, trained on {_machine(origin)}")
+    stats, before = data.stats.to_dict(), load_start(settings)
+    if before is not None:
+        is_pretrained = settings.pretrained is not None
+        stats = with_pretrained(stats, before) if is_pretrained else with_resumed(stats, before)
+    task = make_task(settings, stats)
+    report.say(_opening(settings, task, data))
+    if before is not None and settings.pretrained is not None:
+        take_weights(task, before)
+        report.say(f"Weights of {before.path}, trained on {_machine(before)}")
     return task
 
 
-def _machine(origin: Loaded) -> str:
-    return "measured motion" if origin.printer is None else str(origin.printer["name"])
+def _machine(pretrained: Loaded) -> str:
+    return "measured motion" if pretrained.printer is None else str(pretrained.printer["name"])
 
 
 def make_trainer(
-    config: Plain,
+    settings: TrainSettings,
     data: PrinterDataModule,
     output: Path,
     report: EpochReport,
@@ -183,22 +184,19 @@ def make_trainer(
     DataError
         The data has no validation split.
     """
-    settings = dict(config["trainer"])
-    settings.pop("compile")
-    settings["precision"] = resolve_precision(settings["precision"], settings["accelerator"])
-    every = settings.pop("figure_every_n_epochs")
+    asked, every = settings.trainer, settings.trainer.figure_every_n_epochs
     sequence = data.open_split("val").sequences[0]
     stretch = slice(0, FIGURE_SAMPLES)
     folder = output / FOLDER
     callbacks: list[Callback] = [
-        StepRecord(settings["log_every_n_steps"], every),
+        StepRecord(asked["log_every_n_steps"], every),
         report,
-        EpochSeed(config["seed"]),
+        EpochSeed(settings.seed),
         LayerFigure(
             sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
         ),
         LearningRateMonitor(logging_interval="step"),
-        EarlyStopping(OBJECTIVE, **config["early_stopping"], verbose=False),
+        EarlyStopping(OBJECTIVE, **settings.early_stopping.arguments, verbose=False),
         *extra,
         BestCheckpoint(folder, report.say),
         LastCheckpoint(folder),
@@ -206,7 +204,7 @@ def make_trainer(
     logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
     try:
         return lightning.Trainer(
-            **settings,
+            **{**asked.arguments, "precision": _precision(asked)},
             default_root_dir=output,
             logger=logger,
             callbacks=callbacks,
@@ -216,6 +214,10 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigError(f"trainer: {error}") from error
+
+
+def _precision(trainer: TrainerSettings) -> str:
+    return resolve_precision(trainer["precision"], trainer["accelerator"])
 
 
 def resolve_precision(precision: int | str, accelerator: str) -> str:
@@ -242,14 +244,14 @@ def _search(
     trainer: lightning.Trainer,
     task: TrajectoryTask,
     data: PrinterDataModule,
-    config: Plain,
+    settings: TrainSettings,
     output: Path,
     report: EpochReport,
 ) -> None:
     """Find batch size and learning rate where asked to."""
-    if config["batch_size_find"]:
+    if settings.batch_size_find:
         report.say(f"Batch size found: {find_batch_size(trainer, task, data)}")
-    if config["lr_find"]:
+    if settings.lr_find:
         rate = find_learning_rate(trainer, task, data, output)
         report.say(f"Learning rate found: {rate:.3g}, see {output / PLOT}")
 
@@ -258,17 +260,18 @@ def _fit(
     trainer: lightning.Trainer,
     task: TrajectoryTask,
     data: PrinterDataModule,
-    config: Plain,
+    settings: TrainSettings,
     report: EpochReport,
 ) -> None:
-    checkpoint = config["checkpoint"] if config["start"] == RESUME else None
-    if checkpoint is not None:
-        check_resumable(Path(checkpoint), task, data.split_identity)
-    if config["trainer"]["compile"]:
+    resumed = settings.resume
+    if resumed is not None:
+        epochs = int(settings.trainer["max_epochs"])
+        check_resumable(Path(resumed), task, data.split_identity, epochs)
+    if settings.trainer.compile:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
     except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
         raise KeyboardInterrupt from exit_
     finally:
@@ -312,15 +315,17 @@ def _outcome(
     )
 
 
-def _record(outcome: Outcome, config: Plain, trainer: lightning.Trainer, output: Path) -> None:
+def _record(
+    outcome: Outcome, settings: TrainSettings, trainer: lightning.Trainer, output: Path
+) -> None:
     """Write hyper-parameters with their metrics to TensorBoard, and ``train.json``."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_flat(config), dict(outcome.metrics))
+            logger.log_hyperparams(_flat(settings.record), dict(outcome.metrics))
             logger.save()
-    figures = {
-        "model": config["model"]["name"],
-        "experiment_name": config["experiment_name"],
+    result = {
+        "model": settings.model,
+        "experiment_name": settings.experiment_name,
         "parameters": outcome.parameters,
         "epochs": trainer.current_epoch,
         "seconds": round(outcome.seconds, 1),
@@ -328,7 +333,7 @@ def _record(outcome: Outcome, config: Plain, trainer: lightning.Trainer, output:
         "best_checkpoint": str(outcome.best),
         "metrics": dict(outcome.metrics),
     }
-    write_atomically(output / RESULT, (json.dumps(figures, indent=2) + "\n").encode())
+    write_atomically(output / RESULT, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
@@ -341,15 +346,14 @@ def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _opening(config: Plain, task: TrajectoryTask, data: PrinterDataModule) -> str:
+def _opening(settings: TrainSettings, task: TrajectoryTask, data: PrinterDataModule) -> str:
     splits = data.stats.splits
     counts = ", ".join(f"{name} {split.windows} windows" for name, split in splits.items())
     return (
-        f"Model {config['model']['name']}: {count_parameters(task.network):,} parameters\n"
+        f"Model {settings.model}: {count_parameters(task.network):,} parameters\n"
         f"Data {data.root}: {counts}, {data.stats.sample_rate_hz:g} Hz\n"
         f"Windows of {data.table('train').sequence_length} samples, "
-        f"burn-in {task.burn_in} samples, precision "
-        f"{resolve_precision(config['trainer']['precision'], config['trainer']['accelerator'])}"
+        f"burn-in {task.burn_in} samples, precision {_precision(settings.trainer)}"
     )
 
 

@@ -1,19 +1,19 @@
 """Learning-rate schedules by name."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from trajerr.errors import ConfigError
+from trajerr.training.settings import ScheduleSettings
 
 SCHEDULES = ("plateau", "cosine", "one_cycle", "constant")
 
 
 def make_schedule(
-    optimizer: Optimizer, schedule: Mapping[str, Any], total_steps: int
+    optimizer: Optimizer, schedule: ScheduleSettings, total_steps: int
 ) -> dict[str, Any]:
     """Return a schedule in the form that Lightning takes.
 
@@ -22,23 +22,29 @@ def make_schedule(
     optimizer
         Whose learning rate changes.
     schedule
-        ``name`` of :data:`SCHEDULES`; for ``plateau`` its ``factor`` and ``patience``
-        (epochs), for ``cosine`` and ``one_cycle`` the share ``warm_up`` of all steps.
+        Its name, of :data:`SCHEDULES`; for ``plateau`` its factor and patience, for all
+        others the share of all steps in which the rate rises.
     total_steps
         Steps of the whole training.
 
     Raises
     ------
     ConfigError
-        The name is unknown.
+        The name is unknown, or a value that it needs is missing.
     """
-    name = schedule["name"]
+    name = schedule.name
+    if name not in SCHEDULES:
+        raise ConfigError(
+            f"model.schedule.name: got {name}, expected one of {', '.join(SCHEDULES)}"
+        )
     if name == "plateau":
+        patience = int(_needed(schedule, "patience"))
         plateau = ReduceLROnPlateau(
-            optimizer, factor=schedule["factor"], patience=schedule["patience"]
+            optimizer, factor=_needed(schedule, "factor"), patience=patience
         )
         return {"scheduler": plateau, "monitor": "val/loss", "interval": "epoch"}
-    warm_up = max(1, round(schedule["warm_up"] * total_steps))
+    share = _needed(schedule, "warm_up")
+    warm_up = max(1, round(share * total_steps))
     if name == "cosine":
         steps = LambdaLR(optimizer, lambda step: cosine_factor(step, warm_up, total_steps))
         return {"scheduler": steps, "interval": "step"}
@@ -48,14 +54,19 @@ def make_schedule(
             optimizer,
             peak,
             total_steps + 1,
-            pct_start=schedule["warm_up"],
+            pct_start=share,
             cycle_momentum="betas" in optimizer.defaults,
         )
         return {"scheduler": cycle, "interval": "step"}
-    if name == "constant":
-        flat = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm_up))
-        return {"scheduler": flat, "interval": "step"}
-    raise ConfigError(f"model.schedule.name is {name!r}, expected one of {', '.join(SCHEDULES)}")
+    flat = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm_up))
+    return {"scheduler": flat, "interval": "step"}
+
+
+def _needed(schedule: ScheduleSettings, key: str) -> float:
+    value: float | None = getattr(schedule, key)
+    if value is None:
+        raise ConfigError(f"model.schedule.{key}: got null, expected a number for {schedule.name}")
+    return value
 
 
 def cosine_factor(step: int, warm_up: int, total: int) -> float:

@@ -16,9 +16,10 @@ from trajerr.models.losses import (
 )
 from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
-from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
+from trajerr.training.metrics import ErrorMetrics, StepMetrics, mean_errors
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.schedules import make_schedule
+from trajerr.training.settings import LossSettings, OptimizerSettings, ScheduleSettings
 from trajerr.version import __version__
 
 Batch = Mapping[str, Tensor]
@@ -35,13 +36,9 @@ class TrajectoryTask(lightning.LightningModule):
     ----------
     network
         ``name`` and arguments for :func:`trajerr.models.registry.build_network`.
-    loss
-        ``lambda_physics``, ``thermal_weight``, ``burn_in`` (samples; None: one settling time
-        of the printer) and ``burn_in_without_printer``.
-    optimizer
-        As :func:`~trajerr.training.optimizers.make_optimizer` takes them, and ``lr``.
-    schedule
-        ``name`` of the learning rate's schedule and its arguments.
+    loss, optimizer, schedule
+        Fields of :class:`~trajerr.training.settings.LossSettings`, ``OptimizerSettings`` and
+        ``ScheduleSettings``.
     stats
         What ``stats.json`` says, see :class:`trajerr.dataset.stats.Stats`.
     printer
@@ -73,14 +70,15 @@ class TrajectoryTask(lightning.LightningModule):
         self.save_hyperparameters()
         self.network = build_network(network)
         self.network.scaling.set_statistics(stats)
+        self._loss = LossSettings(**loss)
         self.lr = float(optimizer["lr"])
         axes = _axes(printer)
-        self.burn_in = _burn_in(loss, axes, stats["sample_rate_hz"])
-        self.physics = _physics(loss, axes, stats["sample_rate_hz"])
-        self.thermal = _thermal(loss, self.network, stats)
-        self.training_figures = StepFigures()
-        self.validation_figures = ErrorFigures()
-        self.test_figures = ErrorFigures()
+        self.burn_in = _burn_in(self._loss, axes, stats["sample_rate_hz"])
+        self.physics = _physics(self._loss, axes, stats["sample_rate_hz"])
+        self.thermal = _thermal(self._loss, self.network, stats)
+        self.training_metrics = StepMetrics()
+        self.validation_metrics = ErrorMetrics()
+        self.test_metrics = ErrorMetrics()
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
@@ -93,35 +91,36 @@ class TrajectoryTask(lightning.LightningModule):
         predicted = self.network(features).float()
         trajectory = trajectory_mae(predicted, target, self._scale, self.burn_in)
         errors = mean_errors(predicted, target, self.burn_in)
-        figures = {"loss": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
+        metrics = {"loss": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
         loss = trajectory
         for name, weight, term in self._further_terms(batch, predicted):
-            figures[name] = term
+            metrics[name] = term
             loss = loss + weight * term
-        self.training_figures.add(figures, len(target))
+        self.training_metrics.add(metrics, len(target))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Gather the figures of one validation batch."""
-        self._evaluate(batch, self.validation_figures)
+        """Gather the metrics of one validation batch."""
+        self._evaluate(batch, self.validation_metrics)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Gather the figures of one test batch."""
-        self._evaluate(batch, self.test_figures)
+        """Gather the metrics of one test batch."""
+        self._evaluate(batch, self.test_metrics)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures of the validation split."""
-        self._log_figures("val", self.validation_figures)
+        """Log the metrics of the validation split."""
+        self._log_metrics("val", self.validation_metrics)
 
     def on_test_epoch_end(self) -> None:
-        """Log the figures of the test split."""
-        self._log_figures("test", self.test_figures)
+        """Log the metrics of the test split."""
+        self._log_metrics("test", self.test_metrics)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """Return the optimiser and its schedule."""
-        optimizer = make_optimizer(self.parameters(), self.hparams["optimizer"], self.lr)
+        settings = OptimizerSettings(**self.hparams["optimizer"])
+        optimizer = make_optimizer(self.parameters(), settings, self.lr)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(optimizer, self.hparams["schedule"], steps)
+        schedule = make_schedule(optimizer, ScheduleSettings(**self.hparams["schedule"]), steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -141,23 +140,23 @@ class TrajectoryTask(lightning.LightningModule):
         self, batch: Batch, predicted: Tensor
     ) -> Iterator[tuple[str, float, Tensor]]:
         """Yield name, weight and value of each term of the loss beside the trajectory's."""
-        features, weights = batch["input_features"], self.hparams["loss"]
+        features = batch["input_features"]
         if self.physics is not None:
             residual = physics_loss(self.physics, predicted, features, self._scale, self.burn_in)
-            yield "physics", weights["lambda_physics"], residual
+            yield "physics", self._loss.lambda_physics, residual
         if self.thermal is not None and isinstance(self.network, Neural):
             temperatures = self.thermal(self.network.hidden(features))
             difference: Tensor = (temperatures - batch["thermal_targets"]) / self.thermal.std
-            yield "thermal", weights["thermal_weight"], difference.abs().mean()
+            yield "thermal", self._loss.thermal_weight, difference.abs().mean()
 
-    def _evaluate(self, batch: Batch, figures: ErrorFigures) -> None:
+    def _evaluate(self, batch: Batch, metrics: ErrorMetrics) -> None:
         predicted = self.network(batch["input_features"]).float()
-        figures.update(predicted, batch["trajectory_targets"], self.burn_in)
+        metrics.update(predicted, batch["trajectory_targets"], self.burn_in)
 
-    def _log_figures(self, stage: str, figures: ErrorFigures) -> None:
-        values = {f"{stage}/{name}": v for name, v in figures.compute(self._scale).items()}
+    def _log_metrics(self, stage: str, metrics: ErrorMetrics) -> None:
+        values = {f"{stage}/{name}": v for name, v in metrics.compute(self._scale).items()}
         self.log_dict(values, sync_dist=True)
-        figures.reset()
+        metrics.reset()
 
 
 def as_task(module: lightning.LightningModule) -> TrajectoryTask:
@@ -180,18 +179,17 @@ def _axes(printer: Plain | None) -> tuple[Any, ...]:
     return machine.x, machine.y
 
 
-def _burn_in(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> int:
-    if loss["burn_in"] is not None:
-        return int(loss["burn_in"])
+def _burn_in(loss: LossSettings, axes: tuple[Any, ...], sample_rate: float) -> int:
+    if loss.burn_in is not None:
+        return int(loss.burn_in)
     damped = [axis for axis in axes if axis.damping_ratio > 0.0]
-    return settling_samples(damped, sample_rate) if damped else int(loss["burn_in_without_printer"])
+    return settling_samples(damped, sample_rate) if damped else int(loss.burn_in_without_printer)
 
 
-def _physics(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> PhysicsResidual | None:
-    weight = loss["lambda_physics"]
-    if weight < 0.0:
-        raise ConfigError(f"loss.lambda_physics is {weight}, expected 0 or more")
-    if weight == 0.0:
+def _physics(
+    loss: LossSettings, axes: tuple[Any, ...], sample_rate: float
+) -> PhysicsResidual | None:
+    if loss.lambda_physics == 0.0:
         return None
     if not axes:
         raise ConfigError(
@@ -201,8 +199,8 @@ def _physics(loss: Plain, axes: tuple[Any, ...], sample_rate: float) -> PhysicsR
     return PhysicsResidual(axes, sample_rate)
 
 
-def _thermal(loss: Plain, network: Network, stats: Plain) -> ThermalHead | None:
-    if loss["thermal_weight"] == 0.0:
+def _thermal(loss: LossSettings, network: Network, stats: Plain) -> ThermalHead | None:
+    if loss.thermal_weight == 0.0:
         return None
     if stats["temperature_mean"] is None:
         raise ConfigError("loss.thermal_weight needs temperatures, which this data lacks; set it 0")

@@ -13,8 +13,8 @@ FILAMENT_SHARE = 1e-4  # a tenth of what is promised; what is written differs by
 FILAMENT_MM = 5e-4
 ROUNDED_MM = 2e-3  # of filament; the cross section of less is only its rounding
 AREA_SHARE = 0.05  # by which a piece may be thicker than the thickest of the original
-HASTE_SHARE = 0.4  # of the printing time, by which a stretch may be asked for faster
-HASTE_S = 0.05  # and this many s: short pieces make up for speeding up
+SPEED_UP_SHARE = 0.4  # of the printing time, by which a stretch may be asked for faster
+SPEED_UP_S = 0.05  # and this many s: short pieces make up for their acceleration
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def filament_slack(gross: float) -> float:
 
 def compare(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
     """Return what a corrected stretch does that it must not, and in which line; or ``None``."""
-    faults = (_reaches, _thickens, _pulls, _rises, _hastens)
+    faults = (_reaches, _thickens, _pulls, _rises, _speeds_up)
     found = (fault(before, after, settings) for fault in faults)
     return next((fault for fault in found if fault is not None), None)
 
@@ -175,9 +175,9 @@ def _rises(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str
     return None
 
 
-def _hastens(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
+def _speeds_up(before: Extent, after: Extent, settings: VerifySettings) -> tuple[str, int] | None:
     """Compare the time that printing takes at the feedrates asked for: real ones are below."""
-    if before.time - after.time <= HASTE_SHARE * before.time + HASTE_S:
+    if before.time - after.time <= SPEED_UP_SHARE * before.time + SPEED_UP_S:
         return None
     asked = f"be printed in {after.time:.3g} s at the feedrates asked for"
     return f"{asked}, the original in {before.time:.3g} s", after.fast_line

@@ -8,21 +8,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.correction.cases import Dialect, Writer, linear_printer, small_print
-from trajerr.correction import windows
+from trajerr.correction import layer_windows
 from trajerr.correction.compensate import correct_program
 from trajerr.correction.error_models import TwinModel
+from trajerr.correction.layer_windows import (
+    IDLE_S,
+    LayerWindow,
+    batches,
+    pooled,
+    sample_windows,
+    split_span,
+)
 from trajerr.correction.learning import LearningSettings
-from trajerr.correction.printer_ensemble import Belief
+from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.settings import CorrectionSettings
-from trajerr.correction.windows import IDLE_S, Window, batches, part, pooled
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.planner import plan
+from trajerr.motion.sampling import sample
 
-QUICK = CorrectionSettings(learning=LearningSettings(iterations=4, planned_iterations=2))
+QUICK = CorrectionSettings.shipped(
+    learning=LearningSettings.shipped(iterations=4, planned_iterations=2)
+)
 RATE = 200.0
-LONGEST_S = windows.LONGEST / RATE
+LONGEST_S = layer_windows.LONGEST / RATE
 
 intervals = st.lists(st.tuples(st.floats(0.01, 700.0), st.floats(0.0, 40.0)), max_size=12)
 
@@ -61,7 +71,7 @@ def asked(program: Program, printer, settings=QUICK) -> Counting:
 
 def test_an_ordinary_layer_is_one_window():
     acting = np.array([(1.0, 2.0), (50.0, 60.0)])
-    assert part(3, (0.5, 70.0), acting, RATE) == [Window(3, 0.5, 70.0)]
+    assert split_span((0.5, 70.0), acting, RATE) == [(0.5, 70.0)]
 
 
 @given(lengths=intervals, rate=st.sampled_from([200.0, 1000.0]))
@@ -70,12 +80,12 @@ def test_windows_hold_all_that_acts_and_are_bounded(lengths, rate):
     end = np.cumsum(gaps.sum(axis=1))
     acting = np.column_stack([end - gaps[:, 0], end])
     span = (0.0, float(end[-1]) + 1.0 if len(end) else 1.0)
-    found = part(1, span, acting, rate)
-    if len(found) == 1 and (found[0].begin, found[0].end) == span:
-        assert span[1] <= windows.LONGEST / rate or not len(acting)
+    found = split_span(span, acting, rate)
+    if found == [span]:
+        assert span[1] <= layer_windows.LONGEST / rate or not len(acting)
         return
-    edges = np.array([(w.begin, w.end) for w in found])
-    assert np.all(edges[:, 1] - edges[:, 0] <= windows.LONGEST / rate + 1e-6)
+    edges = np.array(found)
+    assert np.all(edges[:, 1] - edges[:, 0] <= layer_windows.LONGEST / rate + 1e-6)
     assert np.all(edges[1:, 0] >= edges[:-1, 1] - 1e-9)
     covered = sum(np.clip(e, *w) - np.clip(b, *w) for w in edges for b, e in acting)
     assert covered == pytest.approx(np.sum(acting[:, 1] - acting[:, 0]))
@@ -85,18 +95,35 @@ def test_windows_hold_all_that_acts_and_are_bounded(lengths, rate):
             assert not np.any((edges[:, 0] < after) & (edges[:, 1] > before))
 
 
-@given(lengths=st.lists(st.integers(1, 2 * windows.TOGETHER), max_size=30), most=st.integers(1, 9))
+@given(
+    lengths=st.lists(st.integers(1, 2 * layer_windows.TOGETHER), max_size=30),
+    most=st.integers(1, 9),
+)
 def test_batches_take_all_in_order_and_are_bounded(lengths, most):
     rows = list(batches(lengths, most))
     assert [i for r in rows for i in range(r.start, r.stop)] == list(range(len(lengths)))
     for r in rows:
         own = lengths[r]
         assert 1 <= len(own) <= most
-        assert len(own) == 1 or max(own) * len(own) <= windows.TOGETHER
+        assert len(own) == 1 or max(own) * len(own) <= layer_windows.TOGETHER
+
+
+def test_samples_of_windows_are_slices_of_the_whole_print(printer):
+    nominal = plan(small_print(layers=4), printer.limits)
+    chosen = [LayerWindow.of(nominal, layer, nominal.layer_span(layer), 0.2) for layer in (1, 2, 4)]
+    whole, sampled = sample(nominal, RATE), sample_windows(nominal, chosen, RATE)
+    assert np.all(np.diff(sampled.time) > 0.0)
+    for window, rows in zip(chosen, sampled.rows, strict=True):
+        reach = (whole.time >= window.lead_in) & (whole.time < window.lead_out)
+        np.testing.assert_array_equal(sampled.time[rows.whole], whole.time[reach])
+        np.testing.assert_array_equal(sampled.nominal[rows.whole], whole.position[reach])
+        inside = whole.time[window.contains(whole.time)]
+        np.testing.assert_array_equal(sampled.time[rows.own], inside)
+        np.testing.assert_array_equal(sampled.time[rows.whole][rows.core], inside)
 
 
 def test_a_layers_error_is_that_of_its_windows_together():
-    parts = [Window(2, 0.0, 1.0), Window(5, 2.0, 3.0), Window(5, 3.0, 7.0)]
+    parts = [LayerWindow(layer, 0.0, 1.0, 2.0, 0.2) for layer in (2, 5, 5)]
     found = pooled(parts, [0.3, 1.0, 2.0], np.array([1.0, 1.0, 4.0]))
     assert found[0] == 0.3
     assert found[1] == pytest.approx(np.sqrt((1.0 + 4.0 * 4.0) / 5.0))
@@ -106,10 +133,10 @@ def test_a_layer_in_windows_is_corrected_as_in_one(printer, monkeypatch):
     """Walls between infill: where windows meet, nothing is corrected."""
     program = small_print(layers=1)
     whole = correct_program(program, TwinModel(printer), printer, QUICK)
-    monkeypatch.setattr(windows, "LONGEST", int(1.5 * RATE))
+    monkeypatch.setattr(layer_windows, "LONGEST", int(1.5 * RATE))
     parted = correct_program(program, TwinModel(printer), printer, QUICK)
     assert parted.layers == whole.layers
-    assert parted.belief_before_mm == pytest.approx(whole.belief_before_mm, rel=0.02)
+    assert parted.predicted_before_mm == pytest.approx(whole.predicted_before_mm, rel=0.02)
     replay = Replay(
         program,
         {n: parse_program(d.text, n) for n, d in (("whole", whole), ("parted", parted))},
@@ -132,7 +159,7 @@ def test_a_wall_without_end_is_parted_without_a_jump(printer, monkeypatch):
     spiral = 100.0 + radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
     w.path(spiral.tolist(), 60.0, "External perimeter")
     program = w.program()
-    monkeypatch.setattr(windows, "LONGEST", int(5.0 * RATE))
+    monkeypatch.setattr(layer_windows, "LONGEST", int(5.0 * RATE))
     done = correct_program(program, TwinModel(printer), printer, QUICK)
     replay = Replay(program, {"parted": parse_program(done.text, "c")}, printer, [1])
     before, after = (replay.errors(name) for name in ("uncorrected", "parted"))
@@ -167,15 +194,15 @@ def test_the_model_is_not_asked_about_a_long_way_along_z(printer):
 
 def test_long_layers_are_not_predicted_together(printer, monkeypatch):
     sizes = []
-    ask = Belief.modelled
+    ask = PrinterEnsemble.modelled
 
     def noted(self, commanded):
         sizes.append([len(c) for c in commanded])
         return ask(self, commanded)
 
-    monkeypatch.setattr(Belief, "modelled", noted)
-    monkeypatch.setattr(windows, "TOGETHER", int(20.0 * RATE))
-    settings = replace(QUICK, learning=LearningSettings(iterations=1, planned_iterations=1))
+    monkeypatch.setattr(PrinterEnsemble, "modelled", noted)
+    monkeypatch.setattr(layer_windows, "TOGETHER", int(20.0 * RATE))
+    settings = replace(QUICK, learning=LearningSettings.shipped(iterations=1, planned_iterations=1))
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)
     assert max(map(len, sizes)) > 1
     assert all(len(size) == 1 or max(size) * len(size) <= 20.5 * RATE for size in sizes)

@@ -20,7 +20,7 @@ NOT_APPLYING = (
 
 
 @contextmanager
-def own_words(output: Path) -> Iterator[None]:
+def own_messages(output: Path) -> Iterator[None]:
     """Silence what Lightning says beside our own lines, and its warnings that do not apply.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Running figures of the error in mm, per axis and overall, over the batches of an epoch."""
+"""Running metrics of the error in mm, per axis and overall, over the batches of an epoch."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ class MovingAxes(Metric):
         return moving | ~moving.any()
 
 
-class ErrorFigures(nn.Module):
+class ErrorMetrics(nn.Module):
     """MAE, RMSE and R² of x and y, synchronised among processes by torchmetrics."""
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ class ErrorFigures(nn.Module):
             "rmse": rmse[moving].square().mean().sqrt(),
             "r2": r2[moving].mean(),
         }
-        figures = {"mae": mae, "rmse": rmse, "r2": r2}
+        metrics = {"mae": mae, "rmse": rmse, "r2": r2}
         named = {"loss": (mae / scale).sum()}
         if self.early.update_called:
             named["burn_in_mae_mm"] = self.early.compute()
-        for name, value in figures.items():
+        for name, value in metrics.items():
             unit = "" if name == "r2" else "_mm"
             named[f"{name}_x{unit}"], named[f"{name}_y{unit}"] = value[0], value[1]
             named[f"{name}{unit}"] = overall[name]
@@ -94,8 +94,8 @@ def mean_errors(predicted: Tensor, target: Tensor, burn_in: int) -> Tensor:
     return (predicted.detach() - target)[:, start:].abs().mean(dim=(0, 1))
 
 
-class StepFigures:
-    """Figures of training steps: the last one's, and their mean over the windows of an epoch.
+class StepMetrics:
+    """Metrics of training steps: the last one's, and their mean over the windows of an epoch.
 
     Only sums, kept on the device: a step never waits for them.
     """
@@ -106,14 +106,14 @@ class StepFigures:
         self._windows = 0
 
     def add(self, values: Mapping[str, Tensor], windows: int) -> None:
-        """Note figures of one batch of some windows; the names are the same for each batch."""
+        """Note metrics of one batch of some windows; the names are the same for each batch."""
         self.last = {name: value.detach() for name, value in values.items()}
         for name, value in self.last.items():
             self._sums[name] = self._sums.get(name, 0.0) + windows * value
         self._windows += windows
 
     def mean(self) -> dict[str, Tensor]:
-        """Return the mean of each figure since the last reset; nothing without a batch."""
+        """Return the mean of each metric since the last reset; nothing without a batch."""
         return {name: value / self._windows for name, value in self._sums.items()}
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from trajerr.metrics.errors import moving_axes
-from trajerr.training.figures import ErrorFigures, StepFigures, mean_errors
+from trajerr.training.metrics import ErrorMetrics, StepMetrics, mean_errors
 
 BURN_IN = 5
 
@@ -22,12 +22,12 @@ def settled(index: int) -> np.ndarray:
     return np.concatenate([pair[index][:, BURN_IN:].reshape(-1, 2).numpy() for pair in batches()])
 
 
-def test_figures_over_batches_are_scikit_learn_s_over_all() -> None:
-    figures = ErrorFigures()
+def test_metrics_over_batches_are_scikit_learn_s_over_all() -> None:
+    metrics = ErrorMetrics()
     for predicted, target in batches():
-        figures.update(predicted, target, BURN_IN)
+        metrics.update(predicted, target, BURN_IN)
     scale = torch.tensor([0.1, 0.2])
-    found = {name: float(value) for name, value in figures.compute(scale).items()}
+    found = {name: float(value) for name, value in metrics.compute(scale).items()}
     truth, guess = settled(1), settled(0)
     mae = mean_absolute_error(truth, guess, multioutput="raw_values")
     mse = mean_squared_error(truth, guess, multioutput="raw_values")
@@ -52,14 +52,14 @@ def test_figures_over_batches_are_scikit_learn_s_over_all() -> None:
 
 
 def test_reset_forgets() -> None:
-    figures = ErrorFigures()
+    metrics = ErrorMetrics()
     for predicted, target in batches():
-        figures.update(predicted + 1.0, target, BURN_IN)
-    figures.reset()
+        metrics.update(predicted + 1.0, target, BURN_IN)
+    metrics.reset()
     predicted, target = batches()[0]
-    figures.update(predicted, target, 0)
+    metrics.update(predicted, target, 0)
     expected = float((predicted - target).abs().mean())
-    values = figures.compute(torch.ones(2))
+    values = metrics.compute(torch.ones(2))
     assert float(values["mae_mm"]) == pytest.approx(expected, rel=1e-5)
     assert "burn_in_mae_mm" not in values
 
@@ -74,23 +74,23 @@ def test_a_single_window_of_a_network_that_runs_time_first_counts_alike() -> Non
     """Its errors keep the strides of [T, B, 2], as the last of many batches may have one window."""
     predicted, target = batches()[-1]
     lanes = torch.empty(20, 2, 1).permute(2, 0, 1).copy_(predicted)
-    figures, plain = ErrorFigures(), ErrorFigures()
+    metrics, plain = ErrorMetrics(), ErrorMetrics()
     for strides in (lanes, predicted[0].T.contiguous().T[None]):
-        figures.reset()
-        figures.update(strides, target, BURN_IN)
+        metrics.reset()
+        metrics.update(strides, target, BURN_IN)
         plain.reset()
         plain.update(predicted, target, BURN_IN)
         scale = torch.ones(2)
-        assert figures.compute(scale) == plain.compute(scale)
+        assert metrics.compute(scale) == plain.compute(scale)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.02])  # mm, as a sensor may have at rest
-def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other(offset: float) -> None:
-    figures = ErrorFigures()
+def test_an_axis_at_rest_does_not_dilute_the_metrics_of_the_other(offset: float) -> None:
+    metrics = ErrorMetrics()
     still, off = torch.tensor([1.0, 0.0]), torch.tensor([0.0, offset])
     for predicted, target in batches():
-        figures.update(predicted * still, target * still + off, BURN_IN)
-    found = figures.compute(torch.tensor([0.1, 0.2]))
+        metrics.update(predicted * still, target * still + off, BURN_IN)
+    found = metrics.compute(torch.tensor([0.1, 0.2]))
     for name in ("mae{}_mm", "rmse{}_mm", "r2{}"):
         assert float(found[name.format("")]) == float(found[name.format("_x")]) > 0.0
     targets = torch.cat([target * still + off for _, target in batches()])
@@ -98,19 +98,19 @@ def test_an_axis_at_rest_does_not_dilute_the_figures_of_the_other(offset: float)
 
 
 def test_where_no_axis_moves_both_count() -> None:
-    figures = ErrorFigures()
-    figures.update(torch.full((2, 9, 2), 0.5), torch.zeros(2, 9, 2), 0)
-    assert float(figures.compute(torch.ones(2))["mae_mm"]) == 0.5
+    metrics = ErrorMetrics()
+    metrics.update(torch.full((2, 9, 2), 0.5), torch.zeros(2, 9, 2), 0)
+    assert float(metrics.compute(torch.ones(2))["mae_mm"]) == 0.5
     assert moving_axes(np.zeros((2, 9, 2))) == [0, 1]
 
 
-def test_step_figures_average_over_windows_and_keep_the_last() -> None:
-    figures = StepFigures()
-    figures.add({"loss": torch.tensor(9.0)}, 5)
-    figures.reset()
-    assert figures.mean() == {}
-    figures.add({"loss": torch.tensor(1.0, requires_grad=True)}, 3)
-    figures.add({"loss": torch.tensor(5.0)}, 1)
-    assert figures.mean()["loss"].item() == 2.0
-    assert figures.last["loss"].item() == 5.0
-    assert not figures.mean()["loss"].requires_grad
+def test_step_metrics_average_over_windows_and_keep_the_last() -> None:
+    metrics = StepMetrics()
+    metrics.add({"loss": torch.tensor(9.0)}, 5)
+    metrics.reset()
+    assert metrics.mean() == {}
+    metrics.add({"loss": torch.tensor(1.0, requires_grad=True)}, 3)
+    metrics.add({"loss": torch.tensor(5.0)}, 1)
+    assert metrics.mean()["loss"].item() == 2.0
+    assert metrics.last["loss"].item() == 5.0
+    assert not metrics.mean()["loss"].requires_grad

@@ -1,0 +1,2 @@
+from .run import Accelerometer as Accelerometer
+from .run import CalibrationRun as CalibrationRun

@@ -1,0 +1,12 @@
+from .logs import LogAxis as LogAxis
+from .logs import LogFormat as LogFormat
+from .logs import LogSection as LogSection
+from .matlab import read_layer as read_layer
+from .matlab import write_layer as write_layer
+from .preparation import PrepareSettings as PrepareSettings
+from .preparation import prepare as prepare
+from .record import LayerRecord as LayerRecord
+from .repair import FaultSettings as FaultSettings
+from .splits import SplitSettings as SplitSettings
+from .store import open_split as open_split
+from .torch_dataset import PrinterSimulationDataset as PrinterSimulationDataset

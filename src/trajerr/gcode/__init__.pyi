@@ -1,0 +1,12 @@
+from .parts import PARTS as PARTS
+from .parts import load_part as load_part
+from .program import WALLS as WALLS
+from .program import FeatureType as FeatureType
+from .program import MoveKind as MoveKind
+from .program import Moves as Moves
+from .program import Program as Program
+from .reader import parse_program as parse_program
+from .reader import read_program as read_program
+from .sources import Source as Source
+from .sources import find_sources as find_sources
+from .writer import replace_lines as replace_lines

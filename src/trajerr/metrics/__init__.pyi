@@ -1,0 +1,12 @@
+from .bootstrap import paired_intervals as paired_intervals
+from .closed_loop import STIFFNESS as STIFFNESS
+from .closed_loop import UNCORRECTED as UNCORRECTED
+from .closed_loop import Replay as Replay
+from .closed_loop import WallErrors as WallErrors
+from .contour import contour_offsets as contour_offsets
+from .errors import axis_summary as axis_summary
+from .errors import mean_absolute_error as mean_absolute_error
+from .errors import moving_axes as moving_axes
+from .errors import root_mean_square_error as root_mean_square_error
+from .errors import summary as summary
+from .spectra import spectrum as spectrum

@@ -1,0 +1,2 @@
+from .registry import NETWORKS as NETWORKS
+from .registry import build_network as build_network

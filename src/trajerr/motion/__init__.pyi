@@ -1,0 +1,13 @@
+from .bed import Bed as Bed
+from .features import FEATURE_UNITS as FEATURE_UNITS
+from .features import FEATURES as FEATURES
+from .features import TARGETS as TARGETS
+from .features import compute_features as compute_features
+from .lead_in import LayerMotion as LayerMotion
+from .limits import MachineLimits as MachineLimits
+from .path import NominalPath as NominalPath
+from .planner import Plan as Plan
+from .planner import plan as plan
+from .sampling import sample as sample
+from .sampling import sample_layers as sample_layers
+from .trajectory import Trajectory as Trajectory
