@@ -13,7 +13,10 @@ from trajerr.gcode.reader import parse_program
 from trajerr.motion.planner import plan
 
 COLUMNS = ("kind", "start", "end", "center", "sweep", "feedrate", "layer", "feature")
-LIMITS = simple_limits((300.0, 300.0, 12.0, 60.0), (900.0, 900.0, 200.0, 3000.0))
+# Of a firmware that rounds no positions: E in other words may round to another step.
+LIMITS = simple_limits(
+    (300.0, 300.0, 12.0, 60.0), (900.0, 900.0, 200.0, 3000.0), firmware="klipper"
+)
 NAMED = [name for name, slicer in SLICERS.items() if slicer.names]
 
 

@@ -16,10 +16,12 @@ def make_moves(points, centers=None, sweeps=None) -> Moves:
     points = np.asarray(points, dtype=float)
     n = len(points) - 1
     state = np.column_stack([points, np.zeros((n + 1, 2))])
+    center = np.full((n, 2), np.nan) if centers is None else np.asarray(centers, float)
     return Moves(
         start=state[:-1],
         end=state[1:],
-        center=np.full((n, 2), np.nan) if centers is None else np.asarray(centers, float),
+        center=center,
+        offset=center - points[:-1, :2],
         sweep=np.zeros(n) if sweeps is None else np.asarray(sweeps, float),
         feedrate=np.full(n, 50.0),
         kind=np.zeros(n, np.uint8),

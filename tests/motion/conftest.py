@@ -43,6 +43,7 @@ def build_program(
     }
     settings = columns.pop("settings_states", (LimitSettings(),))
     arrays |= {name: np.asarray(value) for name, value in columns.items()}
+    arrays.setdefault("offset", arrays["center"] - path[:-1, :2])
     moves = Moves(**arrays)
     layers = int(moves.layer.max())
     return Program(

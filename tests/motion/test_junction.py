@@ -13,7 +13,9 @@ def turn(degrees):
     return np.array([[1.0, 0, 0, 0], [np.cos(angle), np.sin(angle), 0, 0]])
 
 
-def deviation(direction, distance=10.0, rate=500.0, deviation=0.013, axis=1e9, nominal=100.0):
+def deviation(
+    direction, distance=10.0, rate=500.0, deviation=0.013, axis=1e9, nominal=100.0, radius=0.0
+):
     two = np.ones(2)
     return junction.junction_deviation(
         direction,
@@ -22,6 +24,8 @@ def deviation(direction, distance=10.0, rate=500.0, deviation=0.013, axis=1e9, n
         rate * two,
         axis * np.ones((2, 4)),
         deviation * two,
+        radius * two,
+        0.05,
     )[1]
 
 
@@ -40,16 +44,32 @@ def test_junction_deviation_is_the_circle_that_misses_the_corner():
 
 
 def test_junction_deviation_of_a_reversal_is_a_stop_and_of_a_line_is_free():
-    assert deviation(turn(180.0)) == pytest.approx(0.0, abs=1e-6)
+    assert deviation(turn(180.0)) == pytest.approx(0.05)  # the slowest that Marlin plans
     assert deviation(turn(0.0)) == 100.0
 
 
 def test_short_flat_segments_are_an_arc():
-    # 0.5 mm at 10° a step is a circle of r = 0.5/0.17453 mm; v² = a·r.
-    assert deviation(turn(10.0), distance=0.5) == pytest.approx(
-        np.sqrt(500.0 * 0.5 / np.radians(10.0)), rel=1e-9
-    )
+    # 0.5 mm at 10° a step is a circle of r = 0.5/0.17453 mm; v² = a·r. Marlin looks the angle
+    # up in a table that is wrong by up to 0.01 rad.
+    angle = np.radians(10.0)
+    found = 500.0 * 0.5 / deviation(turn(10.0), distance=0.5) ** 2
+    assert found == pytest.approx(angle, abs=0.01)
     assert deviation(turn(10.0), distance=1.5) > deviation(turn(10.0), distance=0.5)
+
+
+def test_the_table_of_arc_cosines_is_marlins():
+    # Slopes and offsets of two of its rows, as `planner.cpp` lists them, in single precision.
+    for cosine, slope, offset in (
+        (0.6, -1.30760646, 1.70887053),
+        (0.99999, -218.532821, 218.534011),
+    ):
+        assert junction._acos(np.array([cosine])) == pytest.approx(
+            slope * cosine + offset, abs=2e-5
+        )
+
+
+def test_within_an_arc_its_radius_counts():
+    assert deviation(turn(10.0), distance=0.5, radius=2.0) == pytest.approx(np.sqrt(500.0 * 2.0))
 
 
 def test_junction_acceleration_is_limited_by_each_axis():
@@ -68,39 +88,48 @@ def classic(direction, nominal, jerk):
     limits = np.broadcast_to(np.asarray(jerk, dtype=float), (2, 4))
     axis = direction * nominal[:, None]
     safe = junction.safe_speed(axis, nominal, limits)
-    shared, rests = junction.classic_jerk(axis, nominal, limits, safe)
-    return safe, shared[1], bool(rests[1])
+    new = junction.classic_jerk(axis, nominal, limits)
+    old = junction.classic_jerk_2_1_2(axis, nominal, limits, safe)
+    return safe, new[1], old[1]
 
 
 def test_classic_jerk_at_a_square_corner_is_the_jerk():
-    # X goes from v to 0 and Y from 0 to v: v may be the jerk. Stopping is as fast.
-    safe, shared, rests = classic(SQUARE, [60, 60], [8, 8, 0.4, 5])
-    assert shared == pytest.approx(8.0)
+    # X goes from v to 0 and Y from 0 to v: v may be the jerk.
+    safe, new, old = classic(SQUARE, [60, 60], [8, 8, 0.4, 5])
+    assert new == old == pytest.approx(8.0)
     assert safe == pytest.approx([8.0, 8.0])
-    assert rests
 
 
 def test_classic_jerk_at_a_slight_bend():
     # 10°: X loses v·(1 − cos), Y gains v·sin, which is the larger.
-    _, shared, rests = classic(turn(10.0), [60, 60], [8, 8, 0.4, 5])
-    assert shared == pytest.approx(8.0 / np.sin(np.radians(10.0)))
-    assert not rests
+    _, new, old = classic(turn(10.0), [60, 60], [8, 8, 0.4, 5])
+    assert new == old == pytest.approx(8.0 / np.sin(np.radians(10.0)))
 
 
-def test_classic_jerk_counts_a_reversal_on_each_side_of_rest():
-    _, shared, _ = classic(turn(180.0), [60, 60], [8, 8, 0.4, 5])
-    assert shared == pytest.approx(8.0)
+def test_classic_jerk_counts_a_reversal_in_full_and_once_counted_it_on_each_side_of_rest():
+    _, new, old = classic(turn(180.0), [60, 60], [8, 8, 0.4, 5])
+    assert new == pytest.approx(4.0)
+    assert old == pytest.approx(8.0)
 
 
 def test_classic_jerk_limits_the_extruder():
     direction = np.array([[1.0, 0, 0, 0.05], [1.0, 0, 0, 0.25]])
-    _, shared, _ = classic(direction, [60, 60], [8, 8, 0.4, 5])
-    assert shared == pytest.approx(60.0 * 5.0 / (0.2 * 60.0))
+    _, new, old = classic(direction, [60, 60], [8, 8, 0.4, 5])
+    assert new == old == pytest.approx(60.0 * 5.0 / (0.2 * 60.0))
 
 
-def test_classic_jerk_lets_a_straight_line_speed_up():
-    _, shared, _ = classic(turn(0.0), [20, 60], [8, 8, 0.4, 5])
-    assert shared == pytest.approx(20.0)
+def test_classic_jerk_lets_a_straight_line_speed_up_and_once_braked_it():
+    # Up to 2.1.2 the faster segment counts at its own 60 mm/s: a jump of 40, where 8 is allowed.
+    _, new, old = classic(turn(0.0), [20, 60], [8, 8, 0.4, 5])
+    assert new == pytest.approx(20.0)
+    assert old == pytest.approx(8.0)  # not 20·8/40 = 4: both are left and entered at 8 as well
+
+
+def test_a_segment_was_once_entered_faster_than_the_one_before_runs():
+    # Both safe speeds, 4 and 8, exceed the shared one: the second is entered at its own.
+    _, new, old = classic(SQUARE, [4, 60], [8, 8, 0.4, 5])
+    assert new == pytest.approx(4.0)
+    assert old == pytest.approx(8.0)
 
 
 def test_safe_speed_scales_all_axes_together():

@@ -17,9 +17,9 @@ from tests.paths import FIRMWARE
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import MoveKind
 from trajerr.gcode.reader import parse_program, read_program
+from trajerr.motion.arcs import as_klipper, cut
 from trajerr.motion.limits import MachineLimits, tabulate
 from trajerr.motion.planner import Plan, plan
-from trajerr.motion.segments import klipper_chords
 
 KLIPPER = FIRMWARE / "klipper"
 FILES = {
@@ -92,9 +92,9 @@ def test_builds_differ_in_what_the_file_asks_for(build, other):
 def test_pieces_of_a_flat_arc_are_longer_than_the_resolution():
     program = parse_program(b"G1 X100 Y100 F6000\nG3 X110.5 Y100 I5.25 J0\n", "t", "klipper")
     length = 5.25 * np.pi
-    assert klipper_chords(program.moves, 1.0).tolist() == [1, int(length)]
-    assert klipper_chords(program.moves, 0.1).tolist() == [1, int(length / 0.1)]
-    assert klipper_chords(program.moves, 50.0).tolist() == [1, 1]
+    assert cut(program.moves, as_klipper(1.0))[0].tolist() == [1, int(length)]
+    assert cut(program.moves, as_klipper(0.1))[0].tolist() == [1, int(length / 0.1)]
+    assert cut(program.moves, as_klipper(50.0))[0].tolist() == [1, 1]
     fine = replace(LIMITS, arc_resolution_mm=0.1)
     assert len(plan(program, fine)) == 1 + int(length / 0.1)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajerr.motion.lookahead import look_ahead, smoothed_look_ahead
+from trajerr.motion.lookahead import buffered_look_ahead, look_ahead, smoothed_look_ahead
 
 squares = st.floats(0.0, 1e4)
 
@@ -107,3 +107,33 @@ def test_smoothed_speeds_are_consistent(chain, ratio):
     assert np.all(peak <= cruise + 1e-9)
     assert np.all(peak >= np.maximum(entry, exits))
     assert np.all(2.0 * peak - entry - exits <= change + 1e-6)
+
+
+@given(chain=chains(), pauses=st.lists(st.booleans(), min_size=25, max_size=25))
+def test_marlins_whole_look_ahead_is_the_fastest_consistent_solution(chain, pauses):
+    entry_cap, _, _, change = chain
+    n = len(change)
+    resumes = np.array([True, *pauses[1:n]])
+    slowest, none = np.full(n, 0.01), np.zeros(n, dtype=bool)
+    entry_cap = np.maximum(entry_cap, slowest)
+    entry, exits = buffered_look_ahead(entry_cap, slowest, slowest, change, resumes, none)
+    ends = np.append(resumes[1:], True)
+    caps = np.where(resumes, slowest, entry_cap)
+    after = np.where(ends, slowest, np.append(caps[1:], 0.0))
+    expected = relaxed(caps, after, ~ends, change)
+    np.testing.assert_allclose(entry, np.where(resumes, slowest, expected[0]), atol=1e-9)
+    np.testing.assert_allclose(exits[~ends], entry[1:][~ends[:-1]], atol=0.0)
+    wide, _ = buffered_look_ahead(entry_cap, slowest, slowest, change, resumes, none, 64)
+    np.testing.assert_allclose(wide, entry, atol=1e-9)
+
+
+def test_marlins_ring_knows_thirteen_blocks():
+    """Thirty blocks of a delta of 10: an entry is what the thirteen that follow can stop from."""
+    n = 30
+    slow = np.zeros(n)
+    resumes = np.arange(n) == 0
+    entry, _ = buffered_look_ahead(
+        np.full(n, 1e3), slow, slow, np.full(n, 10.0), resumes, resumes & False, 16
+    )
+    # Speeding up from rest meets what may be braked from: the second block knows one more.
+    assert entry.tolist() == [min(10.0 * i, 130.0, 10.0 * (n - i)) for i in range(n)]

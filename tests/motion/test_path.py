@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.machines import simple_limits
 from trajerr.motion.path import FINE_SAG, NominalPath
-from trajerr.motion.planner import plan
-
-LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+from trajerr.motion.segments import segment
 
 
 def test_an_arc_that_nearly_closes_is_the_spiral_that_is_planned(build):
@@ -22,8 +19,7 @@ def test_an_arc_that_nearly_closes_is_the_spiral_that_is_planned(build):
     radius = np.hypot(*path.vertices[:-1].T)
     np.testing.assert_allclose(radius, 20.0 + 0.4 * angle / turn, atol=1e-9)
 
-    planned = plan(program, LIMITS)
-    knots = planned.segments.start[:, :2]  # on the arc itself, between them are chords
+    knots = segment(program.moves).start[:, :2]  # on the arc itself, between them are chords
     across = np.hypot(*knots.T)[:-1] - np.interp(
         np.unwrap(np.arctan2(knots[:, 1], knots[:, 0]))[:-1], angle, radius
     )

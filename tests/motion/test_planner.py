@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.machines import simple_limits
 from trajerr.errors import ConfigError, GcodeError
+from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import LimitSettings, MoveKind
 from trajerr.motion.limits import FIRMWARES
 from trajerr.motion.planner import plan
@@ -20,7 +21,9 @@ LIMITS = simple_limits(
     print_acceleration_mm_s2=800.0,
     travel_acceleration_mm_s2=1200.0,
     retract_acceleration_mm_s2=1000.0,
+    firmware="marlin",
 )
+STEPS = np.array(LIMITS.steps_per_mm)
 SYMMETRIC = replace(
     LIMITS,
     max_velocity_mm_s=(110.0, 110.0, 12.0, 40.0),
@@ -35,7 +38,7 @@ moves_strategy = st.lists(
     st.tuples(step, step, lift, filament, st.sampled_from([3.0, 20.0, 60.0, 200.0])),
     min_size=1,
     max_size=30,
-).filter(lambda rows: any(any(row[:4]) for row in rows))
+).filter(lambda rows: any(max(map(abs, row[:4])) >= 0.3 for row in rows))
 firmwares = st.sampled_from(FIRMWARES)
 windows = st.sampled_from([None, 1, 2, 16])
 
@@ -44,6 +47,14 @@ def program_of(build, rows, **columns):
     change = np.array(rows)
     points = np.vstack([np.zeros(4), np.cumsum(change[:, :4], axis=0)])
     return build(points, change[:, 4], **columns)
+
+
+def one_step(planned):
+    """(S,) mm of path that one step of the axis with most of them is; 0 without rounding."""
+    if is_klipper(planned.limits.firmware):
+        return np.zeros(len(planned))
+    travel = np.abs(planned.segments.direction) * planned.segments.distance[:, None]
+    return planned.segments.distance / np.max(travel * STEPS, axis=1)
 
 
 def end_velocities(planned):
@@ -56,12 +67,21 @@ def end_velocities(planned):
 def test_no_limit_is_exceeded(build, rows, firmware, window):
     limits = replace(LIMITS, firmware=firmware, lookahead_blocks=window)
     planned = plan(program_of(build, rows), limits)
-    share = np.abs(planned.segments.direction)
-    assert np.all(share * planned.cruise[:, None] <= np.array(limits.max_velocity_mm_s) + 1e-9)
-    rates = share * planned.acceleration[:, None]
-    assert np.all(rates <= np.array(limits.max_acceleration_mm_s2) + 1e-9)
+    share, step = np.abs(planned.segments.direction), one_step(planned)
+    # Marlin's speeds are whole steps a second, at least 31 or 120.
+    speed = np.maximum(planned.cruise - step * 1.01, 0.0)
+    most = np.broadcast_to(limits.max_velocity_mm_s, share.shape).copy()
+    if is_klipper(firmware):  # it limits no extruder that prints
+        most[share[:, :2].any(axis=1) & (planned.segments.direction[:, 3] > 0.0), 3] = np.inf
+    assert np.all(share * speed[:, None] <= most * (1 + 1e-6))
+    # It makes up for their rounding by its acceleration, and limits none of a lone extruder.
+    slack = 4.0 * planned.cruise * step / planned.segments.distance + 2.0 * step
+    heads = (step == 0.0) | np.any(share[:, :3] > 0.0, axis=1)
+    rates = share * (planned.acceleration - slack)[:, None]
+    rates[np.isinf(most)] = 0.0
+    assert np.all(rates[heads] <= np.array(limits.max_acceleration_mm_s2) * (1 + 1e-6))
     feedrate = planned.program.moves.feedrate[planned.move]
-    assert np.all(planned.cruise <= feedrate + 1e-9)
+    assert np.all(speed <= feedrate * (1 + 1e-6))
     assert np.all(planned.cruise + 1e-9 >= np.maximum(planned.entry, planned.exit))
 
 
@@ -72,7 +92,7 @@ def test_segments_keep_their_distance_and_ramps(build, rows, firmware, window):
     planned = plan(program_of(build, rows), limits)
     v0, vc, v1, a = planned.entry, planned.cruise, planned.exit, planned.acceleration
     on_ramps = (2 * vc**2 - v0**2 - v1**2) / (2 * a)
-    level = planned.duration - (2 * vc - v0 - v1) / a
+    level = planned.duration * planned.pace - (2 * vc - v0 - v1) / a
     np.testing.assert_allclose(on_ramps + level * vc, planned.segments.distance, atol=1e-9)
 
 
@@ -83,9 +103,13 @@ def test_classic_jerk_bounds_each_axis_at_each_junction(build, rows, window):
     entering, leaving = end_velocities(planned)
     rest = np.zeros((1, 4))
     before, after = np.vstack([rest, leaving]), np.vstack([entering, rest])
-    reverses = before * after <= 0
-    jump = np.where(reverses, np.maximum(abs(before), abs(after)), abs(after - before))
-    assert np.all(jump <= np.array(LIMITS.jerk_mm_s) * (1 + 1e-9))
+    step = one_step(planned)
+    # "High acceleration limits override low jerk": no block begins or ends slower than this.
+    slowest = np.sqrt(0.5 * planned.acceleration * step) + 32.0 * step
+    slowest = np.maximum(np.append(slowest, 0.0), np.append(0.0, slowest))[:, None]
+    share = np.abs(planned.segments.direction)
+    slack = slowest * (np.vstack([rest, share]) + np.vstack([share, rest]))
+    assert np.all(np.abs(after - before) <= np.array(LIMITS.jerk_mm_s) * (1 + 1e-6) + slack)
 
 
 @given(rows=moves_strategy, window=windows)
@@ -94,8 +118,11 @@ def test_classic_jerk_bounds_each_axis_at_each_junction(build, rows, window):
 def test_speed_along_the_path_is_continuous(build, rows, firmware, window):
     limits = replace(LIMITS, firmware=firmware, lookahead_blocks=window)
     planned = plan(program_of(build, rows), limits)
-    np.testing.assert_allclose(planned.entry[1:], planned.exit[:-1], atol=1e-7)
-    assert planned.entry[0] == planned.exit[-1] == 0.0
+    # 2.1.2 takes no block slower than 120 steps/s, and rounds up to whole ones.
+    slack = 1e-7 + 121.0 * one_step(planned)
+    change = np.abs(planned.entry[1:] - planned.exit[:-1])
+    assert np.all(change <= np.maximum(slack[1:], slack[:-1]))
+    assert max(planned.entry[0] - slack[0], planned.exit[-1] - slack[-1]) <= 0.0
 
 
 @given(rows=moves_strategy, firmware=firmwares)
@@ -105,10 +132,12 @@ def test_positions_pass_through_every_vertex(build, rows, firmware):
     planned = plan(program, replace(LIMITS, firmware=firmware))
     end = planned.position(planned.start_time + planned.duration)
     vertices = program.moves.end[planned.move]
-    np.testing.assert_allclose(end, vertices, rtol=0, atol=1e-6)
-    assert np.abs(planned.position(planned.start_time) - planned.segments.start).max() <= 1e-6
+    near = 1e-6 if is_klipper(firmware) else 0.5 / STEPS + 1e-5  # to a half step
+    # A later segment may begin with the extruder half a step elsewhere.
+    assert np.all(np.abs(end - vertices) <= near)
+    assert np.all(np.abs(planned.position(planned.start_time) - planned.segments.start) <= near)
     inside = planned.position_in(np.arange(len(planned)), planned.start_time + planned.duration)
-    assert np.abs(inside - vertices).max() <= 1e-6
+    assert np.all(np.abs(inside - vertices) <= near)
 
 
 @given(rows=moves_strategy, firmware=firmwares)
@@ -122,16 +151,17 @@ def test_velocity_is_the_derivative_of_position(build, rows, firmware):
     np.testing.assert_allclose(planned.velocity(time)[inside], slope[inside], atol=2e-3)
     bend = (planned.velocity(time + tick) - planned.velocity(time - tick)) / (2 * tick)
     ramps = np.stack([planned.cruise - planned.entry, planned.cruise - planned.exit])
-    kinks = ramps / planned.acceleration * [[1], [-1]] + [[0], [1]] * planned.duration
+    kinks = ramps / planned.acceleration / planned.pace * [[1], [-1]]
+    kinks += [[0], [1]] * planned.duration
     smooth = inside & (np.abs(kinks - 0.37 * planned.duration).min(axis=0) > 10 * tick)
     np.testing.assert_allclose(planned.acceleration_at(time)[smooth], bend[smooth], atol=0.5)
 
 
-@given(rows=moves_strategy, firmware=firmwares)
+@given(rows=moves_strategy)
 @settings(deadline=None)
-def test_distance_and_extrusion_are_conserved(build, rows, firmware):
+def test_distance_and_extrusion_are_conserved(build, rows):
     program = program_of(build, rows)
-    planned = plan(program, replace(LIMITS, firmware=firmware))
+    planned = plan(program, replace(LIMITS, firmware="klipper"))
     change = program.moves.end - program.moves.start
     head = np.linalg.norm(change[:, :3], axis=1)
     moved = planned.segments.direction * planned.segments.distance[:, None]
@@ -164,6 +194,11 @@ def test_symmetries_of_the_machine_commute_with_planning(build, rows, transform,
     points = np.vstack([np.zeros(4), np.cumsum(change[:, :4], axis=0)])
     plain = plan(build(points, change[:, 4]), limits)
     moved = plan(build(transform(points), change[:, 4]), limits)
+    if not is_klipper(firmware):
+        # In another order of sums a rate may round to one step a second more.
+        assert moved.move.tolist() == plain.move.tolist()
+        np.testing.assert_allclose(moved.duration, plain.duration, rtol=0.02, atol=1e-3)
+        return
     np.testing.assert_allclose(moved.duration, plain.duration, rtol=1e-6, atol=1e-9)
     time = np.linspace(0.0, plain.print_time, 50)
     np.testing.assert_allclose(moved.position(time), transform(plain.position(time)), atol=1e-5)
@@ -173,26 +208,33 @@ def test_speed_is_carried_through_collinear_vertices(build):
     points = [[x, 0, 0, 0.03 * x] for x in range(0, 101, 5)]
     whole = plan(build([points[0], points[-1]], 50.0), LIMITS)
     split = plan(build(points, 50.0), LIMITS)
+    # The extruder's whole steps are no exact multiple: its jump is limited, too.
+    assert split.print_time == pytest.approx(whole.print_time, rel=0.01)
+    split, whole = (plan(x.program, replace(LIMITS, firmware="klipper")) for x in (split, whole))
     assert split.print_time == pytest.approx(whole.print_time, rel=1e-9)
 
 
-def test_time_of_one_move_from_jerk_to_jerk(build):
-    # Starts and stops at the jerk of X: t = d/v + (v − j)²/(a·v).
+def test_time_of_one_move_from_rest_to_rest(build):
+    # t = d/v + (v − s)²/(a·v): where the queue has run empty Marlin begins and ends at the mean
+    # speed of a first step from rest, s² = a·step/2, whatever the jerk; its ticks take 0.3 % off.
     planned = plan(build([[0, 0, 0, 0], [50, 0, 0, 1.5]], 60.0), LIMITS)
-    expected = 50.0 / 60.0 + (60.0 - 8.0) ** 2 / (800.0 * 60.0)
-    assert planned.print_time == pytest.approx(expected, rel=1e-12)
+    slow = np.sqrt(0.5 * 800.0 / 80.0)
+    expected = 50.0 / 60.0 + (60.0 - slow) ** 2 / (800.0 * 60.0)
+    assert planned.print_time == pytest.approx(expected / 1.003, rel=1e-3)
+    exact = plan(planned.program, replace(LIMITS, firmware="klipper"))
+    assert exact.print_time == pytest.approx(50.0 / 60.0 + 60.0 / 800.0, rel=1e-12)
 
 
 def test_kinds_of_move_have_their_own_acceleration(build):
     points = [[0, 0, 0, 0], [50, 0, 0, 2], [50, 0, 0, 1], [0, 0, 0, 1], [0, 50, 0, 1]]
     planned = plan(build(points, 30.0), LIMITS)
-    assert planned.acceleration == pytest.approx([800.0, 1000.0, 900.0, 700.0])
+    assert planned.acceleration == pytest.approx([800.0, 1000.0, 900.0, 700.0], rel=1e-3)
 
 
 def test_axes_reduce_acceleration_and_speed_by_direction(build):
     planned = plan(build([[0, 0, 0, 0], [30, 40, 0, 0]], 500.0), LIMITS)
-    assert planned.acceleration[0] == pytest.approx(700.0 / 0.8)
-    assert planned.cruise[0] <= 100.0 / 0.8 + 1e-9
+    assert planned.acceleration[0] == pytest.approx(700.0 / 0.8, rel=1e-3)
+    assert planned.cruise[0] <= 100.0 / 0.8 + 0.02
 
 
 def test_the_file_overrides_the_machine(build):
@@ -202,19 +244,19 @@ def test_the_file_overrides_the_machine(build):
     )
     points = [[0, 0, 0, 0], [50, 0, 0, 2], [100, 0, 0, 4]]
     planned = plan(build(points, 30.0, settings=[0, 1], settings_states=states), LIMITS)
-    assert planned.acceleration == pytest.approx([800.0, 100.0])
+    assert planned.acceleration == pytest.approx([800.0, 100.0], rel=1e-3)
 
 
 def test_scales_apply_after_the_files_limits(build):
     states = (LimitSettings(print_acceleration=200.0),)
     program = build([[0, 0, 0, 0], [50, 0, 0, 2]], 30.0, settings_states=states)
     planned = plan(program, LIMITS, acceleration_scale=2.0, speed_scale=1.5)
-    assert planned.acceleration[0] == pytest.approx(400.0)
-    assert planned.cruise[0] == pytest.approx(45.0)
+    assert planned.acceleration[0] == pytest.approx(400.0, rel=1e-3)
+    assert planned.cruise[0] == pytest.approx(45.0, rel=1e-3)
     # The axis' limit scales too; its maximal velocity does not.
     fast = plan(program, LIMITS, acceleration_scale=10.0, speed_scale=100.0)
-    assert fast.acceleration[0] == pytest.approx(2000.0)
-    assert np.abs(fast.segments.direction * fast.cruise[:, None])[0, 0] <= 120.0
+    assert fast.acceleration[0] == pytest.approx(2000.0, rel=1e-3)
+    assert np.abs(fast.segments.direction * fast.cruise[:, None])[0, 0] <= 120.02
 
 
 def test_stops_and_pauses(build):
@@ -224,7 +266,8 @@ def test_stops_and_pauses(build):
     program = build(points, [50.0, 0.0, 50.0, 50.0], kind=kind, pause=pause, stop=stop)
     planned = plan(program, LIMITS)
     assert planned.duration[1] == 1.5
-    assert planned.exit[0] == planned.entry[2] == pytest.approx(8.0)  # rest, by the jerk
+    assert planned.exit[0] == pytest.approx(2.24, abs=0.02)  # a step in the time it takes at
+    assert planned.entry[2] == pytest.approx(2.24, abs=0.02)  # 800 mm/s² from rest
     assert planned.exit[2] > 40.0
     waiting = planned.start_time[1] + np.array([0.1, 1.4])
     assert np.all(planned.velocity(waiting) == 0.0)
@@ -247,7 +290,8 @@ def test_a_pause_is_rest_under_every_firmware(build, firmware):
     planned = plan(program, replace(LIMITS, firmware=firmware))
     assert planned.duration[1] == 2.0
     assert np.all(planned.velocity(planned.start_time[[1]] + 1.0) == 0.0)
-    assert planned.exit[0] == planned.entry[2] <= 8.0
+    assert planned.exit[0] == pytest.approx(planned.entry[2], abs=0.02)
+    assert planned.exit[0] <= 2.3
 
 
 def test_a_stop_without_time_or_length_still_stops(build):
@@ -255,7 +299,7 @@ def test_a_stop_without_time_or_length_still_stops(build):
     kind = [MoveKind.PRINT, MoveKind.PAUSE, MoveKind.PRINT]
     planned = plan(build(points, 50.0, kind=kind, stop=[False, True, False]), LIMITS)
     assert len(planned) == 2
-    assert planned.exit[0] == pytest.approx(8.0)
+    assert planned.exit[0] < 2.3
 
 
 def test_moves_without_length_vanish(build):
@@ -263,7 +307,7 @@ def test_moves_without_length_vanish(build):
     kind = [MoveKind.PRINT, MoveKind.TRAVEL, MoveKind.PRINT]
     planned = plan(build(points, 50.0, kind=kind), LIMITS)
     assert planned.move.tolist() == [0, 2]
-    assert planned.exit[0] == pytest.approx(50.0)
+    assert planned.exit[0] == pytest.approx(50.0, abs=0.02)
 
 
 def test_layer_span_begins_where_the_layer_before_ends(build):

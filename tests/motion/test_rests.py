@@ -12,7 +12,7 @@ from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import LONGEST_REST_S, busy_span, on_the_clock, without_long_rests
 from trajerr.motion.sampling import sample
 
-LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from trajerr.motion.sampling import sample, sample_around, sample_layers, sample
 from trajerr.motion.summary import summarise
 from trajerr.motion.trajectory import Trajectory
 
-LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 @pytest.fixture(scope="module")

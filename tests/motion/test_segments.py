@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from tests.machines import simple_limits
 from trajerr.gcode.program import MoveKind
+from trajerr.motion.arcs import AS_MARLIN, CHORD, SAG, by_sag
 from trajerr.motion.planner import plan
-from trajerr.motion.segments import CHORD, SAG, segment
+from trajerr.motion.segments import segment
 
-LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000))
+# Without a firmware's rounding to steps, arcs are as they are asked for.
+LIMITS = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="klipper")
 
 
 def arc(build, radius, sweep, first=0.3, rise=0.0, filament=1.0, feedrate=40.0):
@@ -40,7 +42,7 @@ def test_chords_stay_near_the_circle_and_meet_its_ends(build, radius, sweep, sig
 
 def test_length_of_a_full_circle(build):
     program = arc(build, 20.0, 2 * np.pi)
-    pieces = segment(program.moves, sag=1e-5)
+    pieces = segment(program.moves, by_sag(sag=1e-5))
     assert pieces.distance.sum() == pytest.approx(2 * np.pi * 20.0, rel=1e-5)
     assert len(segment(program.moves)) > 100
 
@@ -56,7 +58,7 @@ def test_a_large_circle_runs_at_its_feedrate(build):
     planned = plan(arc(build, 50.0, 2 * np.pi), LIMITS)
     along = planned.velocity(np.linspace(1.0, planned.print_time - 1.0, 200))
     np.testing.assert_allclose(np.hypot(along[:, 0], along[:, 1]), 40.0, rtol=1e-9)
-    straight = 2 * np.pi * 50.0 / 40.0 + (40.0 - 8.0) ** 2 / (500.0 * 40.0)
+    straight = 2 * np.pi * 50.0 / 40.0 + 40.0 / 500.0
     assert planned.print_time == pytest.approx(straight, rel=1e-3)
 
 
@@ -66,8 +68,8 @@ def test_junction_deviation_keeps_centripetal_acceleration(build, radius):
         (500, 500, 12, 50), (1e3, 1e3, 200, 5e3), firmware="marlin_junction_deviation"
     )
     planned = plan(arc(build, radius, 2 * np.pi, feedrate=400.0), limits)
-    # v²/r is the acceleration 500 mm/s² at the vertices, up to the arc's angle of a chord.
-    assert planned.entry.max() ** 2 / radius == pytest.approx(500.0, rel=0.02)
+    # v²/r is the acceleration 500 mm/s² between the arc's pieces, up to the steps' rounding.
+    assert np.median(planned.entry) ** 2 / radius == pytest.approx(500.0, rel=0.02)
 
 
 def test_a_pause_that_moves_moves_then_waits(build):
@@ -89,3 +91,22 @@ def test_mirroring_an_arc_mirrors_its_motion(build, radius, sweep, clockwise):
     time = np.linspace(0.0, plain.print_time, 30)
     there, here = plain.position(time), mirror.position(time)
     np.testing.assert_allclose(there * [1, -1, 1, 1] + [0, 200, 0, 0], here, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("radius", "sweep", "pieces"),
+    [
+        (0.2, 2 * np.pi, 12),  # 72 would be shorter than 0.1 mm: as many of 0.1 mm as fit
+        (5.0, 2 * np.pi, 72),  # 0.44 mm each
+        (5.0, -np.pi / 2, 18),
+        (50.0, np.pi, 158),  # 157 would be longer than 1 mm
+        (50.0, 1.55 / 50.0, 2),  # a piece would be longer than 1 mm
+    ],
+)
+def test_marlin_cuts_at_least_seventy_two_pieces_a_circle(build, radius, sweep, pieces):
+    cut = segment(arc(build, radius, sweep).moves, AS_MARLIN)
+    assert len(cut) == pieces
+    np.testing.assert_allclose(cut.asked[-1], arc(build, radius, sweep).moves.end[0])
+    # Between its exact points Marlin turns by a short series.
+    off = np.hypot(*(cut.start[:, :2] - 100.0).T) - radius
+    assert np.abs(off).max() < (1e-2 if radius < 1.0 else 5e-4)

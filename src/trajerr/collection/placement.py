@@ -91,7 +91,9 @@ def place(program: Program, placement: Placement) -> Program:
     start[after, :2] = end[after - 1, :2]
     center[before], sweep = np.nan, moves.sweep.copy()
     sweep[before] = 0.0
-    return replace(program, moves=replace(moves, start=start, end=end, center=center, sweep=sweep))
+    offset = np.where(part[:, None], moves.offset @ rotation.T, moves.offset)
+    moved_moves = replace(moves, start=start, end=end, center=center, offset=offset, sweep=sweep)
+    return replace(program, moves=moved_moves)
 
 
 def _turn(random: np.random.Generator) -> float:

@@ -19,17 +19,8 @@ SHORTEST_PART = 0.02  # s; a travel is not split into parts shorter than that
 
 def move_times(plan: Plan) -> tuple[Floats, Floats]:
     """Return when each move begins and ends, (M,) s each; a move without motion takes no time."""
-    count = len(plan.program.moves)
-    duration = np.bincount(plan.move, weights=plan.duration, minlength=count)
-    end = np.cumsum(duration.astype(np.float64))
-    # Sums differ from the plan's clock by rounding; moves that move take the clock's word.
-    first = np.searchsorted(plan.move, np.arange(count), side="left")
-    last = np.searchsorted(plan.move, np.arange(count), side="right") - 1
-    has = first <= last
-    end[has] = (plan.start_time + plan.duration)[last[has]]
-    end = np.maximum.accumulate(end)
-    start = np.concatenate([[0.0], end[:-1]])
-    return start, end
+    end = plan.move_end
+    return np.concatenate([[0.0], end[:-1]]), end
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ class _Job:
 
     def largest(self, segmentation: Segmentation) -> float:
         """Return the largest correction of a piece's end, mm."""
-        shift = segmentation.pieces.target - self.scope.nominal.position(segmentation.pieces.end)
+        shift = segmentation.pieces.target - self.scope.nominal.asked(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
     def _sampled(self) -> SampledWindows:

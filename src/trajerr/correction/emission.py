@@ -91,9 +91,9 @@ def limit_lines(limits: MachineLimits, unit: float = 1.0) -> list[bytes]:
         return [b" ".join([b"SET_VELOCITY_LIMIT", *words])]
     x, y = limits.max_acceleration_mm_s2[:2]
     lines = [b"M201 X%b Y%b" % (n(x), n(y)), b"M204 P%b T%b" % (n(printing), n(travel))]
-    if limits.firmware == "marlin":
-        return [*lines, b"M205 X%b Y%b" % (n(limits.jerk_mm_s[0]), n(limits.jerk_mm_s[1]))]
-    return [*lines, b"M205 J%b" % n(limits.junction_deviation_mm, 6)]
+    if limits.firmware == "marlin_junction_deviation":
+        return [*lines, b"M205 J%b" % n(limits.junction_deviation_mm, 6)]
+    return [*lines, b"M205 X%b Y%b" % (n(limits.jerk_mm_s[0]), n(limits.jerk_mm_s[1]))]
 
 
 def _smoothing_lines(state: LimitSettings, limits: MachineLimits) -> list[bytes]:

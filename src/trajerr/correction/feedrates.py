@@ -55,9 +55,7 @@ class TimedProgram:
     def planned(self, limits: MachineLimits) -> tuple[Plan, Floats]:
         """Return the plan and (N,) how long each move takes in it, s."""
         result = plan(self.program, limits)
-        count = len(self.program.moves)
-        taken = np.bincount(result.move, weights=result.duration, minlength=count)
-        return result, taken.astype(np.float64)
+        return result, np.diff(result.move_end, prepend=0.0)
 
     def adjusted(self, feed_factor: Floats, taken: Floats) -> Floats:
         """Return (K,) feedrate factors that make up for the (N,) s that moves took at others."""

@@ -59,7 +59,7 @@ def _begins(pieces: Pieces, nominal: Plan) -> tuple[Floats, Bools]:
     linked[1:] = (np.abs(pieces.start[1:] - pieces.end[:-1]) < ROUNDING) & (
         pieces.stretch[1:] == pieces.stretch[:-1]
     )
-    begin = nominal.position(pieces.start)
+    begin = nominal.asked(pieces.start)
     # A retraction comes between pieces of one stretch, at one place.
     same = np.zeros(len(pieces), dtype=bool)
     same[1:] = pieces.stretch[1:] == pieces.stretch[:-1]

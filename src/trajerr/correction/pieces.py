@@ -191,7 +191,7 @@ class _Candidates:
         spans = divider.snapped(region.stretches())
         blocks = divider.blocks(spans)
         time, owner = _grid(blocks, rate)
-        point = plan.position(time)
+        point = plan.asked(time)
         point[:, :2] += offset(time)
         move = np.array([block.move for block in blocks], dtype=np.int64)
         stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
@@ -269,7 +269,7 @@ def vertices(plan: Plan, region: CorrectionRegion, role: Ints, offset: Offset) -
     replaced, stretch_of_move = divider.membership(spans)
     rows = np.flatnonzero(replaced[plan.move])
     finish = plan.start_time[rows] + plan.duration[rows]
-    point = plan.position_in(rows, finish)
+    point = plan.asked_in(rows, finish)
     point[:, :2] += offset(finish)
     move = plan.move[rows]
     pieces = Pieces(plan.start_time[rows], finish, point, move, stretch_of_move[move])

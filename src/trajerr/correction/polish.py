@@ -116,7 +116,7 @@ class Polisher:
 
     def _piece_ends(self, segmentation: Segmentation) -> _PieceEnds:
         time = segmentation.pieces.end
-        base = self.nominal.position(time)[:, :2]
+        base = self.nominal.asked(time)[:, :2]
         # Between the samples at which it was bounded, a correction may leave its bounds.
         offset = bounded(segmentation.pieces.target[:, :2] - base, base, self.bound, self.bed)
         asked = time.copy()
@@ -171,7 +171,7 @@ class Polisher:
             actual = motion.positions + (modelled[i] - motion.positions[0])
             scores[i].add([judge(xy[core]) for xy in actual])
             return learning_step(
-                actual - self.nominal.position(time)[:, :2],
+                actual - self.nominal.asked(time)[:, :2],
                 motion.responses,
                 self.ensemble.weights,
                 self.restrict(time, window.begin, window.end),

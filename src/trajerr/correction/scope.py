@@ -97,7 +97,7 @@ class WallContour:
         counts = self.corrected[move]
         if not np.any(counts):
             return lambda actual: 0.0
-        xy = self.nominal.position_in(segment[counts], time[counts])[:, :2]
+        xy = self.nominal.asked_in(segment[counts], time[counts])[:, :2]
         progress = self.path.progress_at(self.nominal.program.moves, move[counts], xy)
 
         def rms(actual: Floats) -> float:

@@ -19,8 +19,8 @@ def resolve_arcs(
     absolute_centre: Bools,
     origin: Floats,
     as_stated: bool = False,
-) -> tuple[Floats, Floats]:
-    """Return centre and sweep of arcs.
+) -> tuple[Floats, Floats, Floats]:
+    """Return the centre, the centre as given, and the sweep of arcs.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ def resolve_arcs(
     -------
     centre : (n, 2) float
         mm; NaN where no arc exists, which :func:`first_fault` explains.
+    given : (n, 2) float
+        mm; the centre that the words name, before it moved.
     sweep : (n,) float
         rad, counter-clockwise positive.
 
@@ -56,13 +58,12 @@ def resolve_arcs(
     offset = np.nan_to_num(words[:, :2])
     base = np.where(absolute_centre[:, None], origin, start)
     given = np.where(absolute_centre[:, None] & np.isnan(words[:, :2]), start, base + offset)
-    centre = np.where(
-        by_radius[:, None],
-        _centre_from_radius(start, end, words[:, 2], clockwise),
-        given if as_stated else _equidistant(start, end, given),
-    )
+    from_radius = _centre_from_radius(start, end, words[:, 2], clockwise)
+    given = np.where(by_radius[:, None], from_radius, given)
+    even = given if as_stated else _equidistant(start, end, given)
+    centre = np.where(by_radius[:, None], from_radius, even)
     turns = np.zeros(len(words)) if as_stated else np.nan_to_num(words[:, 3])
-    return centre, _sweep(start, end, centre, clockwise, turns)
+    return centre, given, _sweep(start, end, centre, clockwise, turns)
 
 
 def _centre_from_radius(start: Floats, end: Floats, radius: Floats, clockwise: Bools) -> Floats:

@@ -41,7 +41,7 @@ def build_moves(
     """
     _check_rows(rows, where)
     is_arc = np.isin(rows.code, (2, 3)) & np.isfinite(rows.words[:, _XY_WORDS]).any(axis=1)
-    center, sweep = _arcs(rows, interpreter, is_arc, where)
+    center, offset, sweep = _arcs(rows, interpreter, is_arc, where)
     start, end = rows.position[:-1], rows.position[1:]
     kind, kept = _kinds(rows, is_arc)
     line = rows.line[kept]
@@ -50,6 +50,7 @@ def build_moves(
         start=start[kept],
         end=end[kept],
         center=center[kept],
+        offset=offset[kept],
         sweep=sweep[kept],
         feedrate=rows.feedrate[kept],
         kind=kind[kept],
@@ -86,15 +87,19 @@ def _check_rows(rows: Rows, where: str) -> None:
         )
 
 
-def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tuple[Floats, Floats]:
+def _arcs(
+    rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str
+) -> tuple[Floats, Floats, Floats]:
+    """Return (n, 2) centre and (n, 2) offset to the centre that the file gives, and (n,) sweep."""
     center, sweep = np.full((len(rows.line), 2), np.nan), np.zeros(len(rows.line))
+    offset = center.copy()
     chosen = np.flatnonzero(is_arc)
     if not len(chosen):
-        return center, sweep
+        return center, offset, sweep
     start, end = rows.position[chosen, :2], rows.position[chosen + 1, :2]
     words, line = rows.words[chosen][:, 5:9], rows.line[chosen]
     absolute = np.asarray(interpreter.centre_absolute.at(line), dtype=bool)
-    center[chosen], sweep[chosen] = arcs.resolve_arcs(
+    center[chosen], given, sweep[chosen] = arcs.resolve_arcs(
         start,
         end,
         words,
@@ -103,10 +108,11 @@ def _arcs(rows: Rows, interpreter: Interpreter, is_arc: Bools, where: str) -> tu
         rows.origin[chosen, :2],
         as_stated=interpreter.on_klipper,
     )
+    offset[chosen] = given - start
     fault = arcs.first_fault(start, end, words, center[chosen], sweep[chosen])
     if fault:
         raise GcodeError(f"{where}:{line[fault[0]] + 1}: {fault[1]}")
-    return center, sweep
+    return center, offset, sweep
 
 
 def _kinds(rows: Rows, is_arc: Bools) -> tuple[np.ndarray, Ints]:

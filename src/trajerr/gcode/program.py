@@ -82,6 +82,8 @@ class Moves:
     center: Floats  # (M, 2) arc centre x y; NaN where straight. Start and end are equally far
     #   from it but for arcs that nearly close and those read for Klipper, which takes centres
     #   as stated: there let the radius run from one to the other.
+    offset: Floats  # (M, 2) from the start to the arc's centre as the file gives it; NaN where
+    #   straight. Firmware turns around that one, and leaps at the end to where the arc ends.
     sweep: Floats  # (M,) signed arc angle, rad, counter-clockwise positive; 0 where straight
     feedrate: Floats  # (M,) mm/s, as commanded, with the speed factor (M220) in force
     kind: NDArray[np.uint8]  # (M,) MoveKind

@@ -8,16 +8,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from trajerr.arrays import Bools, Floats
+from trajerr.arrays import Bools, Floats, Reals
+from trajerr.motion.axes import least
 
-_Rows = TypeVar("_Rows", Floats, Bools)
+_Rows = TypeVar("_Rows", Floats, Reals, Bools)
 
 SHORT = 1.0  # mm; Marlin treats shorter segments at flat angles as pieces of an arc
+FLATTER = -np.sqrt(0.5)  # cosine of 135° between segments, an octagon's
+FLATTEST = 0.999999  # cosine beyond which Marlin knows no angle
+CHORDS, STRETCH = 16, 1.00751495  # of Marlin's table of arc cosines, JD_USE_LOOKUP_TABLE
 STRAIGHT = 2.0**-27  # half an angle in rad, at which 1 − cos of it is below rounding
-OCTAGON = np.radians(45.0)  # change of heading
 
 
-def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
+def safe_speed(axis_velocity: Reals, nominal: Reals, jerk: Reals) -> Reals:
     """Return the speed at which a segment may start from rest or stop, classic jerk.
 
     Parameters
@@ -31,7 +34,7 @@ def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
 
     Returns
     -------
-    Floats : (S,)
+    Reals : (S,)
         mm/s.
 
     References
@@ -41,19 +44,40 @@ def safe_speed(axis_velocity: Floats, nominal: Floats, jerk: Floats) -> Floats:
     return nominal * np.minimum(1.0, _smallest_ratio(jerk, np.abs(axis_velocity)))
 
 
-def classic_jerk(
-    axis_velocity: Floats, nominal: Floats, jerk: Floats, safe: Floats
-) -> tuple[Floats, Bools]:
-    """Return the shared speed of each junction, and where stopping is at least as fast.
+def classic_jerk(axis_velocity: Reals, nominal: Reals, jerk: Reals) -> Reals:
+    """Return the shared speed of each junction by Marlin's rule since 2.1.3.
 
-    The speed is the smaller nominal speed, scaled so that no axis jumps by more than its
-    jerk; an axis that reverses may jump by its jerk on either side of rest. Where both
-    segments could as well stop and start at their safe speeds the junction is a stop.
+    The speed is the smaller nominal speed, at which both segments are compared, scaled so that
+    no axis changes its velocity by more than its jerk; a reversal counts in full.
 
-    Two slips of the firmware are left out, because they break its own limits or cost time
-    without need: it counts the entering segment at its nominal speed even where the shared
-    one is lower, and lets a segment end at the safe speed of the next (a z-hop at 8 mm/s
-    where z may jump by 0.4).
+    Parameters
+    ----------
+    axis_velocity, nominal, jerk : (S, 4), (S,), (S, 4)
+        In mm/s, as for :func:`safe_speed`.
+
+    Returns
+    -------
+    Reals : (S,)
+        mm/s.
+
+    References
+    ----------
+    Marlin bugfix-2.1.x since 2023-12, `planner.cpp`, `Planner::_populate_block`.
+    """
+    shared = np.minimum(nominal, _before(nominal))
+    leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
+    entering = axis_velocity * (shared / nominal)[:, None]
+    return shared * np.minimum(1.0, _smallest_ratio(jerk, np.abs(entering - leaving)))
+
+
+def classic_jerk_2_1_2(axis_velocity: Reals, nominal: Reals, jerk: Reals, safe: Reals) -> Reals:
+    """Return the speed at which each segment may be entered by Marlin's rule up to 2.1.2.
+
+    As :func:`classic_jerk`, but an axis that reverses may jump by its jerk on either side of
+    rest, and with two slips that real machines have. The entering segment counts at its own
+    nominal speed even where the shared one is lower, so that a segment much faster than the one
+    before is entered slower than that one runs. And where both could as well be left and entered
+    at their safe speeds, the segment is entered at its own, however slow the one before is.
 
     Parameters
     ----------
@@ -62,23 +86,22 @@ def classic_jerk(
 
     Returns
     -------
-    speed, is_stop : (S,)
-        Of the junction, mm/s, and whether it is a stop.
+    Reals : (S,)
+        mm/s; it can exceed the nominal speed of the segment before.
 
     References
     ----------
-    Marlin 2.1 `planner.cpp`, `Planner::_populate_block`; PrusaSlicer `GCodeProcessor.cpp`,
-    `process_G1`, does the same for its estimates.
+    Marlin 2.1.2.1 `planner.cpp`, `Planner::_populate_block`, the same in 2.0.8.
     """
     shared = np.minimum(nominal, _before(nominal))
     leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
-    entering = axis_velocity * (shared / nominal)[:, None]
-    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, axis_jump(leaving, entering)))
-    threshold = 0.99 * shared
-    return shared, (_before(safe) > threshold) & (safe > threshold)
+    jump = axis_jump(leaving, axis_velocity)
+    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, jump))
+    threshold = np.float32(0.99) * shared
+    return np.where((_before(safe) > threshold) & (safe > threshold), safe, shared)
 
 
-def axis_jump(leaving: Floats, entering: Floats) -> Floats:
+def axis_jump(leaving: Reals, entering: Reals) -> Reals:
     """Return the jump that counts against jerk: the change, or per side if it reverses."""
     reverses = leaving * entering <= 0.0
     sides = np.maximum(np.abs(leaving), np.abs(entering))
@@ -86,18 +109,21 @@ def axis_jump(leaving: Floats, entering: Floats) -> Floats:
 
 
 def junction_deviation(
-    direction: Floats,
-    distance: Floats,
-    nominal: Floats,
-    acceleration: Floats,
-    max_acceleration: Floats,
-    deviation: Floats,
-) -> Floats:
+    direction: Reals,
+    distance: Reals,
+    nominal: Reals,
+    acceleration: Reals,
+    max_acceleration: Reals,
+    deviation: Reals,
+    radius: Reals,
+    slowest: float,
+) -> Reals:
     """Return the junction speed that Marlin's junction deviation allows.
 
     A circle touches both segments and passes the corner at ``deviation``; its centripetal
-    acceleration is the segment's, limited by each axis. Angles flatter than 135° between
-    segments shorter than 1 mm are taken as pieces of a circle.
+    acceleration is the segment's, limited by each axis. Within an arc of the file the circle is
+    the arc. Angles flatter than 135° into segments shorter than 1 mm are taken as pieces of a
+    circle (``JD_HANDLE_SMALL_SEGMENTS``).
 
     Parameters
     ----------
@@ -109,29 +135,56 @@ def junction_deviation(
         mm/s².
     deviation : (S,)
         mm.
+    radius : (S,)
+        mm of the file's arc where the segment is one of its inner pieces, 0 elsewhere.
+    slowest
+        Speed at which it turns back, mm/s.
 
     Returns
     -------
-    Floats : (S,)
+    Reals : (S,)
         mm/s.
 
     References
     ----------
     S. K. Jeon (2011), "Improving Grbl: cornering algorithm",
     https://onehossshay.wordpress.com/2011/09/24/improving_grbl_cornering_algorithm/;
-    Marlin 2.1 `planner.cpp`, `HAS_JUNCTION_DEVIATION` and `JD_SMALL_SEGMENT_HANDLING`.
+    Marlin 2.1.2.1 `planner.cpp`, `HAS_JUNCTION_DEVIATION`.
     """
-    unit = _normalised(direction)
-    half_sine, half_cosine = _half_angle(unit)
+    # Marlin divides by the length along x, y, z where the extruder rests, by all four elsewhere.
+    unit = np.where(direction[:, 3:] != 0.0, _normalised(direction), direction)
+    cosine = -np.einsum("ij,ij->i", _before(unit), unit)  # of the angle between the segments
     bend = np.abs(_normalised(unit - _before(unit)))
     across = np.minimum(acceleration, _smallest_ratio(max_acceleration, bend))
-    corner_v2 = _across_corner(across * deviation, half_sine, half_cosine)
-    heading = 2.0 * np.arctan2(half_cosine, half_sine)
-    as_arc = (distance < SHORT) & (heading < OCTAGON) & (heading > 0.0)
-    arc_radius = np.divide(distance, heading, where=as_arc, out=np.full(len(distance), np.inf))
-    corner_v2 = np.minimum(corner_v2, arc_radius * across)
-    speed: Floats = np.minimum(np.sqrt(corner_v2), np.minimum(nominal, _before(nominal)))
+    half_sine = np.sqrt(0.5 * (1.0 - np.clip(cosine, -FLATTEST, 1.0)))
+    corner_v2 = across * deviation * half_sine / (1.0 - half_sine)
+    as_arc = (distance < SHORT) & (cosine < FLATTER)
+    corner_v2[as_arc] = np.minimum(
+        corner_v2[as_arc], (distance * across)[as_arc] / _acos(-cosine[as_arc])
+    )
+    corner_v2 = np.where(radius > 0.0, across * radius, corner_v2)
+    corner_v2 = np.where(cosine > FLATTEST, slowest**2, corner_v2)
+    speed: Reals = np.minimum(np.sqrt(corner_v2), np.minimum(nominal, _before(nominal)))
     return speed
+
+
+def _acos(cosine: Reals) -> Reals:
+    """Return arc cosines of 0 to 1 as Marlin looks them up: chords between halved distances to 1.
+
+    Stretched by 0.75 % so that their error, at most 0.01, has a mean of zero; the last chord
+    ends short of 1, so that no angle is zero.
+    """
+    nodes = 1.0 - 0.5 ** np.arange(CHORDS)
+    ends = np.append(nodes[1:], FLATTEST)
+    left, right = np.arccos(nodes) * STRETCH, np.arccos(ends) * STRETCH
+    left[0], right[-1] = np.arccos(nodes[0]), np.arccos(ends[-1])
+    slope = (right - left) / (ends - nodes)
+    # It looks at the bits of (1 − cosine)·2¹⁵, rounded down.
+    bits = np.floor((1.0 - cosine) * 2.0 ** (CHORDS - 1))
+    chord = np.clip(CHORDS - 2 - np.floor(np.log2(np.maximum(bits, 0.5))), 0, CHORDS - 1)
+    row = chord.astype(np.int64)
+    angle: Reals = left[row] + slope[row] * (cosine - nodes[row])
+    return angle
 
 
 def square_corner(
@@ -222,14 +275,13 @@ def _before(values: _Rows) -> _Rows:
     return np.concatenate([values[:1], values[:-1]])
 
 
-def _normalised(vectors: Floats) -> Floats:
+def _normalised(vectors: Reals) -> Reals:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Floats = np.divide(vectors, length, where=length > 0.0, out=np.zeros_like(vectors))
+    unit: Reals = np.divide(vectors, length, where=length > 0.0, out=np.zeros_like(vectors))
     return unit
 
 
-def _smallest_ratio(limit: Floats, value: Floats) -> Floats:
+def _smallest_ratio(limit: Reals, value: Reals) -> Reals:
     """Return (S,) the smallest limit/value over the axes; infinite where no axis moves."""
-    ratio = np.divide(limit, value, where=value > 0.0, out=np.full(value.shape, np.inf))
-    smallest: Floats = ratio.min(axis=1)
-    return smallest
+    ratio = np.divide(limit, value, where=value > 0.0, out=np.full_like(value, np.inf))
+    return least(ratio)

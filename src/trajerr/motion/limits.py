@@ -15,15 +15,18 @@ from trajerr.checks import require, require_from_zero, require_positive
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import LimitSettings
 
+# Marlin's jerk as rewritten for 2.1.3, as up to 2.1.2, and junction deviation as in 2.1.2.
+Marlin = Literal["marlin", "marlin_2_1_2", "marlin_junction_deviation"]
 # Klipper's builds of 2025-08 and later, of 2024-03 to then (release 0.13), and before (0.12).
-Firmware = Literal["marlin", "marlin_junction_deviation", "klipper", "klipper_0_13", "klipper_0_12"]
+Firmware = Literal[Marlin, "klipper", "klipper_0_13", "klipper_0_12"]
+MARLIN: tuple[str, ...] = get_args(Marlin)
 FIRMWARES: tuple[str, ...] = get_args(Firmware)
 AXES = 4
 # Klipper's default for what the extruder alone may do, in shares of what the head may: four
 # squared nozzles of 0.4 mm over the section of a filament of 1.75 mm.
 EXTRUDE_ONLY_SHARE = 4.0 * 0.4**2 / (np.pi * 0.875**2)
 
-_PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s")
+_PER_AXIS = ("max_velocity_mm_s", "max_acceleration_mm_s2", "jerk_mm_s", "steps_per_mm")
 _POSITIVE = (
     "print_acceleration_mm_s2",
     "travel_acceleration_mm_s2",
@@ -35,6 +38,9 @@ _OF_ALL = (  # that no file changes
     "lookahead_blocks",
     "extruder_corner_velocity_mm_s",
     "arc_resolution_mm",
+    "steps_per_mm",
+    "min_steps",
+    "min_segment_time_s",
 )
 _OPTIONAL = ("path_velocity_mm_s", "max_accel_to_decel_mm_s2")
 _NON_NEGATIVE = (
@@ -43,6 +49,7 @@ _NON_NEGATIVE = (
     "junction_deviation_mm",
     "square_corner_velocity_mm_s",
     "extruder_corner_velocity_mm_s",
+    "min_segment_time_s",
 )
 _ABOVE_ZERO = (*_POSITIVE, "max_velocity_mm_s", "max_acceleration_mm_s2", "path_velocity_mm_s")
 # A file's limit (LimitSettings) and the field of the machine that it replaces.
@@ -87,7 +94,7 @@ class MachineLimits:
     max_acceleration_mm_s2: Sequence[float]  # same
     _: KW_ONLY
     # A machine's file has the limits of its own firmware; those of the others keep their defaults.
-    jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # "marlin": allowed jumps in velocity
+    jerk_mm_s: Sequence[float] = (8.0, 8.0, 0.4, 5.0)  # classic jerk: allowed jumps in velocity
     print_acceleration_mm_s2: float
     travel_acceleration_mm_s2: float
     retract_acceleration_mm_s2: float = 1000.0  # not on Klipper
@@ -100,6 +107,9 @@ class MachineLimits:
     arc_resolution_mm: float = 1.0  # Klipper's [gcode_arcs] resolution, the shortest chords
     extruder_corner_velocity_mm_s: float = 1.0  # "klipper": instantaneous_corner_velocity
     path_velocity_mm_s: float | None = None  # limit along the path: Klipper's max_velocity
+    steps_per_mm: Sequence[float] = (80.0, 80.0, 400.0, 93.0)  # Marlin: what it rounds to
+    min_steps: int = 6  # Marlin: a shorter block is merged into the next, MIN_STEPS_PER_SEGMENT
+    min_segment_time_s: float = 0.02  # Marlin: a draining queue's blocks take longer; 0 is off
     firmware: Firmware
     lookahead_blocks: int | None = None  # moves known ahead; None, neutral, is the whole file
 
@@ -116,6 +126,8 @@ class MachineLimits:
             require_from_zero(f"printer.limits.{key}", getattr(self, key))
         ratio = self.minimum_cruise_ratio
         _require("minimum_cruise_ratio", ratio, 0.0 <= ratio < 1.0, "0 or more and below 1")
+        steps = self.min_steps
+        _require("min_steps", steps, isinstance(steps, int) and steps >= 1, "a whole number from 1")
         blocks = self.lookahead_blocks
         whole = blocks is None or (isinstance(blocks, int) and blocks >= 1)
         _require("lookahead_blocks", blocks, whole, "null or a whole number from 1")

@@ -90,6 +90,113 @@ def _forward(
     return np.array(starts_v2), np.array(ends_v2)
 
 
+def buffered_look_ahead(
+    max_start_v2: Floats,
+    slowest_v2: Floats,
+    known_v2: Floats,
+    delta_v2: Floats,
+    resumes: Bools,
+    exempt: Bools,
+    blocks: int | None = None,
+) -> tuple[Floats, Floats]:
+    """Return squared entry and exit speeds of blocks as Marlin's planner plans them.
+
+    While a block runs, its entry and exit stand; of those behind it, a full ring of 16 then
+    knows 14. So an entry was planned with the 13 blocks known that begin there; the second
+    block after a rest, when the queue had filled up, with one more.
+
+    Parameters
+    ----------
+    max_start_v2 : (B,)
+        Highest squared speed where a block begins, mm²/s².
+    slowest_v2 : (B,)
+        At which the queue's last block ends, and at which a block after a rest begins, mm²/s².
+    known_v2 : (B,)
+        At which a block may end that is the last one known, mm²/s²; at least the slowest.
+    delta_v2 : (B,)
+        2·a·d, mm²/s².
+    resumes : (B,)
+        Whether the queue had run empty before the block.
+    exempt : (B,)
+        Whether the block after is entered at its highest speed even if this one cannot reach it.
+    blocks
+        Size of the planner's ring; ``None`` is the whole file.
+
+    Returns
+    -------
+    tuple
+        (B,) entry and (B,) exit speeds, squared, mm²/s²; an exit may exceed what is reached.
+
+    References
+    ----------
+    Marlin 2.1 `planner.cpp`, `Planner::recalculate`.
+    """
+    ends = np.append(resumes[1:], True)
+    entry_v2 = np.where(resumes, slowest_v2, max_start_v2)
+    if blocks is None:
+        entry_v2 = _braked(entry_v2, slowest_v2, delta_v2, ends)
+    else:
+        entry_v2 = _backward_ring(entry_v2, slowest_v2, known_v2, delta_v2, ends, blocks)
+    entry_v2 = np.where(resumes, slowest_v2, entry_v2)
+    entry_v2 = _reached(entry_v2, slowest_v2, delta_v2, ends | exempt)
+    return entry_v2, np.where(ends, slowest_v2, np.append(entry_v2[1:], 0.0))
+
+
+def _braked(max_start_v2: Floats, slowest_v2: Floats, delta_v2: Floats, ends: Bools) -> Floats:
+    """Return (B,) entry speeds from which each block can slow down to the next one's.
+
+    Only blocks that cannot, and those before them in turn, are looked at one by one.
+    """
+    after_v2 = np.where(ends, slowest_v2, np.append(max_start_v2[1:], 0.0))
+    fast = np.flatnonzero(after_v2 + delta_v2 < max_start_v2)
+    starts_v2, deltas_v2 = max_start_v2.tolist(), delta_v2.tolist()
+    stands, slowest = ends.tolist(), slowest_v2.tolist()
+    for row in fast[::-1].tolist():
+        i = row
+        while i >= 0:
+            reach_v2 = (slowest[i] if stands[i] else starts_v2[i + 1]) + deltas_v2[i]
+            if not reach_v2 < starts_v2[i]:
+                break
+            starts_v2[i] = reach_v2
+            i -= 1
+    return np.array(starts_v2)
+
+
+def _backward_ring(
+    max_start_v2: Floats,
+    slowest_v2: Floats,
+    known_v2: Floats,
+    delta_v2: Floats,
+    ends: Bools,
+    blocks: int,
+) -> Floats:
+    def braking(next_start_v2: Floats) -> Floats:
+        after = np.where(ends, slowest_v2, np.append(next_start_v2[1:], 0.0))
+        return np.minimum(max_start_v2, after + delta_v2)
+
+    allowed_v2 = np.minimum(max_start_v2, known_v2 + delta_v2)
+    for _ in range(blocks - 4):
+        allowed_v2 = braking(allowed_v2)
+    second = np.concatenate([[False, True], ends[:-2]])[: len(ends)]
+    return np.where(second, braking(allowed_v2), allowed_v2)
+
+
+def _reached(allowed_v2: Floats, slowest_v2: Floats, delta_v2: Floats, parts: Bools) -> Floats:
+    """Return (B,) entry speeds that can be reached; beyond a block that parts, as allowed."""
+    slow = ~parts[:-1] & (allowed_v2[:-1] + delta_v2[:-1] < allowed_v2[1:])
+    entries_v2, deltas_v2, parted = allowed_v2.tolist(), delta_v2.tolist(), parts.tolist()
+    slowest = slowest_v2.tolist()
+    for row in np.flatnonzero(slow).tolist():
+        i = row
+        while not parted[i]:
+            reached_v2 = max(entries_v2[i] + deltas_v2[i], slowest[i + 1])
+            if not reached_v2 < entries_v2[i + 1]:
+                break
+            i += 1
+            entries_v2[i] = reached_v2
+    return np.array(entries_v2)
+
+
 def smoothed_look_ahead(
     max_junction_v2: Floats,
     max_cruise_v2: Floats,

@@ -7,7 +7,7 @@ import numpy as np
 
 from trajerr.arrays import Floats, Ints
 from trajerr.gcode.program import Moves
-from trajerr.motion.segments import chord_counts, points_along
+from trajerr.motion.arcs import by_sag, cut
 
 FINE_SAG = 2.5e-4  # mm, so that chords do not show in contour errors
 
@@ -31,11 +31,8 @@ class NominalPath:
         sag
             How far the chords of an arc may stay from it, mm.
         """
-        chords = chord_counts(moves, sag, np.inf)
-        owner = np.repeat(np.arange(len(moves)), chords)
-        step = np.arange(len(owner)) - np.repeat(np.cumsum(chords) - chords, chords) + 1
-        points = points_along(moves, owner, step / chords[owner])[:, :2]
-        vertices = np.vstack([moves.start[:1, :2], points])
+        chords, owner, points = cut(moves, by_sag(sag, np.inf))
+        vertices = np.vstack([moves.start[:1, :2], points[:, :2]])
         # An arc's length is the arc's, so that progress is the distance that was planned.
         lengths = move_lengths(moves)
         progress = np.concatenate([[0.0], np.cumsum((lengths / chords)[owner])])

@@ -10,11 +10,12 @@ from trajerr.checks import require_positive
 from trajerr.errors import GcodeError
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import MoveKind, Program
-from trajerr.motion import junction, klipper
+from trajerr.motion import klipper, marlin
+from trajerr.motion.arcs import cutting
 from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
-from trajerr.motion.lookahead import look_ahead
-from trajerr.motion.profile import peak_v2, speed_at, trapezoid_time, travelled
-from trajerr.motion.segments import Segments, klipper_segments, segment
+from trajerr.motion.merging import Merged, merge
+from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
+from trajerr.motion.segments import Segments, segment
 
 LEAVING_S = 1.0  # s after the last extrusion that still belong to the last layer
 
@@ -24,7 +25,8 @@ class Plan:
     """A program's motion over time: segments with constant acceleration phases; S rows.
 
     A segment speeds up from ``entry`` to ``cruise`` and slows down to ``exit``, both at
-    ``acceleration``; a hold stays at rest for its ``duration``.
+    ``acceleration``; a hold stays at rest for its ``duration``. These are what the firmware
+    means; its step interrupt runs them ``pace`` times as fast.
     """
 
     program: Program
@@ -36,6 +38,8 @@ class Plan:
     cruise: Floats  # (S,) mm/s
     exit: Floats  # (S,) mm/s
     acceleration: Floats  # (S,) mm/s²
+    pace: Floats  # (S,) s that the firmware means per s that it takes; 1 but for Marlin
+    merged: Merged  # pieces of moves that later segments run; none but for Marlin
 
     def __len__(self) -> int:
         return len(self.duration)
@@ -44,6 +48,32 @@ class Plan:
     def move(self) -> Ints:
         """(S,) index of each segment's move, into ``program.moves``."""
         return self.segments.move
+
+    @cached_property
+    def move_end(self) -> Floats:
+        """(M,) s when each move has been travelled.
+
+        A move that was merged into a later one ends within the segment that runs both, by its
+        share of the way; one that never runs ends with the one before.
+        """
+        ends = np.concatenate([[0.0], self.start_time + self.duration])
+        moves = np.arange(len(self.program.moves))
+        end = ends[np.searchsorted(self.move, moves, side="right")]
+        merged, last = self.merged, len(self) - 1
+        row = np.minimum(merged.segment, last)
+        inside = (merged.segment <= last) & (self.move[row] > merged.move)
+        row = row[inside]
+        spent = reached_at(
+            merged.share[inside] * self.segments.distance[row],
+            self.segments.distance[row],
+            self.duration[row] * self.pace[row],
+            self.entry[row],
+            self.cruise[row],
+            self.exit[row],
+            self.acceleration[row],
+        )
+        end[merged.move[inside]] = self.start_time[row] + spent / self.pace[row]
+        return np.maximum.accumulate(end)
 
     @property
     def print_time(self) -> float:
@@ -98,18 +128,53 @@ class Plan:
         """Return (N, 4) x y z e in mm at the times (N,) in s."""
         return self.position_in(self.segment_at(time), time)
 
+    def asked(self, time: Floats) -> Floats:
+        """Return (N, 4) x y z e in mm where the file wants the machine at the times (N,) in s."""
+        return self.asked_in(self.segment_at(time), time)
+
+    def asked_in(self, index: Ints, time: Floats) -> Floats:
+        """Return the same of times (N,) in s that are known to lie in segments (N,).
+
+        It differs from the position by the rounding to whole steps, and where moves were merged.
+        """
+        if is_klipper(self.limits.firmware):
+            return self.position_in(index, time)
+        along, whole = self._along(index, time), self.segments.distance[index]
+        share = np.divide(along, whole, out=np.ones(len(index)), where=whole > 0.0)
+        nodes, points = self._asked_nodes
+        return np.column_stack([np.interp(index + share, nodes, axis) for axis in points.T])
+
+    @cached_property
+    def _asked_nodes(self) -> tuple[Floats, Floats]:
+        """Where the file wants the machine, by segments travelled: (K,) and (K, 4) mm."""
+        runs = self.merged.segment < len(self)
+        merged, moves = self.merged, self.program.moves
+        first = min([int(self.move[0]), *merged.move[:1].tolist()])
+        nodes = np.concatenate(
+            [[0.0], np.arange(1.0, len(self) + 1.0), (merged.segment + merged.share)[runs]]
+        )
+        points = np.concatenate(
+            [moves.start[first : first + 1], self.segments.asked, merged.asked[runs]]
+        )
+        order = np.argsort(nodes, kind="stable")
+        return nodes[order], points[order]
+
     def position_in(self, index: Ints, time: Floats) -> Floats:
         """Return (N, 4) x y z e in mm at the times (N,) in s, known to lie in segments (N,)."""
-        along = travelled(
-            time - self.start_time[index],
+        along = self._along(index, time)
+        return self.segments.start[index] + self.segments.direction[index] * along[:, None]
+
+    def _along(self, index: Ints, time: Floats) -> Floats:
+        pace = self.pace[index]
+        return travelled(
+            (time - self.start_time[index]) * pace,
             self.segments.distance[index],
-            self.duration[index],
+            self.duration[index] * pace,
             self.entry[index],
             self.cruise[index],
             self.exit[index],
             self.acceleration[index],
         )
-        return self.segments.start[index] + self.segments.direction[index] * along[:, None]
 
     def velocity(self, time: Floats) -> Floats:
         """Return (N, 4) velocity of x y z e in mm/s at the times (N,) in s."""
@@ -124,14 +189,16 @@ class Plan:
         return self.segments.direction[index] * rate[:, None]
 
     def _speed_at(self, time: Floats, index: Ints) -> tuple[Floats, Floats]:
-        return speed_at(
-            time - self.start_time[index],
-            self.duration[index],
+        pace = self.pace[index]
+        speed, rate = speed_at(
+            (time - self.start_time[index]) * pace,
+            self.duration[index] * pace,
             self.entry[index],
             self.cruise[index],
             self.exit[index],
             self.acceleration[index],
         )
+        return speed * pace, rate * pace**2
 
 
 def plan(
@@ -164,46 +231,67 @@ def plan(
     """
     require_positive("acceleration_scale", acceleration_scale)
     require_positive("speed_scale", speed_scale)
-    segments = _from_first_motion(program, limits)
+    pieces = _from_first_motion(program, segment(program.moves, cutting(limits)))
+    feedrate = program.moves.feedrate * speed_scale
+    _check_feedrates(program, pieces, feedrate[pieces.move])
     table = tabulate(limits, program.settings, acceleration_scale)
-    table = table.rows(program.moves.settings[segments.move])
-    feedrate = program.moves.feedrate[segments.move] * speed_scale
-    _check_feedrates(program, segments, feedrate)
-    within = klipper.within_limits if is_klipper(limits.firmware) else _within_axes
-    nominal, acceleration = within(segments, table, feedrate)
+    if not is_klipper(limits.firmware):
+        return _marlin(program, pieces, table, feedrate, limits)
+    table = table.rows(program.moves.settings[pieces.move])
+    nominal, acceleration = klipper.within_limits(pieces, table, feedrate[pieces.move])
     # A hold has no speed; any positive number keeps the rules' ratios defined.
-    nominal = np.where(segments.is_motion, nominal, 1.0)
-    ends_v2 = _end_speeds(program, segments, table, nominal, acceleration, limits)
-    return _assemble(program, limits, segments, acceleration, ends_v2)
+    nominal = np.where(pieces.is_motion, nominal, 1.0)
+    stops = _stops(program, pieces)
+    ends_v2 = klipper.end_speeds(pieces, table, nominal, acceleration, stops, limits)
+    return _assemble(program, limits, pieces, acceleration, ends_v2)
 
 
-def _from_first_motion(program: Program, limits: MachineLimits) -> Segments:
+def _from_first_motion(program: Program, segments: Segments) -> Segments:
     """Return a program's segments without the waits before its first motion."""
-    segments = (
-        klipper_segments(program.moves, limits.arc_resolution_mm)
-        if is_klipper(limits.firmware)
-        else segment(program.moves)
-    )
     moving = np.flatnonzero(segments.is_motion)
     if not len(moving):
         raise GcodeError(f"{program.name}: no motion found, expected G0 to G3 with a length")
     return segments.select(slice(int(moving[0]), None))
 
 
-def _within_axes(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
-    """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
-    share = np.abs(segments.direction)
-    moves_head = share[:, :3].any(axis=1)
-    extrudes = share[:, 3] > 0.0
-    slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
-    with np.errstate(divide="ignore"):
-        axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
-        axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
-    nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
-    nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
-    moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    wanted = np.where(moves_head, moving, table.retract_acceleration)
-    return nominal, np.minimum(wanted, axis_rate)
+def _marlin(
+    program: Program, pieces: Segments, table: LimitTable, feedrate: Floats, limits: MachineLimits
+) -> Plan:
+    blocks, kept, merged = merge(program.moves, pieces, limits)
+    segments = _from_first_motion(program, blocks)
+    holds = len(blocks) - len(segments)
+    kept = kept[holds:]
+    rows = np.flatnonzero(segments.is_motion)
+    move = segments.move[rows]
+    speeds = marlin.run(
+        segments.select(rows),
+        table.rows(program.moves.settings[move]),
+        feedrate[move],
+        _stops(program, segments)[rows],
+        marlin.Arcs.of(program.moves, pieces).rows(kept[rows]),
+        limits,
+    )
+
+    def everywhere(values: Floats, at_rest: Floats) -> Floats:
+        all_values = at_rest.copy()
+        all_values[rows] = values
+        return all_values
+
+    still = np.zeros(len(segments))
+    duration = everywhere(speeds.duration, segments.hold)
+    return Plan(
+        program=program,
+        limits=limits,
+        segments=segments,
+        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
+        duration=duration,
+        entry=everywhere(speeds.entry, still),
+        cruise=everywhere(speeds.cruise, still),
+        exit=everywhere(speeds.exit, still),
+        acceleration=everywhere(speeds.acceleration, still),
+        pace=everywhere(speeds.pace, np.ones(len(segments))),
+        merged=merged.behind(holds),
+    )
 
 
 def _check_feedrates(program: Program, segments: Segments, feedrate: Floats) -> None:
@@ -214,27 +302,6 @@ def _check_feedrates(program: Program, segments: Segments, feedrate: Floats) -> 
             f"{program.name}:{line}: feedrate is {feedrate[bad[0]] * 60:g} mm/min, "
             "expected a positive number"
         )
-
-
-def _end_speeds(
-    program: Program,
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    limits: MachineLimits,
-) -> tuple[Floats, Floats, Floats]:
-    """Return squared entry, cruise and exit speeds of each segment, (S,) each."""
-    stops = _stops(program, segments)
-    if is_klipper(limits.firmware):
-        return klipper.end_speeds(segments, table, nominal, acceleration, stops, limits)
-    if limits.firmware == "marlin":
-        caps = _classic(segments, table, nominal, stops)
-    else:
-        caps = _deviation(segments, table, nominal, acceleration, stops)
-    delta_v2 = 2.0 * acceleration * segments.distance
-    entry_v2, exit_v2 = look_ahead(*caps, delta_v2, limits.lookahead_blocks)
-    return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
 
 
 def _stops(program: Program, segments: Segments) -> np.ndarray:
@@ -248,44 +315,6 @@ def _stops(program: Program, segments: Segments) -> np.ndarray:
     rest |= still
     rest[1:] |= still[:-1]
     return rest
-
-
-def _classic(
-    segments: Segments, table: LimitTable, nominal: Floats, stops: np.ndarray
-) -> tuple[Floats, Floats, np.ndarray]:
-    axis_velocity = segments.direction * nominal[:, None]
-    safe = junction.safe_speed(axis_velocity, nominal, table.jerk)
-    safe = np.where(segments.is_motion, safe, 0.0)
-    shared, rests = junction.classic_jerk(axis_velocity, nominal, table.jerk, safe)
-    return _caps(shared**2, safe**2, stops | rests)
-
-
-def _deviation(
-    segments: Segments,
-    table: LimitTable,
-    nominal: Floats,
-    acceleration: Floats,
-    stops: np.ndarray,
-) -> tuple[Floats, Floats, np.ndarray]:
-    shared = junction.junction_deviation(
-        segments.direction,
-        segments.distance,
-        nominal,
-        acceleration,
-        table.max_acceleration,
-        table.junction_deviation,
-    )
-    return _caps(shared**2, np.zeros_like(shared), stops)
-
-
-def _caps(
-    junction_v2: Floats, safe_v2: Floats, stops: np.ndarray
-) -> tuple[Floats, Floats, np.ndarray]:
-    """Return the squared limits at entry and exit, and whether each joins the next."""
-    max_start_v2 = np.where(stops, safe_v2, junction_v2)
-    coupled = np.append(~stops[1:], False)
-    max_end_v2 = np.where(coupled, np.append(junction_v2[1:], 0.0), safe_v2)
-    return max_start_v2, max_end_v2, coupled
 
 
 def _assemble(
@@ -311,4 +340,6 @@ def _assemble(
         cruise=cruise,
         exit=exits,
         acceleration=np.where(segments.is_motion, acceleration, 0.0),
+        pace=np.ones(len(segments)),
+        merged=Merged.none(),
     )
