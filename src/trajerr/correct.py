@@ -22,6 +22,7 @@ def main(config: Config) -> None:
     with console.status(f"Correcting {prepared.program.name}"):
         done = prepared.correct()
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
+    correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
     if run.report and done.text is not None:
         correction_report.show_replay(prepared, done, rounds, config, console)
 

@@ -437,3 +437,14 @@ def test_raising_lowers_nothing(firmware):
     ):
         assert getattr(after, key) >= getattr(before, key), key
     assert after.minimum_cruise_ratio == 0.0
+
+
+def test_a_feedrate_returns_where_no_travel_follows_a_wall():
+    """Infill begins where the wall ends and says no feedrate: that of the wall is meant."""
+    wall = "\n".join(f"G1 {at} E.4 F2400" for at in ("X62 Y50", "X62 Y62", "X50 Y62", "X50 Y50"))
+    lines = ["G90\nM83\nG1 Z.2 F600\n;LAYER_CHANGE\n;Z:.2", "G1 X50 Y50 F6000"]
+    lines += [f";TYPE:External perimeter\n{wall}\n;TYPE:Internal infill\nG1 X55 Y61 E.5\nM84\n"]
+    program = parse_program("\n".join(lines).encode(), "tower.gcode")
+    *_, again = corrected(program, layers=(1,))
+    infill = again.moves.is_extruding & ~again.moves.is_wall
+    np.testing.assert_allclose(again.moves.feedrate[infill], 40.0)

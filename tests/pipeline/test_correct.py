@@ -20,6 +20,11 @@ PRINT = "\n".join(
     ]
 )
 
+BOARD_LINE = (
+    r"board: \d+ commands/s \(peak \d+ over 1 s, \d+ over 50 ms\), "
+    r"[\d.]+ kB/s \(peak [\d.]+\)"
+)
+
 
 def correct(folder, *overrides):
     line = [sys.executable, "-m", "trajerr.correct", *overrides]
@@ -63,6 +68,14 @@ def test_the_report_holds_the_agreed_numbers(done):
             } <= set(errors)
     for key in ("print_time_s", "moves", "extrusion_mm", "predicted_um"):
         assert set(report[key]) == {"before", "after"}
+    load = report["board_load"]
+    for when in ("before", "after"):
+        assert set(load[when]) == {"commands_per_s", "bytes_per_s", "moves_per_s"}
+        for rate in load[when].values():
+            assert 0.0 < rate["mean"] < rate["peak_50ms"]
+            assert rate["peak_1s"] <= rate["peak_50ms"]
+    assert load["after"]["commands_per_s"]["peak_1s"] > load["before"]["commands_per_s"]["peak_1s"]
+    assert report["rate_hz"] == 200.0
     nominal = report["cases"]["nominal"]
     assert (
         nominal["twin"]["wall_contour_rms_um"]
@@ -70,6 +83,23 @@ def test_the_report_holds_the_agreed_numbers(done):
     )
     assert report["seconds"] > 0.0
     assert report["config"]["gcode"] == "part.gcode"
+
+
+def test_a_board_bounds_what_is_written(done, tmp_path):
+    folder, _ = done
+    fine = ["rate_hz=400", "across_mm=0", "along_mm=0", "most_growth=100", "small_kb=1000"]
+    for name, words in {"free": fine, "serial": [*fine, "board=marlin_serial"]}.items():
+        report = name == "serial"
+        words = [*words, f"out={tmp_path / name}.gcode", f"report={str(report).lower()}"]
+        result = correct(folder, "gcode=part.gcode", "method=twin", "printer=ender3_v2", *words)
+        assert result.returncode == 0, result.stderr
+        assert re.search(BOARD_LINE, result.stdout), result.stdout
+        assert ("rate_hz" in result.stdout) == report
+    free, serial = (tmp_path / f"{name}.gcode" for name in ("free", "serial"))
+    assert serial.stat().st_size < free.stat().st_size
+    report = json.loads((tmp_path / "serial_report" / "correction.json").read_text())
+    assert report["rate_hz"] < 200.0
+    assert report["board_load"]["after"]["commands_per_s"]["peak_1s"] <= 200.0
 
 
 def test_a_corrected_file_is_refused(done):
@@ -94,6 +124,8 @@ def test_a_corrected_file_is_refused(done):
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "rate_hz=-1"], "rate_hz"),
         (["gcode=far.gcode", "method=twin", "printer=ender3_v2"], "far.gcode:10: the wall leaves"),
         (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "out=part.gcode"], "itself"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "board=sd"], "board: got sd"),
+        (["gcode=part.gcode", "method=twin", "printer=ender3_v2", "board=klipper"], "marlin_sd"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, monkeypatch, capsys, overrides, says):

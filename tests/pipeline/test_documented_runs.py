@@ -67,7 +67,7 @@ def tower(levels: int, side_mm: float = 12.0) -> str:
             lines.append(f"G1 {at} E{length:.3f} F2400")
         lines += [";TYPE:Internal infill", f"G1 X55 Y61 E{length + 0.5:.3f}", "G92 E0"]
         length = 0.0
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "M84"]) + "\n"
 
 
 def run(command: str, words: list[str], folder: Path) -> None:

@@ -6,7 +6,7 @@ anything that predicts errors from features: a bundle's network or the simulated
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trajerr.arrays import Floats
+from trajerr.correction.boards import BOARDS, heaviest, planned_on
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.error_models import ErrorModel
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
@@ -34,14 +35,19 @@ from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
+from trajerr.errors import GcodeError
 from trajerr.files import write_atomically
 from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.gcode.program import Program
+from trajerr.gcode.reader import parse_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.bed import Bed
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import check_length
 from trajerr.version import __version__
+
+MOST_SLOWER = 3  # times that a correction is made anew where its board does not take it
+SLOWER = 0.97  # times the rate at which it just would, if all of its load went with the rate
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Correction:
     largest_mm: float  # the largest correction
     seconds: float
     replaced: Mapping[int, Sequence[bytes]]  # by line index: what stands in its place
+    rate_hz: float  # corrected moves a second, at most
+    planned: Plan | None = None  # the corrected text, as its board plans it; None: not yet planned
 
     @property
     def improvement(self) -> float:
@@ -147,41 +155,19 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     GcodeError
         If the program cannot be corrected.
     """
-    began = time.perf_counter()
     job = _Job.of(scope, model, settings)
-    program, printer = scope.nominal.program, job.printer
     if settings.method == "subtract":
         segmentation, before = job.subtract()
-        segmentation, scores = job.polisher(0).polish(segmentation, job.windows)
-    else:
-        offset, before = job.learned()
-        tolerated = scope.by_move(before)
-        first = segment(
-            scope.nominal, scope.region, scope.role, offset, settings.emission, tolerated
-        )
-        polisher = job.polisher(settings.learning.planned_iterations)
-        segmentation, scores = polisher.polish(first, job.windows)
-    segmentation = rounded(segmentation, program.moves)
-    area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
-    segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
-    timed = job.timed(segmentation)
-    after = job.by_layer([values.reached for values in scores])
-    lines = write_lines(program, timed, segmentation, printer.limits)
-    replaced = _marked(program, lines, settings)
-    largest = job.largest(segmentation)
-    result = Correction(
-        replace_lines(program, replaced),
-        scope.nominal,
-        tuple(scope.layers),
-        tuple(before),
-        tuple(after),
-        largest,
-        time.perf_counter() - began,
-        replaced,
-    )
-    if settings.method != "subtract" and result.improvement < settings.least_improvement:
-        return Correction(**{**vars(result), "text": None})
-    return result
+        return job.within_board(lambda job: job.emitted(segmentation, before, 0))
+    offset, before = job.learned()
+    tolerated, iterations = scope.by_move(before), settings.learning.planned_iterations
+
+    def emitted(job: _Job) -> Correction:
+        emission = job.settings.emission
+        first = segment(scope.nominal, scope.region, scope.role, offset, emission, tolerated)
+        return job.emitted(first, before, iterations)
+
+    return job.within_board(emitted)
 
 
 @dataclass(frozen=True)
@@ -192,13 +178,90 @@ class _Job:
     ensemble: PrinterEnsemble
     printer: Printer
     settings: CorrectionSettings
+    began: float  # s of the process's clock
 
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
-        printer = scope.original.printer
+        began, printer = time.perf_counter(), scope.original.printer
         variants, threads = _variants(settings), settings.learning.threads
         ensemble = PrinterEnsemble(model, printer, variants, threads)
-        return cls(scope, ensemble, printer, settings)
+        return cls(scope, ensemble, printer, settings, began)
+
+    def at_rate(self, rate_hz: float) -> "_Job":
+        """Return the same with at most so many corrected moves a second."""
+        emission = replace(self.settings.emission, rate_hz=rate_hz)
+        return replace(self, settings=replace(self.settings, emission=emission))
+
+    def within_board(self, emit: "Callable[[_Job], Correction]") -> Correction:
+        """Return a correction that the board takes, where one is named.
+
+        Parameters
+        ----------
+        emit
+            Returns the correction at the rate of its job.
+
+        Raises
+        ------
+        GcodeError
+            If the board takes it at no rate.
+        """
+        name, program = self.settings.board, self.scope.original.program
+        if name is None:
+            return emit(self)
+        board, original = BOARDS[name], self.scope.original.planned_on(name)
+        rate, attempts = self.settings.emission.rate_hz, 1
+        if self.settings.method != "subtract":  # which knows no rate
+            rate, attempts = min(rate, board.commands_per_s), 1 + MOST_SLOWER
+        for _ in range(attempts):
+            done = emit(self.at_rate(rate))
+            if done.text is None:
+                return done
+            corrected = parse_program(done.text, program.name, program.firmware)
+            planned = planned_on(corrected, self.printer, name)
+            demand = heaviest(planned, original, board)
+            if demand.share <= 1.0:
+                return replace(done, planned=planned)
+            rate *= SLOWER / demand.share
+        raise GcodeError(
+            f"{program.name}: corrected for board {name}, it asks for {demand}; "
+            "correct fewer layers or features, or print it on a faster board"
+        )
+
+    def emitted(self, first: Segmentation, before: Sequence[float], iterations: int) -> Correction:
+        """Return pieces as a corrected program, after some iterations on them.
+
+        Parameters
+        ----------
+        first
+            The pieces.
+        before
+            Each layer's uncorrected score, mm.
+        iterations
+            At most.
+        """
+        scope, settings, program = self.scope, self.settings, self.scope.nominal.program
+        segmentation, scores = self.polisher(iterations).polish(first, self.windows)
+        segmentation = rounded(segmentation, program.moves)
+        area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
+        segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
+        timed = self.timed(segmentation)
+        after = self.by_layer([values.reached for values in scores])
+        lines = write_lines(program, timed, segmentation, self.printer.limits)
+        replaced = _marked(program, lines, settings)
+        result = Correction(
+            replace_lines(program, replaced),
+            scope.nominal,
+            tuple(scope.layers),
+            tuple(before),
+            tuple(after),
+            self.largest(segmentation),
+            time.perf_counter() - self.began,
+            replaced,
+            settings.emission.rate_hz,
+        )
+        if settings.method != "subtract" and result.improvement < settings.least_improvement:
+            return replace(result, text=None)
+        return result
 
     @cached_property
     def windows(self) -> list[LayerWindow]:

@@ -136,7 +136,7 @@ def write_lines(
     keeps_feed = _KEEPS_FEED.search(nominal.text) is not None
     is_timed = timed.is_timed
     written = rounded_feedrates(timed, limits).program
-    writer = _Writer(nominal, written, is_timed, limits, keeps_feed)
+    writer = _Writer(nominal, written, is_timed, limits, segmentation.replaced, keeps_feed)
     rows = np.flatnonzero((timed.piece >= 0) | (segmentation.stretch[timed.nominal] >= 0))
     replaced = np.flatnonzero(segmentation.replaced)
     _check_lines(nominal, np.union1d(replaced, timed.nominal[rows]))
@@ -183,6 +183,7 @@ class _Writer:
     program: Program
     pieces: Bools  # (N,) which rows are timed pieces
     limits: MachineLimits
+    replaced: Bools  # (M,) which of the file's moves pieces stand for
     keeps_feed: bool  # whether the file keeps the feedrate in force, to fetch it later
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
@@ -274,8 +275,10 @@ class _Writer:
         """Give the next line of the file the feedrate that it expects."""
         following = move + 1
         moves = self.nominal.moves
-        while following < len(moves) and _RETRACTS.match(self._code(following)):
-            following += 1  # its speed is the firmware's own
+        while following < len(moves) and (
+            self.replaced[following] or _RETRACTS.match(self._code(following))
+        ):
+            following += 1  # written with the pieces, or at the firmware's own speed
         if following >= len(moves):
             return
         if _FEED_WORD.search(self._code(following)):

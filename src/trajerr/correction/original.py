@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from trajerr.correction.boards import on_board, planned_on
 from trajerr.correction.emission import check_writable, is_marked
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, GcodeError
@@ -80,6 +81,12 @@ class Original:
     def planned(self) -> Plan:
         """Its motion, counted from the bed's corner."""
         return plan(self.printer.placed(self.program), self.printer.limits)
+
+    def planned_on(self, board: str | None) -> Plan:
+        """Return its motion as a board of :data:`.boards.BOARDS` plans it; ``None``: as planned."""
+        if on_board(self.printer, board) is self.printer:
+            return self.planned
+        return planned_on(self.program, self.printer, board)
 
 
 def check_other_file(gcode: Path, out: Path) -> None:

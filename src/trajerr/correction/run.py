@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trajerr.bundle.runtime import Predictor
+from trajerr.correction.boards import on_board, planned_on
 from trajerr.correction.compensate import Correction, correct, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file
@@ -17,8 +18,9 @@ from trajerr.errors import ConfigError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.sources import LayerSpec, select_layers
-from trajerr.metrics.closed_loop import Replay
+from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.motion.bed import bed_notes
+from trajerr.motion.planner import Plan
 
 
 @dataclass(frozen=True)
@@ -140,31 +142,50 @@ class Prepared:
         return replace(self, models={**self.models, "inverse": network, "subtract": network})
 
     def correct(self) -> Correction:
-        """Correct the file, and write it where that helps."""
+        """Correct the file, write it where that helps, and plan what is written."""
         done = correct(self.scope, self.models[self.run.method], self.settings)
-        return write_correction(self.run.target, done, self.scope, self.settings)
+        done = write_correction(self.run.target, done, self.scope, self.settings)
+        return done if done.text is None else replace(done, planned=self._planned(done))
+
+    def _planned(self, done: Correction) -> Plan:
+        """Return the corrected file's motion as the board plans it."""
+        if done.planned is not None:
+            return done.planned
+        text, name = done.text or b"", self.run.target.name
+        written = parse_program(text, name, self.program.firmware)
+        return planned_on(written, self.printer, self.settings.board)
 
     def replay(self, done: Correction) -> Replay:
         """Return the corrected file beside others, on some of the corrected layers."""
-        run, original = self.run, self.scope.original
+        run = self.run
         count = min(run.report_layers, len(done.layers))
         # The middles of equal parts: a first layer, printed slowly, is no fifth of a print.
         picked = (np.arange(count) + 0.5) * len(done.layers) / count
         layers = [done.layers[i] for i in picked.astype(int)]
-        texts = {}
-        for method in run.compare:
-            if method != run.method and method in self.models:
-                chosen = replace(
-                    self.settings, method=method, layers=layers, least_improvement=-np.inf
-                )
-                other = correct(Scope.of(original, chosen), self.models[method], chosen)
-                texts[method] = (other.text, method)
-        texts[run.method] = (done.text, run.target.name)
         candidates = {
-            method: parse_program(text or b"", name, self.program.firmware)
-            for method, (text, name) in texts.items()
+            method: self._other(method, layers, done.rate_hz)
+            for method in run.compare
+            if method != run.method and method in self.models
         }
-        features = self.settings.feature_types
+        board, own = self.settings.board, self._planned(done)
         return Replay(
-            self.program, candidates, self.printer, layers, features, planned=original.planned
+            self.program,
+            candidates | {run.method: own.program},
+            on_board(self.printer, board),
+            layers,
+            self.settings.feature_types,
+            planned={UNCORRECTED: self.scope.original.planned_on(board), run.method: own},
         )
+
+    def _other(self, method: str, layers: Sequence[int], rate_hz: float) -> Program:
+        """Return some layers corrected by another method, as finely, whatever the board takes."""
+        settings = replace(
+            self.settings,
+            method=method,
+            layers=layers,
+            board=None,
+            least_improvement=-np.inf,
+            emission=replace(self.settings.emission, rate_hz=rate_hz),
+        )
+        done = correct(Scope.of(self.scope.original, settings), self.models[method], settings)
+        return parse_program(done.text or b"", method, self.program.firmware)

@@ -8,6 +8,7 @@ import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.correction.blocks import move_times
+from trajerr.correction.boards import check_board
 from trajerr.correction.inverse import Freedom
 from trajerr.correction.layer_windows import LayerWindow
 from trajerr.correction.learning import Judge
@@ -45,7 +46,10 @@ class Scope:
         ------
         GcodeError
             If the file cannot be corrected, has not all of the layers, or no such moves.
+        ConfigError
+            If the board is none for the printer's firmware.
         """
+        check_board(settings.board, original.printer.limits.firmware)
         original.check(settings.feature_types, settings.layers)
         nominal = without_long_rests(original.planned)
         layers, program = _chosen_layers(nominal, settings.layers), nominal.program

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from trajerr.correction.boards import check_board
 from trajerr.correction.learning import LearningSettings
 from trajerr.correction.pieces import EmissionSettings
 from trajerr.errors import ConfigError
@@ -31,11 +32,13 @@ class CorrectionSettings:
     max_correction_mm: float
     fade_s: float  # how long a correction fades in travels beside walls
     least_improvement: float  # of the predicted contour error; below, nothing is written
+    board: str | None  # of BOARDS: what it takes bounds the correction; None: nothing does
     learning: LearningSettings
     emission: EmissionSettings
 
     def __post_init__(self) -> None:
         check_method(self.method)
+        check_board(self.board)
         for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
             value = getattr(self, key)
             if not low < value < np.inf:

@@ -6,7 +6,7 @@ filament laid down grows with the path, and corrected files lay down the same.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -84,7 +84,7 @@ class Replay:
     seed
         Of the printer's timing jitter, the same for all.
     planned
-        The nominal program's plan, where it is known already.
+        Plans that are known already, by method; the nominal one is "uncorrected".
     """
 
     nominal: Program
@@ -93,13 +93,13 @@ class Replay:
     layers: Sequence[int]
     features: Collection[int] = WALLS
     seed: int = 1
-    planned: Plan | None = None
+    planned: Mapping[str, Plan] = field(default_factory=dict)
 
     @cached_property
     def plans(self) -> dict[str, Plan]:
         """The plans of all programs, by method; the nominal one is "uncorrected"."""
-        own = self.planned or self._plan(self.nominal)
-        return {UNCORRECTED: own} | {name: self._plan(p) for name, p in self.candidates.items()}
+        programs = {UNCORRECTED: self.nominal, **self.candidates}
+        return {name: self.planned.get(name) or self._plan(p) for name, p in programs.items()}
 
     def _plan(self, program: Program) -> Plan:
         return plan(self.printer.placed(program), self.printer.limits)

@@ -138,7 +138,12 @@ def refine(
         done = correct(scope, TorchModel(network, rate), chosen)
         again = parse_program(done.text or b"", program.name, program.firmware)
         replay = Replay(
-            program, {"inverse": again}, printer, layers, chosen.feature_types, planned=nominal
+            program,
+            {"inverse": again},
+            printer,
+            layers,
+            chosen.feature_types,
+            planned={UNCORRECTED: nominal},
         )
         predicted = UM * float(np.sqrt(np.mean(np.square(done.predicted_after_mm))))
         simulated = replay.errors("inverse").wall_contour_rms_um

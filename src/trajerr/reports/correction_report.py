@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from trajerr.correction.board_load import BoardLoad, board_load
 from trajerr.correction.compensate import Correction
 from trajerr.correction.run import Prepared
 from trajerr.files import write_atomically
@@ -24,6 +25,7 @@ from trajerr.version import __version__
 
 REPORT = "correction.json"
 UM = 1000.0  # µm per mm
+KB = 1000.0  # bytes per kB
 
 
 def write_report(
@@ -60,6 +62,11 @@ def write_report(
         "schema_version": 1,
         "cases": replay.cases(),
         **replay.costs(method),
+        "board_load": {
+            when: asdict(board_load(replay.plans[name]))
+            for when, name in (("before", UNCORRECTED), ("after", method))
+        },
+        "rate_hz": done.rate_hz,
         "seconds": done.seconds,
         "seconds_per_layer": done.seconds / len(done.layers),
         "method": method,
@@ -93,6 +100,35 @@ def show_correction(
         )
     else:
         console.print(f"✓ {out}  ({done.seconds / len(done.layers):.2f} s a layer)")
+
+
+def show_board_load(done: Correction, most_rate_hz: float, console: Console) -> None:
+    """Say what a corrected file asks of the printer's board, and whether it was made lighter.
+
+    Parameters
+    ----------
+    done
+        The correction.
+    most_rate_hz
+        Corrected moves a second that would have been made where no board bounds them.
+    console
+        Where to.
+    """
+    if done.planned is not None:
+        slower = f"; rate_hz {done.rate_hz:.0f} for it" if done.rate_hz < most_rate_hz else ""
+        console.print(
+            f"{_load_text(board_load(done.planned))}{slower}", highlight=False, soft_wrap=True
+        )
+
+
+def _load_text(load: BoardLoad) -> str:
+    """Return a load in a line."""
+    commands, sent = load.commands_per_s, load.bytes_per_s
+    return (
+        f"board: {commands.mean:.0f} commands/s (peak {commands.peak_1s:.0f} over 1 s, "
+        f"{commands.peak_50ms:.0f} over 50 ms), {sent.mean / KB:.1f} kB/s "
+        f"(peak {sent.peak_1s / KB:.1f})"
+    )
 
 
 def _round_record(refined: Round) -> dict[str, Any]:
