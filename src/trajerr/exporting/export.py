@@ -70,7 +70,7 @@ MARLIN_LIMITS = MachineLimits(
     print_acceleration_mm_s2=500.0,
     travel_acceleration_mm_s2=500.0,
     retract_acceleration_mm_s2=1000.0,
-    firmware="marlin",
+    firmware="marlin_estimated",
 )
 PACKAGES = ("trajerr", "torch", "onnx", "onnxruntime", "numpy")
 

@@ -11,7 +11,7 @@ import numpy as np
 from trajerr.arrays import Floats, Ints
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import Moves
-from trajerr.motion.limits import MachineLimits
+from trajerr.motion.limits import MARLIN, MachineLimits
 
 SAG = 0.005  # mm, the farthest that a planned chord leaves its arc
 CHORD = 1.0  # mm, the longest chord of an arc
@@ -180,4 +180,6 @@ AS_MARLIN = Cutting(_marlin_counts, _marlin_points)
 
 def cutting(limits: MachineLimits) -> Cutting:
     """Return how the firmware of a machine cuts arcs."""
-    return as_klipper(limits.arc_resolution_mm) if is_klipper(limits.firmware) else AS_MARLIN
+    if is_klipper(limits.firmware):
+        return as_klipper(limits.arc_resolution_mm)
+    return AS_MARLIN if limits.firmware in MARLIN else by_sag()

@@ -17,8 +17,9 @@ from trajerr.gcode.program import LimitSettings
 
 # Marlin's jerk as rewritten for 2.1.3, as up to 2.1.2, and junction deviation as in 2.1.2.
 Marlin = Literal["marlin", "marlin_2_1_2", "marlin_junction_deviation"]
+# Classic jerk as slicers' estimators reckon with it ("marlin_estimated"), which no firmware runs.
 # Klipper's builds of 2025-08 and later, of 2024-03 to then (release 0.13), and before (0.12).
-Firmware = Literal[Marlin, "klipper", "klipper_0_13", "klipper_0_12"]
+Firmware = Literal[Marlin, "marlin_estimated", "klipper", "klipper_0_13", "klipper_0_12"]
 MARLIN: tuple[str, ...] = get_args(Marlin)
 FIRMWARES: tuple[str, ...] = get_args(Firmware)
 AXES = 4

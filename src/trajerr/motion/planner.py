@@ -10,9 +10,9 @@ from trajerr.checks import require_positive
 from trajerr.errors import GcodeError
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import MoveKind, Program
-from trajerr.motion import klipper, marlin
+from trajerr.motion import estimated, klipper, marlin
 from trajerr.motion.arcs import cutting
-from trajerr.motion.limits import LimitTable, MachineLimits, tabulate
+from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.merging import Merged, merge
 from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
@@ -235,14 +235,19 @@ def plan(
     feedrate = program.moves.feedrate * speed_scale
     _check_feedrates(program, pieces, feedrate[pieces.move])
     table = tabulate(limits, program.settings, acceleration_scale)
-    if not is_klipper(limits.firmware):
+    if limits.firmware in MARLIN:
         return _marlin(program, pieces, table, feedrate, limits)
     table = table.rows(program.moves.settings[pieces.move])
-    nominal, acceleration = klipper.within_limits(pieces, table, feedrate[pieces.move])
+    rules = klipper if is_klipper(limits.firmware) else estimated
+    nominal, acceleration = rules.within_limits(pieces, table, feedrate[pieces.move])
     # A hold has no speed; any positive number keeps the rules' ratios defined.
     nominal = np.where(pieces.is_motion, nominal, 1.0)
     stops = _stops(program, pieces)
-    ends_v2 = klipper.end_speeds(pieces, table, nominal, acceleration, stops, limits)
+    if is_klipper(limits.firmware):
+        ends_v2 = klipper.end_speeds(pieces, table, nominal, acceleration, stops, limits)
+    else:
+        blocks = limits.lookahead_blocks
+        ends_v2 = estimated.end_speeds(pieces, table, nominal, acceleration, stops, blocks)
     return _assemble(program, limits, pieces, acceleration, ends_v2)
 
 

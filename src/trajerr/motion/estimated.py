@@ -1,0 +1,97 @@
+"""Marlin as slicers' estimators reckon with it: classic jerk, without the firmware's own slips.
+
+No firmware runs so: nothing is merged or rounded to steps, junctions are as fast as limits
+allow, and the whole file is known ahead. It is what PrusaSlicer's ``GCodeProcessor.cpp`` plans.
+"""
+
+import numpy as np
+
+from trajerr.arrays import Bools, Floats
+from trajerr.motion.junction import axis_jump, safe_speed
+from trajerr.motion.limits import LimitTable
+from trajerr.motion.lookahead import look_ahead
+from trajerr.motion.profile import peak_v2
+from trajerr.motion.segments import Segments
+
+HARDLY = 0.99  # share of a junction's speed from which stopping is as good
+
+
+def within_limits(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
+    """Return (S,) nominal speed in mm/s and (S,) acceleration in mm/s² of each segment."""
+    share = np.abs(segments.direction)
+    moves_head = share[:, :3].any(axis=1)
+    extrudes = share[:, 3] > 0.0
+    slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
+    with np.errstate(divide="ignore"):
+        axis_speed = np.where(share > 0.0, table.max_velocity / share, np.inf).min(axis=1)
+        axis_rate = np.where(share > 0.0, table.max_acceleration / share, np.inf).min(axis=1)
+    nominal = np.minimum(np.maximum(feedrate, slowest), axis_speed)
+    nominal = np.where(moves_head, np.minimum(nominal, table.path_velocity), nominal)
+    moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
+    wanted = np.where(moves_head, moving, table.retract_acceleration)
+    return nominal, np.minimum(wanted, axis_rate)
+
+
+def end_speeds(
+    segments: Segments,
+    table: LimitTable,
+    nominal: Floats,
+    acceleration: Floats,
+    stops: Bools,
+    blocks: int | None,
+) -> tuple[Floats, Floats, Floats]:
+    """Return entry, cruise and exit speeds.
+
+    Parameters
+    ----------
+    segments
+        S segments.
+    table
+        The limits in force for each.
+    nominal, acceleration : (S,)
+        mm/s and mm/s².
+    stops : (S,)
+        Whether the machine is at rest before the segment.
+    blocks
+        How many segments are known ahead; ``None`` is all.
+
+    Returns
+    -------
+    entry, cruise, exit : (S,)
+        Squared speeds, mm²/s².
+    """
+    axis_velocity = segments.direction * nominal[:, None]
+    safe = safe_speed(axis_velocity, nominal, table.jerk)
+    safe_v2 = np.where(segments.is_motion, safe, 0.0) ** 2
+    shared, rests = _classic_jerk(axis_velocity, nominal, table.jerk, np.sqrt(safe_v2))
+    stops = stops | rests
+    max_start_v2 = np.where(stops, safe_v2, shared**2)
+    coupled = np.append(~stops[1:], False)
+    max_end_v2 = np.where(coupled, np.append(shared[1:] ** 2, 0.0), safe_v2)
+    delta_v2 = 2.0 * acceleration * segments.distance
+    entry_v2, exit_v2 = look_ahead(max_start_v2, max_end_v2, coupled, delta_v2, blocks)
+    return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
+
+
+def _classic_jerk(
+    axis_velocity: Floats, nominal: Floats, jerk: Floats, safe: Floats
+) -> tuple[Floats, Bools]:
+    """Return (S,) the shared speed of each junction, mm/s, and where stopping is as fast.
+
+    The speed is the smaller nominal speed, scaled so that no axis jumps by more than its
+    jerk; an axis that reverses may jump by its jerk on either side of rest. Where both
+    segments could as well stop and start at their safe speeds the junction is a stop.
+    """
+    shared = np.minimum(nominal, _before(nominal))
+    leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
+    entering = axis_velocity * (shared / nominal)[:, None]
+    jump = axis_jump(leaving, entering)
+    ratio = np.divide(jerk, jump, where=jump > 0.0, out=np.full(jump.shape, np.inf))
+    shared = shared * np.minimum(1.0, ratio.min(axis=1))
+    threshold = HARDLY * shared
+    return shared, (_before(safe) > threshold) & (safe > threshold)
+
+
+def _before(values: Floats) -> Floats:
+    """Return each row's predecessor; the first row precedes itself."""
+    return np.concatenate([values[:1], values[:-1]])
