@@ -29,6 +29,6 @@ def simple_limits(
         "print_acceleration_mm_s2": 500.0,
         "travel_acceleration_mm_s2": 500.0,
         "retract_acceleration_mm_s2": 1000.0,
-        "firmware": "marlin",
+        "firmware": "marlin_estimated",
     }
     return MachineLimits(max_velocity_mm_s, max_acceleration_mm_s2, **(slow | own))

@@ -111,7 +111,7 @@ def noted(program: Program) -> Program:
     return parse_program("\n".join([*lines, "; filament used = 9mm", ""]).encode(), "noted.gcode")
 
 
-def limits(firmware: str = "marlin") -> MachineLimits:
+def limits(firmware: str = "marlin_estimated") -> MachineLimits:
     return simple_limits(
         max_velocity_mm_s=(300, 300, 10, 80),
         max_acceleration_mm_s2=(3000, 3000, 100, 5000),
@@ -121,7 +121,7 @@ def limits(firmware: str = "marlin") -> MachineLimits:
     )
 
 
-def linear_printer(firmware: str = "marlin") -> Printer:
+def linear_printer(firmware: str = "marlin_estimated") -> Printer:
     """A soft machine without friction or anything else that is not linear."""
     conf = CONF / "printer" / "ender3_v2.yaml"
     known = Printer.from_dict(yaml.safe_load(conf.read_text()))

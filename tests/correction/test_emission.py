@@ -34,7 +34,7 @@ def wobble(region, phase=0.0):
 
 
 def corrected(
-    program, firmware="marlin", settings=None, layers=(1, 2), phase=0.0, change=lambda found: found
+    program, firmware="marlin_estimated", settings=None, layers=(1, 2), phase=0.0, change=lambda found: found
 ):
     settings = settings or EmissionSettings.shipped(rate_hz=100.0)
     machine = limits(firmware)
@@ -89,7 +89,7 @@ def test_the_written_file_replans_to_what_was_asked(dialect):
     assert replanned.print_time == pytest.approx(asked.print_time, abs=2e-4)
 
 
-@pytest.mark.parametrize("firmware", ["marlin", "marlin_junction_deviation", "klipper"])
+@pytest.mark.parametrize("firmware", ["marlin_estimated", "klipper"])
 def test_the_clock_is_kept_and_limits_return(firmware):
     program = small_print(dialect=Dialect(klipper=firmware == "klipper"))
     nominal, _, _timed, _lines, again = corrected(program, firmware)
@@ -276,7 +276,7 @@ def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament(number)
 
     program = parse_program(STANDING.encode(), "small.gcode")
     emission = EmissionSettings.shipped(rate_hz=100.0)
-    _, _, timed, _, again = corrected(program, "marlin", emission, (1,), change=stand_still)
+    _, _, timed, _, again = corrected(program, "marlin_estimated", emission, (1,), change=stand_still)
     moves = timed.program.moves
     still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & timed.is_timed
     assert np.count_nonzero(still) == 1

@@ -91,7 +91,7 @@ def test_klippers_limits_return_on_old_and_new_builds(changes):
     check(changes, "klipper", KLIPPERS)
 
 
-@pytest.mark.parametrize("firmware", ["marlin", "marlin_junction_deviation"])
+@pytest.mark.parametrize("firmware", ["marlin_estimated"])
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(marlin_lines, max_size=3), min_size=5, max_size=5))
 def test_marlins_limits_return(firmware, changes):

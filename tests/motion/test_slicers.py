@@ -7,10 +7,8 @@ from tests.machines import simple_limits
 from trajerr.gcode.reader import read_program
 from trajerr.motion.planner import plan
 
-# The files set all their limits themselves; of these only the firmware reaches the plan. The
-# slicer's estimator follows Marlin 2.1.2's rule of jerk.
-ANY = simple_limits((100, 100, 5, 25), (100, 100, 100, 100), firmware="marlin_2_1_2")
-STEP = 1 / 80  # mm of x and y
+# The files set all their limits themselves; nothing of these reaches the plan.
+ANY = simple_limits((100, 100, 5, 25), (100, 100, 100, 100))
 
 # File, the slicer's estimate, and its estimate of the first layer, s.
 ESTIMATES = [
@@ -26,12 +24,12 @@ def printed(request, shared):
     return plan(read_program(shared / "data" / "gcode" / name), ANY), whole, first
 
 
-def test_print_time_is_near_the_slicers(printed):
-    # The estimator is no firmware: it runs its forward pass before its backward pass, which
-    # leaves speeds that its accelerations cannot reach, knows no steps, and scales the entering
-    # segment to the shared speed; that is worth 2 %. Against Marlin itself: test_marlin.py.
+def test_print_time_is_within_one_percent_of_the_slicers(printed):
+    # The estimator runs its forward pass before its backward pass, which leaves speeds that
+    # its accelerations cannot reach, and ends segments at the next one's safe speed; that is
+    # worth 1 % of the plate.
     planned, whole, _ = printed
-    assert planned.print_time == pytest.approx(whole, rel=0.025)
+    assert planned.print_time == pytest.approx(whole, rel=0.01)
 
 
 SIMPLIFY3D = "simplify3d_31min17s.gcode"  # names no limits; 23 min by its slicer, 31:17 on a clock
@@ -50,7 +48,6 @@ def same_for_all(acceleration, jerk, velocity=5.0):
         print_acceleration_mm_s2=acceleration,
         travel_acceleration_mm_s2=acceleration,
         retract_acceleration_mm_s2=6 * acceleration,
-        firmware="marlin_2_1_2",
     )
 
 
@@ -76,12 +73,8 @@ def test_real_files_keep_their_limits(printed):
     states = planned.program.settings
     velocity = np.array([s.max_velocity for s in states])[moves.settings[planned.move]]
     rate = np.array([s.max_acceleration for s in states])[moves.settings[planned.move]]
-    assert np.all(share * planned.cruise[:, None] <= velocity * (1 + 1e-6) + STEP)
-    # Marlin limits no axis where the extruder moves alone, and rounds rates of steps, which
-    # the shortest blocks make up for by a little more.
-    heads = np.any(share[:, :3] > 0, axis=1) & (planned.segments.distance > 1.0)
-    reached = (share * planned.acceleration[:, None])[heads]
-    assert np.all(reached <= rate[heads] * (1 + 1e-3) + 2.0)
+    assert np.all(share * planned.cruise[:, None] <= velocity * (1 + 1e-9))
+    assert np.all(share * planned.acceleration[:, None] <= rate * (1 + 1e-9))
 
 
 def test_real_files_conserve_their_path(printed):
@@ -89,7 +82,4 @@ def test_real_files_conserve_their_path(printed):
     moves = planned.program.moves
     last = np.flatnonzero(np.append(np.diff(planned.move) > 0, True) & planned.segments.is_motion)
     reached = planned.position_in(last, planned.start_time[last] + planned.duration[last])
-    off = np.abs(reached - moves.end[planned.move[last]])[:, :2]
-    # To half a step, but where the end of an arc was merged into what follows it.
-    assert np.mean(off > 0.51 * STEP) < 1e-3
-    assert off.max() <= 6 * STEP
+    np.testing.assert_allclose(reached, moves.end[planned.move[last]], rtol=0, atol=1e-6)
