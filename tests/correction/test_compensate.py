@@ -75,6 +75,29 @@ def test_subtracting_is_worse_than_learning(corrected, printer):
     np.testing.assert_allclose(again.moves.feedrate, program.moves.feedrate)
 
 
+@pytest.mark.parametrize("method", ["subtract", "twin"])
+@pytest.mark.parametrize("firmware", ["marlin", "marlin_2_1_2", "marlin_junction_deviation"])
+def test_walls_that_end_in_a_merged_piece_end_where_they_did(method, firmware):
+    """Marlin runs a piece of less than six steps as part of the travel behind it."""
+    w = Writer(Dialect())
+    w.say(";LAYER_CHANGE\n;Z:0.2")
+    w.move(z=0.2, feed=10.0)
+    square = [(30, 30), (50, 30), (50, 50), (30, 50), (30, 30.05), (30, 30)]
+    w.path(square, 60.0, "External perimeter")
+    w.move(42, 42, feed=120.0)
+    w.path(square[::-1], 60.0, "Perimeter")
+    w.move(5, 200, feed=120.0)
+    program, machine = w.program(), linear_printer(firmware)
+    settings = replace(QUICK, method=method, least_improvement=-np.inf)
+    done = correct_program(program, TwinModel(machine), machine, settings)
+    again = parse_program(done.text, "c", firmware)
+    for moves in (program.moves, again.moves):
+        laid = moves.end[:, 3] - moves.start[:, 3]
+        assert laid[moves.is_wall].sum() == pytest.approx(2 * 0.033 * 80.0, abs=1e-3)
+    replay = Replay(program, {method: again}, machine, [1])
+    assert replay.errors(method).wall_contour_rms_um < 40.0
+
+
 def test_notes_go_on_telling_features_and_layers(printer):
     program = noted(small_print(layers=3))
     settings = replace(QUICK, layers=(2, 3), method="twin")

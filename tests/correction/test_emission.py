@@ -34,7 +34,12 @@ def wobble(region, phase=0.0):
 
 
 def corrected(
-    program, firmware="marlin_estimated", settings=None, layers=(1, 2), phase=0.0, change=lambda found: found
+    program,
+    firmware="marlin_estimated",
+    settings=None,
+    layers=(1, 2),
+    phase=0.0,
+    change=lambda found: found,
 ):
     settings = settings or EmissionSettings.shipped(rate_hz=100.0)
     machine = limits(firmware)
@@ -276,7 +281,9 @@ def test_a_piece_that_ends_where_it_began_takes_the_time_of_its_filament(number)
 
     program = parse_program(STANDING.encode(), "small.gcode")
     emission = EmissionSettings.shipped(rate_hz=100.0)
-    _, _, timed, _, again = corrected(program, "marlin_estimated", emission, (1,), change=stand_still)
+    _, _, timed, _, again = corrected(
+        program, "marlin_estimated", emission, (1,), change=stand_still
+    )
     moves = timed.program.moves
     still = np.all(moves.start[:, :2] == moves.end[:, :2], axis=1) & timed.is_timed
     assert np.count_nonzero(still) == 1

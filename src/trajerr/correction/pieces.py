@@ -267,13 +267,34 @@ def vertices(plan: Plan, region: CorrectionRegion, role: Ints, offset: Offset) -
         for a, b in region.stretches().tolist()
     ]
     replaced, stretch_of_move = divider.membership(spans)
-    rows = np.flatnonzero(replaced[plan.move])
-    finish = plan.start_time[rows] + plan.duration[rows]
+    rows, begin, finish, move = _ends(plan, replaced)
     point = plan.asked_in(rows, finish)
     point[:, :2] += offset(finish)
-    move = plan.move[rows]
-    pieces = Pieces(plan.start_time[rows], finish, point, move, stretch_of_move[move])
+    pieces = Pieces(begin, finish, point, move, stretch_of_move[move])
     return Segmentation(pieces, replaced, stretch_of_move, lifts=False)
+
+
+def _ends(plan: Plan, chosen: Bools) -> tuple[Ints, Floats, Floats, Ints]:
+    """Return where the straight ways of (M,) chosen moves end, also of those merged into others.
+
+    Returns
+    -------
+    segment, begin, finish, move : (K,)
+        Each way's segment, when it begins and ends, s, and its move.
+    """
+    rows, merged, row = np.flatnonzero(chosen[plan.move]), plan.merged.move, plan.merged.segment
+    runs = np.flatnonzero((row < len(plan)) & chosen[merged])
+    inside = runs[plan.move[row[runs]] > merged[runs]]
+    last = inside[np.append(np.diff(merged[inside]) != 0, np.ones(min(1, len(inside)), dtype=bool))]
+    merged, row = merged[last], row[last]
+    segment = np.concatenate([rows, row])
+    move = np.concatenate([plan.move[rows], merged])
+    finish = np.concatenate([(plan.start_time + plan.duration)[rows], plan.move_end[merged]])
+    order = np.lexsort([move, finish, segment])
+    segment, move, finish = segment[order], move[order], finish[order]
+    continues = np.append(False, np.diff(segment) == 0)
+    begin = np.where(continues, np.append(0.0, finish[:-1]), plan.start_time[segment])
+    return segment, begin, finish, move
 
 
 def decimals(axis: int, unit: float) -> int:
