@@ -84,6 +84,9 @@ def test_walls_that_end_in_a_merged_piece_end_where_they_did(method, firmware):
     w.move(z=0.2, feed=10.0)
     square = [(30, 30), (50, 30), (50, 50), (30, 50), (30, 30.05), (30, 30)]
     w.path(square, 60.0, "External perimeter")
+    w.move(35, 35, feed=120.0)
+    for point in ((45, 35), (45, 45), (44.97, 45)):
+        w.move(*point, e=0.033 * np.hypot(point[0] - w.at[0], point[1] - w.at[1]), feed=60.0)
     w.move(42, 42, feed=120.0)
     w.path(square[::-1], 60.0, "Perimeter")
     w.move(5, 200, feed=120.0)
@@ -93,7 +96,7 @@ def test_walls_that_end_in_a_merged_piece_end_where_they_did(method, firmware):
     again = parse_program(done.text, "c", firmware)
     for moves in (program.moves, again.moves):
         laid = moves.end[:, 3] - moves.start[:, 3]
-        assert laid[moves.is_wall].sum() == pytest.approx(2 * 0.033 * 80.0, abs=1e-3)
+        assert laid[moves.is_wall].sum() == pytest.approx(0.033 * 180.03, abs=1e-3)
     replay = Replay(program, {method: again}, machine, [1])
     assert replay.errors(method).wall_contour_rms_um < 40.0
 
