@@ -96,6 +96,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(conf_dir() / "printer" / "ender3_stock.yaml", home / "conf" / "printer/mine.yaml")
     for name, side_mm in (("second", 14.0), ("third", 16.0)):
         (home / f"{name}.gcode").write_text(tower(22, side_mm))
+    for name, side_mm in (("a", 13.0), ("b", 15.0)):
+        (home / f"{name}.gcode").write_text(tower(60, side_mm))
     parts = "gcode=[part.gcode,second.gcode,third.gcode]"
     run("collect", [parts, "variants=[{}]", "layers=[3,9,14,22]", "workers=1"], home)
     for out in ("stock_processed", "processed"):
@@ -104,7 +106,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("train", few, home)
     run("export", ["output_dir=runs/first/bundle"], home)
     shutil.copytree(home / "runs/first/bundle", home / "bundle")
-    shutil.copy(home / "outputs/train/first/checkpoints/best.ckpt", home / "best.ckpt")
+    for name in ("best", "base", "lstm"):
+        shutil.copy(home / "outputs/train/first/checkpoints/best.ckpt", home / f"{name}.ckpt")
     search = ["-m", "experiment=search", "hydra.sweeper.study_name=first"]
     run("train", [*search, "hydra.sweeper.n_trials=1", *few[:-1]], home)
     assert (home / "conf/experiment/best.yaml").is_file()
