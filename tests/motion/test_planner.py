@@ -291,7 +291,7 @@ def test_a_pause_is_rest_under_every_firmware(build, firmware):
     assert planned.duration[1] == 2.0
     assert np.all(planned.velocity(planned.start_time[[1]] + 1.0) == 0.0)
     assert planned.exit[0] == pytest.approx(planned.entry[2], abs=0.02)
-    assert planned.exit[0] <= 2.3
+    assert planned.exit[0] <= (8.0 if firmware == "marlin_estimated" else 2.3)  # its jerk, or steps
 
 
 def test_a_stop_without_time_or_length_still_stops(build):
