@@ -4,7 +4,7 @@
     python scripts/fuzz_insertions.py --only 137          # one trial again
 
 Each trial takes a print, puts one to four commands at random lines, and corrects it by the
-printer itself as model, for Marlin or Klipper. It may end in a corrected file (which the second
+printer itself as model, for builds of Marlin or Klipper. It may end in a corrected file (which the second
 reading has then accepted) or in a refusal that names what is not understood. It fails when the
 second reading refuses what was written, or by any other error; its number is then kept in the log.
 """
@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,10 @@ PRINTS = (
     "c26_pause_in_wall/pause.gcode",
     "c31_relative_e_by_macro/with_m83.gcode",
 )
-PRINTERS = ("ender3_v2", "klipper_fast")
+PRINTERS = {  # by shipped printer, its firmwares
+    "ender3_v2": ("marlin_estimated", "marlin", "marlin_2_1_2", "marlin_junction_deviation"),
+    "klipper_fast": ("klipper", "klipper_0_13", "klipper_0_12"),
+}
 REPORT = "please report this file"
 COMMANDS = tuple(
     line
@@ -180,21 +184,23 @@ def sound(number: int, outcome: str) -> bool:
     return not outcome.startswith("failed")
 
 
-def changed(number: int) -> tuple[bytes, str, list[str]]:
-    """Return a trial's print, its printer, and what was put into it."""
+def changed(number: int) -> tuple[bytes, str, str, list[str]]:
+    """Return a trial's print, its printer and firmware, and what was put into it."""
     rng = random.Random(number)  # noqa: S311 - no secret
     lines = (CASES / rng.choice(PRINTS)).read_text().splitlines()
     put = [rng.choice(COMMANDS) for _ in range(rng.randint(1, 4))]
     for commands in put:
         at = rng.randint(1, len(lines))
         lines[at:at] = commands.split("|")
-    return "\n".join([*lines, ""]).encode(), rng.choice(PRINTERS), put
+    printer = rng.choice(list(PRINTERS))
+    return "\n".join([*lines, ""]).encode(), printer, rng.choice(PRINTERS[printer]), put
 
 
 def trial(number: int) -> str:
     """Correct a trial's print; return "corrected", "refused: …" or "failed: …"."""
-    text, name, put = changed(number)
+    text, name, firmware, put = changed(number)
     printer = load_printer(name)
+    printer = replace(printer, limits=replace(printer.limits, firmware=firmware))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"trial{number}.gcode"
         path.write_bytes(text)
@@ -207,9 +213,9 @@ def trial(number: int) -> str:
             return "corrected" if done.text else "left alone"
         except TrajerrError as error:
             kind = "failed" if REPORT in str(error) else "refused"
-            return f"{kind}: {put} on {name}: {error}"
+            return f"{kind}: {put} on {name}, {firmware}: {error}"
         except Exception:  # noqa: BLE001 - what is looked for
-            return f"failed: {put} on {name}: {traceback.format_exc()}"
+            return f"failed: {put} on {name}, {firmware}: {traceback.format_exc()}"
 
 
 if __name__ == "__main__":
