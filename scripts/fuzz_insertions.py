@@ -4,9 +4,10 @@
     python scripts/fuzz_insertions.py --only 137          # one trial again
 
 Each trial takes a print, puts one to four commands at random lines, and corrects it by the
-printer itself as model, for builds of Marlin or Klipper. It may end in a corrected file (which the second
-reading has then accepted) or in a refusal that names what is not understood. It fails when the
-second reading refuses what was written, or by any other error; its number is then kept in the log.
+printer itself as model, for a build of Marlin or Klipper. It may end in a corrected file (which
+the second reading has then accepted) or in a refusal that names what is not understood. It fails
+when the second reading refuses what was written, or by any other error; its number is then kept
+in the log.
 """
 
 import argparse

@@ -17,6 +17,7 @@ from trajerr.correction.regions import CorrectionRegion, Role
 from trajerr.correction.thinning import thinned
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves, Program
+from trajerr.motion.limits import MARLIN, MachineLimits
 from trajerr.motion.planner import Plan
 from trajerr.shipped import fields_of, shipped
 
@@ -32,6 +33,7 @@ HALVINGS = 6  # of the range in which that factor is searched
 WORD_BYTES, E_BYTES = 5.9, 7.6  # of " X.123" and " E.01234", whose last digits may be zero
 REST_BYTES = 5.0  # of "G1 F" and the line's end
 LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
+MARGIN_STEPS = 0.5  # beyond the fewest of a block: ends are rounded to steps
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
 
@@ -179,6 +181,7 @@ class _Candidates:
     stretch: Ints  # (blocks,) -1: plain, one piece
     ease: Floats  # (blocks,) multiple of the tolerance
     shortest: float  # s, of a piece
+    least: tuple[float, float]  # mm of x, or else y, of a piece
     replaced: Bools  # (M,)
     stretch_of_move: Ints  # (M,)
 
@@ -197,8 +200,18 @@ class _Candidates:
         stretch = np.array([block.stretch for block in blocks], dtype=np.int64)
         ease = np.where(role[move] == Role.CORRECTED, 1.0, TRAVEL)
         replaced, stretch_of_move = divider.membership(spans)
-        shortest = 1.0 / rate
-        return cls(time, point, owner, move, stretch, ease, shortest, replaced, stretch_of_move)
+        return cls(
+            time,
+            point,
+            owner,
+            move,
+            stretch,
+            ease,
+            1.0 / rate,
+            _least(plan.limits),
+            replaced,
+            stretch_of_move,
+        )
 
     def thinned(self, tolerance: Tolerance) -> Segmentation:
         """Keep the ends without which a point would move by more than allowed."""
@@ -206,7 +219,8 @@ class _Candidates:
         along = np.broadcast_to(tolerance.along, self.replaced.shape)[self.move]
         shortest = self.shortest - SOON
         owner = self.owner
-        keep = thinned(self.time, self.point[:, :3], owner, across[owner], along[owner], shortest)
+        near = across[owner], along[owner]
+        keep = thinned(self.time, self.point[:, :3], owner, *near, shortest, self.least)
         return Segmentation(self._pieces(keep), self.replaced, self.stretch_of_move)
 
     def _pieces(self, keep: Bools) -> Pieces:
@@ -219,6 +233,15 @@ class _Candidates:
             move=self.move[owner[follows]],
             stretch=self.stretch[owner[follows]],
         )
+
+
+def _least(limits: MachineLimits) -> tuple[float, float]:
+    """Return how far a piece has to go along x, or else along y, so that it runs by itself, mm."""
+    if limits.firmware not in MARLIN:
+        return 0.0, 0.0
+    x, y = limits.steps_per_mm[:2]
+    fewest = limits.min_steps + MARGIN_STEPS
+    return fewest / x, fewest / y
 
 
 def _other_bytes(program: Program, segmentation: Segmentation) -> float:

@@ -11,7 +11,13 @@ from trajerr.dynamics.compiled import compiled
 
 
 def thinned(
-    time: Floats, point: Floats, owner: Ints, across: Floats, along: Floats, shortest: float
+    time: Floats,
+    point: Floats,
+    owner: Ints,
+    across: Floats,
+    along: Floats,
+    shortest: float,
+    least: tuple[float, float] = (0.0, 0.0),
 ) -> Bools:
     """Return (N,) which points stay as ends of straight pieces.
 
@@ -30,10 +36,12 @@ def thinned(
         How far each may be displaced, mm.
     shortest
         Shortest duration of a piece whose block is not shorter itself, s.
+    least
+        mm of x, or else of y, that such a piece goes at least: less, and firmware merges it.
     """
     keep = np.zeros(len(time), dtype=np.bool_)
     if len(time):
-        _thin(time, np.ascontiguousarray(point), owner, across, along, shortest, keep)
+        _thin(time, np.ascontiguousarray(point), owner, across, along, shortest, *least, keep)
     return keep
 
 
@@ -45,6 +53,8 @@ def _thin(
     across: Floats,
     along: Floats,
     shortest: float,
+    least_x: float,
+    least_y: float,
     keep: Bools,
 ) -> None:
     """Mark where pieces end: each reaches as far as all points it skips stay close; in place."""
@@ -58,7 +68,7 @@ def _thin(
         if anchor == last:
             anchor += 1
             continue
-        anchor = _farthest(time, point, across, along, shortest, anchor, last)
+        anchor = _farthest(time, point, across, along, shortest, least_x, least_y, anchor, last)
         keep[anchor] = True
 
 
@@ -69,6 +79,8 @@ def _farthest(
     across: Floats,
     along: Floats,
     shortest: float,
+    least_x: float,
+    least_y: float,
     anchor: int,
     last: int,
 ) -> int:
@@ -77,9 +89,9 @@ def _farthest(
     Ends twice as far each time are tried until one fails, then the range in between is halved.
     """
     low, high = anchor + 1, last - 1
-    while low < last and time[low] - time[anchor] < shortest:
+    while low < last and _is_short(time, point, anchor, low, shortest, least_x, least_y):
         low += 1
-    while high >= low and time[last] - time[high] < shortest:
+    while high >= low and _is_short(time, point, high, last, shortest, least_x, least_y):
         high -= 1
     if high < low:
         return last
@@ -98,6 +110,22 @@ def _farthest(
             bad = trial
             failed = True
     return found
+
+
+@compiled
+def _is_short(
+    time: Floats,
+    point: Floats,
+    first: int,
+    last: int,
+    shortest: float,
+    least_x: float,
+    least_y: float,
+) -> bool:
+    """Whether a piece takes too little time, or goes too little way along both axes."""
+    x = abs(point[last, 0] - point[first, 0])
+    y = abs(point[last, 1] - point[first, 1])
+    return bool(time[last] - time[first] < shortest or (x < least_x and y < least_y))
 
 
 @compiled
