@@ -455,3 +455,47 @@ def test_a_feedrate_returns_where_no_travel_follows_a_wall():
     *_, again = corrected(program, layers=(1,))
     infill = again.moves.is_extruding & ~again.moves.is_wall
     np.testing.assert_allclose(again.moves.feedrate[infill], 40.0)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "asked", "cap", "jerk"),
+    [
+        ("marlin", None, None, 15.0),
+        ("marlin_2_1_2", None, None, 60.0),  # it brakes where feedrates rise by more
+        ("marlin_2_1_2", 30.0, None, 30.0),
+        ("marlin_2_1_2", None, 5.0, 8.0),  # a build that accepts no more; the file's own stays
+        ("klipper", None, None, 15.0),
+    ],
+)
+def test_jerk_is_raised_as_far_as_the_firmware_needs_and_accepts(firmware, asked, cap, jerk):
+    machine = replace(limits(firmware), jerk_cap_mm_s=cap)
+    after = machine.overridden(
+        raised(LimitSettings(), machine, EmissionSettings.shipped(jerk_mm_s=asked))
+    )
+    if firmware == "klipper":
+        assert after.square_corner_velocity_mm_s == jerk
+    else:
+        assert after.jerk_mm_s[:2] == (jerk, jerk)
+    assert 0.01 <= after.junction_deviation_mm <= 0.3
+
+
+@pytest.mark.parametrize("firmware", ["marlin", "marlin_2_1_2", "marlin_junction_deviation"])
+def test_no_piece_is_shorter_than_marlin_runs_by_itself(firmware):
+    """Six steps and a half of one axis, but for what a whole block is shorter itself."""
+    program, machine = small_print(), limits(firmware)
+    nominal = plan(program, machine)
+    role = roles(program.moves, WALLS, (1, 2))
+    region = find_region(*move_times(nominal), role)
+    emission = EmissionSettings.shipped()
+    cut, free = (
+        segment(p, region, role, wobble(region), emission).pieces
+        for p in (nominal, replace(nominal, limits=replace(machine, firmware="marlin_estimated")))
+    )
+
+    def short(pieces):
+        begin = nominal.asked(pieces.start)[:, :2] + wobble(region)(pieces.start)
+        way = np.abs(pieces.target[:, :2] - begin).max(axis=1)
+        return np.count_nonzero(way < 6.0 / 80.0)
+
+    assert short(free) > 10
+    assert short(cut) < 0.1 * short(free)

@@ -20,6 +20,7 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 
 ROUNDS = 8
+DEVIATIONS = (0.01, 0.3)  # mm, that M205 J accepts (gcode/config/M200-M205.cpp)
 FASTEST, SLOWEST = 3.0, 0.5  # multiples of a piece's mean speed that its feedrate may be
 NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
 F_DIGITS, INCH_F_DIGITS = 0, 2  # decimals of a feedrate in mm/min or inches/min, at least
@@ -69,7 +70,7 @@ def raised(
 ) -> LimitSettings:
     """Return the limits in force while pieces run, given what the file has set: none is lower."""
     own = limits.overridden(state)
-    wanted, jerk = settings.acceleration_mm_s2, settings.jerk_mm_s
+    wanted, jerk = settings.acceleration_mm_s2, settings.jerk_on(limits)
     xy = tuple(max(own.max_acceleration_mm_s2[i], wanted) for i in range(2))
     along = max(own.print_acceleration_mm_s2, wanted)
     return replace(
@@ -80,20 +81,20 @@ def raised(
         acceleration_limit=along,
         accel_to_decel=along,
         jerk=(*(max(own.jerk_mm_s[i], jerk) for i in range(2)), *state.jerk[2:]),
-        junction_deviation=max(own.junction_deviation_mm, _deviation(settings)),
+        junction_deviation=max(own.junction_deviation_mm, _deviation(jerk, wanted)),
         square_corner_velocity=max(own.square_corner_velocity_mm_s, jerk),
         minimum_cruise_ratio=0.0,
         cruise_ratio_from=None,
     )
 
 
-def _deviation(settings: EmissionSettings) -> float:
-    """Return the junction deviation at which a right angle is taken at the jerk's speed.
+def _deviation(jerk: float, acceleration: float) -> float:
+    """Return the junction deviation, mm, at which a right angle is taken at the jerk's speed.
 
-    v² = a δ s/(1 − s) with s = sin 45° (Jeon 2011), solved for δ.
+    v² = a δ s/(1 − s) with s = sin 45° (Jeon 2011), solved for δ; what Marlin's M205 J accepts.
     """
     sine = np.sqrt(0.5)
-    return float(settings.jerk_mm_s**2 / settings.acceleration_mm_s2 * (1.0 - sine) / sine)
+    return float(np.clip(jerk**2 / acceleration * (1.0 - sine) / sine, *DEVIATIONS))
 
 
 def assemble(

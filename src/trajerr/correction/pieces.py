@@ -33,6 +33,8 @@ HALVINGS = 6  # of the range in which that factor is searched
 WORD_BYTES, E_BYTES = 5.9, 7.6  # of " X.123" and " E.01234", whose last digits may be zero
 REST_BYTES = 5.0  # of "G1 F" and the line's end
 LIMIT_BYTES = 106.0  # of the lines that raise and restore limits around a stretch
+JERK = 15.0  # mm/s
+JERKS = {"marlin_2_1_2": 60.0}  # on firmware that needs another
 MARGIN_STEPS = 0.5  # beyond the fewest of a block: ends are rounded to steps
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
@@ -55,12 +57,12 @@ class EmissionSettings:
     most_growth: float  # times the file's size; beyond it, thinning may move points farther
     small_kb: float  # kB, a size to which any file may grow all the same
     acceleration_mm_s2: float  # limit while corrected moves run
-    jerk_mm_s: float  # limit while corrected moves run; square corner velocity on Klipper
+    jerk_mm_s: float | None  # limit while corrected moves run; None: what the firmware needs
 
     def __post_init__(self) -> None:
         for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
             value = getattr(self, key)
-            if not 0.0 < value < np.inf:
+            if value is not None and not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
         if self.rate_hz > FASTEST_HZ:
             raise ConfigError(f"rate_hz: got {self.rate_hz}, expected at most {FASTEST_HZ:g}")
@@ -68,6 +70,15 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    def jerk_on(self, limits: MachineLimits) -> float:
+        """Return the jerk, or square corner velocity, while corrected moves run, mm/s.
+
+        Marlin up to 2.1.2 brakes where a feedrate rises by more than the jerk from one piece to
+        the next; others want room for the corners that a correction adds.
+        """
+        wanted = JERKS.get(limits.firmware, JERK) if self.jerk_mm_s is None else self.jerk_mm_s
+        return wanted if limits.jerk_cap_mm_s is None else min(wanted, limits.jerk_cap_mm_s)
 
     @classmethod
     def shipped(cls, **changes: float) -> Self:

@@ -41,9 +41,10 @@ _OF_ALL = (  # that no file changes
     "arc_resolution_mm",
     "steps_per_mm",
     "min_steps",
+    "jerk_cap_mm_s",
     "min_segment_time_s",
 )
-_OPTIONAL = ("path_velocity_mm_s", "max_accel_to_decel_mm_s2")
+_OPTIONAL = ("path_velocity_mm_s", "max_accel_to_decel_mm_s2", "jerk_cap_mm_s")
 _NON_NEGATIVE = (
     "min_print_velocity_mm_s",
     "min_travel_velocity_mm_s",
@@ -109,6 +110,7 @@ class MachineLimits:
     extruder_corner_velocity_mm_s: float = 1.0  # "klipper": instantaneous_corner_velocity
     path_velocity_mm_s: float | None = None  # limit along the path: Klipper's max_velocity
     steps_per_mm: Sequence[float] = (80.0, 80.0, 400.0, 93.0)  # Marlin: what it rounds to
+    jerk_cap_mm_s: float | None = None  # the greatest that M205 X and Y accept; None: any
     min_steps: int = 6  # Marlin: a shorter block is merged into the next, MIN_STEPS_PER_SEGMENT
     min_segment_time_s: float = 0.02  # Marlin: a draining queue's blocks take longer; 0 is off
     firmware: Firmware
