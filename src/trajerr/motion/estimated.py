@@ -7,13 +7,11 @@ allow, and the whole file is known ahead. It is what PrusaSlicer's ``GCodeProces
 import numpy as np
 
 from trajerr.arrays import Bools, Floats
-from trajerr.motion.junction import axis_jump, safe_speed
-from trajerr.motion.limits import LimitTable
+from trajerr.motion.junction import classic_jerk_estimated, safe_speed
+from trajerr.motion.limits import LimitTable, MachineLimits
 from trajerr.motion.lookahead import look_ahead
 from trajerr.motion.profile import peak_v2
 from trajerr.motion.segments import Segments
-
-HARDLY = 0.99  # share of a junction's speed from which stopping is as good
 
 
 def within_limits(segments: Segments, table: LimitTable, feedrate: Floats) -> tuple[Floats, Floats]:
@@ -38,7 +36,7 @@ def end_speeds(
     nominal: Floats,
     acceleration: Floats,
     stops: Bools,
-    blocks: int | None,
+    limits: MachineLimits,
 ) -> tuple[Floats, Floats, Floats]:
     """Return entry, cruise and exit speeds.
 
@@ -52,8 +50,8 @@ def end_speeds(
         mm/s and mm/s².
     stops : (S,)
         Whether the machine is at rest before the segment.
-    blocks
-        How many segments are known ahead; ``None`` is all.
+    limits
+        The machine's own: how many moves it knows ahead.
 
     Returns
     -------
@@ -62,36 +60,14 @@ def end_speeds(
     """
     axis_velocity = segments.direction * nominal[:, None]
     safe = safe_speed(axis_velocity, nominal, table.jerk)
-    safe_v2 = np.where(segments.is_motion, safe, 0.0) ** 2
-    shared, rests = _classic_jerk(axis_velocity, nominal, table.jerk, np.sqrt(safe_v2))
-    stops = stops | rests
+    safe = np.where(segments.is_motion, safe, 0.0)
+    shared, rests = classic_jerk_estimated(axis_velocity, nominal, table.jerk, safe)
+    safe_v2, stops = safe**2, stops | rests
     max_start_v2 = np.where(stops, safe_v2, shared**2)
     coupled = np.append(~stops[1:], False)
     max_end_v2 = np.where(coupled, np.append(shared[1:] ** 2, 0.0), safe_v2)
     delta_v2 = 2.0 * acceleration * segments.distance
-    entry_v2, exit_v2 = look_ahead(max_start_v2, max_end_v2, coupled, delta_v2, blocks)
+    entry_v2, exit_v2 = look_ahead(
+        max_start_v2, max_end_v2, coupled, delta_v2, limits.lookahead_blocks
+    )
     return entry_v2, peak_v2(entry_v2, exit_v2, delta_v2, nominal), exit_v2
-
-
-def _classic_jerk(
-    axis_velocity: Floats, nominal: Floats, jerk: Floats, safe: Floats
-) -> tuple[Floats, Bools]:
-    """Return (S,) the shared speed of each junction, mm/s, and where stopping is as fast.
-
-    The speed is the smaller nominal speed, scaled so that no axis jumps by more than its
-    jerk; an axis that reverses may jump by its jerk on either side of rest. Where both
-    segments could as well stop and start at their safe speeds the junction is a stop.
-    """
-    shared = np.minimum(nominal, _before(nominal))
-    leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
-    entering = axis_velocity * (shared / nominal)[:, None]
-    jump = axis_jump(leaving, entering)
-    ratio = np.divide(jerk, jump, where=jump > 0.0, out=np.full(jump.shape, np.inf))
-    shared = shared * np.minimum(1.0, ratio.min(axis=1))
-    threshold = HARDLY * shared
-    return shared, (_before(safe) > threshold) & (safe > threshold)
-
-
-def _before(values: Floats) -> Floats:
-    """Return each row's predecessor; the first row precedes itself."""
-    return np.concatenate([values[:1], values[:-1]])

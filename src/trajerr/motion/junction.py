@@ -101,6 +101,37 @@ def classic_jerk_2_1_2(axis_velocity: Reals, nominal: Reals, jerk: Reals, safe: 
     return np.where((_before(safe) > threshold) & (safe > threshold), safe, shared)
 
 
+def classic_jerk_estimated(
+    axis_velocity: Reals, nominal: Reals, jerk: Reals, safe: Reals
+) -> tuple[Reals, Bools]:
+    """Return the shared speed of each junction as slicers reckon it, and where stopping is as fast.
+
+    As :func:`classic_jerk`, but an axis that reverses may jump by its jerk on either side of
+    rest, and where both segments could as well stop and start at their safe speeds the junction
+    is a stop.
+
+    Parameters
+    ----------
+    axis_velocity, nominal, jerk, safe : (S, 4), (S,), (S, 4), (S,)
+        In mm/s, as for :func:`safe_speed`.
+
+    Returns
+    -------
+    speed, is_stop : (S,)
+        Of the junction, mm/s, and whether it is a stop.
+
+    References
+    ----------
+    PrusaSlicer `GCodeProcessor.cpp`, `process_G1`.
+    """
+    shared = np.minimum(nominal, _before(nominal))
+    leaving = _before(axis_velocity) * (shared / _before(nominal))[:, None]
+    entering = axis_velocity * (shared / nominal)[:, None]
+    shared = shared * np.minimum(1.0, _smallest_ratio(jerk, axis_jump(leaving, entering)))
+    threshold = 0.99 * shared
+    return shared, (_before(safe) > threshold) & (safe > threshold)
+
+
 def axis_jump(leaving: Reals, entering: Reals) -> Reals:
     """Return the jump that counts against jerk: the change, or per side if it reverses."""
     reverses = leaving * entering <= 0.0

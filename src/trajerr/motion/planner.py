@@ -243,11 +243,7 @@ def plan(
     # A hold has no speed; any positive number keeps the rules' ratios defined.
     nominal = np.where(pieces.is_motion, nominal, 1.0)
     stops = _stops(program, pieces)
-    if is_klipper(limits.firmware):
-        ends_v2 = klipper.end_speeds(pieces, table, nominal, acceleration, stops, limits)
-    else:
-        blocks = limits.lookahead_blocks
-        ends_v2 = estimated.end_speeds(pieces, table, nominal, acceleration, stops, blocks)
+    ends_v2 = rules.end_speeds(pieces, table, nominal, acceleration, stops, limits)
     return _assemble(program, limits, pieces, acceleration, ends_v2)
 
 
