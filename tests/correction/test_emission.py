@@ -13,12 +13,14 @@ from trajerr.correction.emission import check_writable, limit_lines, write_lines
 from trajerr.correction.feedrates import assemble, keep_time, raised
 from trajerr.correction.pieces import FINE, EmissionSettings, rounded, segment
 from trajerr.correction.regions import Role, find_region, roles
+from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import WALLS, LimitSettings, MoveKind
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.writer import replace_lines
 from trajerr.motion.planner import plan
 
+FADE_S = CorrectionSettings.shipped().fade_s
 SHIFT = 0.12  # mm, amplitude of the corrections written here
 
 
@@ -46,7 +48,7 @@ def corrected(
     nominal = plan(program, machine)
     role = roles(program.moves, WALLS, layers)
     start, end = move_times(nominal)
-    region = find_region(start, end, role)
+    region = find_region(start, end, role, FADE_S)
     segmentation = segment(nominal, region, role, wobble(region, phase), settings)
     segmentation = rounded(change(segmentation), program.moves)
     slow = assemble(nominal, segmentation, machine, settings)
@@ -140,7 +142,7 @@ def test_thinning_allows_more_where_a_file_would_grow_too_much(absolute_e):
     program = small_print(dialect=Dialect(absolute_e=absolute_e))
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    region = find_region(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role, FADE_S)
 
     def size(growth):
         emission = EmissionSettings.shipped(most_growth=growth, small_kb=0.0)
@@ -160,7 +162,7 @@ def test_a_small_file_may_grow_to_a_size_that_troubles_nobody():
     program = small_print()
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    region = find_region(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role, FADE_S)
 
     def pieces(**keys):
         return len(
@@ -178,7 +180,7 @@ def test_what_thinning_leaves_out_stays_close_to_the_pieces(phase, share, rate):
     program = small_print()
     nominal = plan(program, limits())
     role = roles(program.moves, WALLS, (1, 2))
-    region = find_region(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role, FADE_S)
     shares = {"across_share": share, "along_share": 10 * share}
     emission = EmissionSettings.shipped(rate_hz=rate, most_growth=1e3, **shares)
     error = np.where(program.moves.layer == 1, 0.05, 0.02)
@@ -485,7 +487,7 @@ def test_no_piece_is_shorter_than_marlin_runs_by_itself(firmware):
     program, machine = small_print(), limits(firmware)
     nominal = plan(program, machine)
     role = roles(program.moves, WALLS, (1, 2))
-    region = find_region(*move_times(nominal), role)
+    region = find_region(*move_times(nominal), role, FADE_S)
     emission = EmissionSettings.shipped()
     cut, free = (
         segment(p, region, role, wobble(region), emission).pieces

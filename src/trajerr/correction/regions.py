@@ -16,7 +16,6 @@ import numpy as np
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.gcode.program import MoveKind, Moves
 
-FADE = 0.1  # s, over which a correction fades in a travel beside a wall
 SHORTEST_FADE = 0.025  # s, over which it fades inside a wall that nothing free surrounds
 STILL = 1e-9  # mm; what moves less in the plane stands still
 ROUNDING = 1e-9  # s, of sums of durations
@@ -164,7 +163,7 @@ class CorrectionRegion:
         return at_times
 
 
-def find_region(start: Floats, end: Floats, role: Ints, fade: float = FADE) -> CorrectionRegion:
+def find_region(start: Floats, end: Floats, role: Ints, fade: float) -> CorrectionRegion:
     """Return where a correction may act, for moves that run at given times.
 
     Parameters
