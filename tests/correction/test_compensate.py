@@ -12,7 +12,7 @@ from trajerr.correction.compensate import apply_correction, correct_program
 from trajerr.correction.emission import MARK
 from trajerr.correction.error_models import NetworkModel, TwinModel
 from trajerr.correction.inverse import Freedom, Smoothing, learning_step
-from trajerr.correction.learning import LearningSettings
+from trajerr.correction.settings import LearningSettings
 from trajerr.correction.pieces import EmissionSettings
 from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.response import Response

@@ -19,7 +19,7 @@ from trajerr.correction.layer_windows import (
     sample_windows,
     split_span,
 )
-from trajerr.correction.learning import LearningSettings
+from trajerr.correction.settings import LearningSettings
 from trajerr.correction.printer_ensemble import PrinterEnsemble
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.gcode.program import Program

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.correction.cases import linear_printer, small_print
-from trajerr.correction.learning import LearningSettings
+from trajerr.correction.settings import LearningSettings
 from trajerr.correction.original import Original
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import ConfigError

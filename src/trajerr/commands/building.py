@@ -23,7 +23,7 @@ CLASSES = frozenset(
         "trajerr.calibration.identify.Unknowns",
         "trajerr.calibration.resonance.Sweep",
         "trajerr.calibration.run.Accelerometer",
-        "trajerr.correction.learning.LearningSettings",
+        "trajerr.correction.settings.LearningSettings",
         "trajerr.dataset.logs.LogAxis",
         "trajerr.dataset.logs.LogFormat",
         "trajerr.dataset.logs.LogSection",
@@ -40,6 +40,7 @@ CLASSES = frozenset(
     }
 )
 MOVED = {  # names in files that people wrote for earlier versions
+    "trajerr.correction.learning.LearningSettings": "trajerr.correction.settings.LearningSettings",
     "trajerr.data.datamodule.PrinterDataModule": "trajerr.training.datamodule.PrinterDataModule",
     "trajerr.data.logs.LogAxis": "trajerr.dataset.logs.LogAxis",
     "trajerr.data.logs.LogFormat": "trajerr.dataset.logs.LogFormat",

@@ -4,6 +4,6 @@ from .compensate import correct_program as correct_program
 from .error_models import ErrorModel as ErrorModel
 from .error_models import NetworkModel as NetworkModel
 from .error_models import TwinModel as TwinModel
-from .learning import LearningSettings as LearningSettings
 from .pieces import EmissionSettings as EmissionSettings
 from .settings import CorrectionSettings as CorrectionSettings
+from .settings import LearningSettings as LearningSettings

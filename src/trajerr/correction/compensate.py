@@ -8,7 +8,6 @@ anything that predicts errors from features: a bundle's network or the simulated
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,14 @@ from trajerr.arrays import Floats
 from trajerr.correction.boards import BOARDS, heaviest, planned_on
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.error_models import ErrorModel
-from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
-from trajerr.correction.layer_windows import (
-    LayerWindow,
-    SampledWindows,
-    pooled,
-    sample_windows,
-    split_span,
-)
-from trajerr.correction.learning import Project, learn
+from trajerr.correction.layer_windows import LayerWindow, pooled, sample_windows, split_span
+from trajerr.correction.learning import Learned, Learning
+from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.pieces import Offset, Segmentation, rounded, segment, vertices
-from trajerr.correction.polish import Polisher, bounded
-from trajerr.correction.printer_ensemble import PrinterEnsemble
+from trajerr.correction.pieces import Segmentation, rounded, segment, vertices
+from trajerr.correction.polish import Polisher
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
@@ -41,7 +33,7 @@ from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.writer import replace_lines
-from trajerr.motion.bed import Bed
+from trajerr.inversion.response import Response
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import check_length
 from trajerr.version import __version__
@@ -157,17 +149,31 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     """
     job = _Job.of(scope, model, settings)
     if settings.method == "subtract":
-        segmentation, before = job.subtract()
-        return job.within_board(lambda job: job.emitted(segmentation, before, 0))
-    offset, before = job.learned()
-    tolerated, iterations = scope.by_move(before), settings.learning.planned_iterations
+        subtracted = job.subtracted()
+        return job.within_board(lambda job: job.emitted(subtracted, 0))
+    correction, learned = job.learning.learn()
+    before = job.by_layer([each.before_mm for each in learned])
+    offset = scope.region.offset(correction, job.learning.sampled.time)
+    tolerated = scope.by_move(before)
 
     def emitted(job: _Job) -> Correction:
-        emission = job.settings.emission
-        first = segment(scope.nominal, scope.region, scope.role, offset, emission, tolerated)
-        return job.emitted(first, before, iterations)
+        pieces = segment(
+            scope.nominal, scope.region, scope.role, offset, job.settings.emission, tolerated
+        )
+        draft = _Draft(pieces, correction, learned, tuple(before))
+        return job.emitted(draft, settings.learning.planned_iterations)
 
     return job.within_board(emitted)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A correction as pieces, before these are planned."""
+
+    segmentation: Segmentation
+    correction: Floats  # (N, 2) mm, at the windows' samples
+    learned: Sequence[Learned]  # of each window
+    before_mm: tuple[float, ...]  # each layer's uncorrected score
 
 
 @dataclass(frozen=True)
@@ -175,17 +181,20 @@ class _Job:
     """A correction, and what every step of it needs."""
 
     scope: Scope
-    ensemble: PrinterEnsemble
-    printer: Printer
+    learning: Learning
+    windows: Sequence[LayerWindow]
     settings: CorrectionSettings
     began: float  # s of the process's clock
 
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
-        began, printer = time.perf_counter(), scope.original.printer
-        variants, threads = _variants(settings), settings.learning.threads
-        ensemble = PrinterEnsemble(model, printer, variants, threads)
-        return cls(scope, ensemble, printer, settings, began)
+        began, printer, how = time.perf_counter(), scope.original.printer, settings.learning
+        family = () if settings.method == "subtract" else how.family  # it knows no iteration
+        nozzle = Nozzle(model, printer, family, how.threads)
+        windows = _windows(scope, nozzle.rate, how.lead_out_s)
+        sampled = sample_windows(scope.nominal, windows, nozzle.rate)
+        learning = Learning(scope, sampled, nozzle, how, settings.max_correction_mm)
+        return cls(scope, learning, windows, settings, began)
 
     def at_rate(self, rate_hz: float) -> "_Job":
         """Return the same with at most so many corrected moves a second."""
@@ -217,7 +226,7 @@ class _Job:
             if done.text is None:
                 return done
             corrected = parse_program(done.text, program.name, program.firmware)
-            planned = planned_on(corrected, self.printer, name)
+            planned = planned_on(corrected, self.scope.original.printer, name)
             demand = heaviest(planned, original, board)
             if demand.share <= 1.0:
                 return replace(done, planned=planned)
@@ -227,33 +236,33 @@ class _Job:
             "correct fewer layers or features, or print it on a faster board"
         )
 
-    def emitted(self, first: Segmentation, before: Sequence[float], iterations: int) -> Correction:
+    def emitted(self, draft: _Draft, iterations: int) -> Correction:
         """Return pieces as a corrected program, after some iterations on them.
 
         Parameters
         ----------
-        first
+        draft
             The pieces.
-        before
-            Each layer's uncorrected score, mm.
         iterations
             At most.
         """
         scope, settings, program = self.scope, self.settings, self.scope.nominal.program
-        segmentation, scores = self.polisher(iterations).polish(first, self.windows)
-        segmentation = rounded(segmentation, program.moves)
+        polisher = Polisher(
+            self.learning, self.windows, draft.segmentation, draft.correction, settings.emission
+        )
+        learned = polisher.polish(draft.learned, iterations)
+        segmentation = rounded(polisher.segmentation, program.moves)
         area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
         segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
-        timed = self.timed(segmentation)
-        after = self.by_layer([values.reached for values in scores])
-        lines = write_lines(program, timed, segmentation, self.printer.limits)
+        timed = polisher.timed(segmentation)
+        lines = write_lines(program, timed, segmentation, scope.original.printer.limits)
         replaced = _marked(program, lines, settings)
         result = Correction(
             replace_lines(program, replaced),
             scope.nominal,
             tuple(scope.layers),
-            tuple(before),
-            tuple(after),
+            draft.before_mm,
+            tuple(self.by_layer([each.after_mm for each in learned])),
             self.largest(segmentation),
             time.perf_counter() - self.began,
             replaced,
@@ -263,98 +272,44 @@ class _Job:
             return replace(result, text=None)
         return result
 
-    @cached_property
-    def windows(self) -> list[LayerWindow]:
-        """What is worked on together: layers, or parts of long ones."""
-        nominal, rate = self.scope.nominal, self.ensemble.rate
-        spans = [nominal.layer_span(layer) for layer in self.scope.layers]
-        check_length(nominal, rate, sum(end - begin for begin, end in spans))
-        acting, lead_out_s = self.scope.region.stretches(), self.settings.learning.lead_out_s
-        return [
-            LayerWindow.of(nominal, layer, span, lead_out_s)
-            for layer, whole in zip(self.scope.layers, spans, strict=True)
-            for span in split_span(whole, acting, rate)
-        ]
-
     def by_layer(self, error: Sequence[float]) -> list[float]:
         """Return each layer's error from those of its windows."""
         return pooled(self.windows, error, self.scope.seconds(self.windows))
 
-    def polisher(self, iterations: int) -> Polisher:
-        """Return what moves the pieces' ends, at most ``iterations`` times."""
-        return Polisher(
-            self.ensemble,
-            self.scope.nominal,
-            self.scope.region,
-            self.scope.restrict,
-            self.printer.limits,
-            (self.scope.move_start, self.scope.move_end),
-            self.scope.walls.at,
-            replace(self.settings.learning, planned_iterations=iterations),
-            self.settings.emission,
-            self.settings.max_correction_mm,
-            Bed(self.printer.bed_mm),
-        )
-
-    def timed(self, segmentation: Segmentation) -> TimedProgram:
-        """Return the whole corrected program, each piece timed."""
-        limits, emission = self.printer.limits, self.settings.emission
-        chosen = self.polisher(0).chosen(self.windows)
-        slow = assemble(self.scope.nominal, segmentation, limits, emission, chosen)
-        _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
-        return assemble(self.scope.nominal, segmentation, limits, emission).at(feed_factor)
-
-    def learned(self) -> tuple[Offset, list[float]]:
-        """Return the correction as a function of time, and each layer's uncorrected score."""
-        sampled = self._sampled()
-        found = learn(
-            self.ensemble,
-            sampled,
-            self.scope.restrict,
-            self.scope.walls.at,
-            self._bound(sampled.time, sampled.nominal),
-            self.settings.learning,
-        )
-        before = self.by_layer([scores.first for scores in found.scores])
-        return self.scope.region.offset(found.correction, sampled.time), before
-
-    def subtract(self) -> tuple[Segmentation, list[float]]:
-        """Move each vertex by the error predicted there; return pieces and uncorrected scores."""
-        sampled = self._sampled()
+    def subtracted(self) -> _Draft:
+        """Move each vertex by the error predicted there."""
+        scope, sampled, nozzle = self.scope, self.learning.sampled, self.learning.nozzle
         time, nominal = sampled.time, sampled.nominal
-        correction = np.zeros((len(time), 2))
-        before = []
-        for window in sampled.rows:
-            actual = self.ensemble.modelled([nominal[window.whole]])[0][window.core]
-            correction[window.own] = nominal[window.own, :2] - actual
-            before.append(self.scope.walls.at(time[window.own])(actual))
-        correction *= self.scope.region.weight(time)[:, None]
-        self._bound(time, nominal)(correction, slice(0, len(time)))
-        scope, offset = self.scope, self.scope.region.offset(correction, time)
-        return vertices(scope.nominal, scope.region, scope.role, offset), self.by_layer(before)
+        correction, learned = np.zeros((len(time), 2)), []
+        for rows in sampled.rows:
+            (actual,) = nozzle.positions([nominal[rows.whole]])
+            correction[rows.own] = nominal[rows.own, :2] - actual[rows.core]
+            before = scope.walls.at(time[rows.own])(actual[rows.core])
+            learned.append(Learned(Response.unknown(len(rows), nozzle.rate), before, before))
+        correction *= scope.region.weight(time)[:, None]
+        self.learning.bound(correction, slice(0, len(time)))
+        offset = scope.region.offset(correction, time)
+        pieces = vertices(scope.nominal, scope.region, scope.role, offset)
+        before_mm = self.by_layer([each.before_mm for each in learned])
+        return _Draft(pieces, correction, learned, tuple(before_mm))
 
     def largest(self, segmentation: Segmentation) -> float:
         """Return the largest correction of a piece's end, mm."""
         shift = segmentation.pieces.target - self.scope.nominal.asked(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
 
-    def _sampled(self) -> SampledWindows:
-        """Return the windows as samples, with what surrounds them."""
-        return sample_windows(self.scope.nominal, self.windows, self.ensemble.rate)
 
-    def _bound(self, time: Floats, nominal: Floats) -> Project:
-        most, bed = self.settings.max_correction_mm, Bed(self.printer.bed_mm)
-
-        def project(correction: Floats, part: slice) -> None:
-            self.scope.region.settle(correction[part], time[part])
-            correction[part] = bounded(correction[part], nominal[part, :2], most, bed)
-
-        return project
-
-
-def _variants(settings: CorrectionSettings) -> tuple[tuple[float, float], ...]:
-    """Return the printers beside the modelled one; subtracting knows none."""
-    return () if settings.method == "subtract" else settings.learning.variants
+def _windows(scope: Scope, rate: float, lead_out_s: float) -> list[LayerWindow]:
+    """Return what is worked on together: layers, or parts of long ones."""
+    nominal = scope.nominal
+    spans = [nominal.layer_span(layer) for layer in scope.layers]
+    check_length(nominal, rate, sum(end - begin for begin, end in spans))
+    acting = scope.region.stretches()
+    return [
+        LayerWindow.of(nominal, layer, span, lead_out_s)
+        for layer, whole in zip(scope.layers, spans, strict=True)
+        for span in split_span(whole, acting, rate)
+    ]
 
 
 def _marked(

@@ -1,225 +1,180 @@
-"""Iterative learning: find the command whose actual motion is the nominal one.
+"""Iterative learning on windows of a print: find the correction that puts the nozzle on its path.
 
-Knows trajectories on a uniform grid and an error model; nothing of G-code. The iteration
-is ``r_c ← r_c − γ · G⁻¹(ê)`` with ``ê`` the predicted actual minus the nominal position and
-``G⁻¹`` the regularised inverse of the printer's response along its motion, where a correction
-may act (iterative learning control; Bristow, Tharayil and Alleyne, IEEE CSM 26:96, 2006, eq. 5).
+Knows windows on a uniform grid and something that says where the nozzle will be; nothing of
+G-code. The same iteration (:mod:`trajerr.inversion`) corrects a trajectory first, then the pieces
+that will be written, as firmware will plan them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
 from trajerr.arrays import Floats
-from trajerr.correction.inverse import Freedom, Smoothing, learning_step
 from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
-from trajerr.correction.printer_ensemble import EnsembleMotion, PrinterEnsemble
-from trajerr.errors import ConfigError
-from trajerr.shipped import fields_of, shipped
-
-Project = Callable[[Floats, slice], None]
-Judge = Callable[[Floats], float]
-Score = Callable[[Floats], Judge]
-REFRESH = 3  # iterations for which the gap between model and simulation is taken as it is
-Restrict = Callable[[Floats, float, float], Freedom]
+from trajerr.correction.nozzle import Nozzle
+from trajerr.correction.scope import Scope
+from trajerr.correction.settings import LearningSettings
+from trajerr.inversion.least_squares import LowPass
+from trajerr.inversion.response import Response, measure
+from trajerr.inversion.search import Search
+from trajerr.motion.bed import Bed
 
 
 @dataclass(frozen=True)
-class LearningSettings:
-    """How to iterate.
+class Prediction:
+    """Where the nozzle will be along one window's samples."""
 
-    Raises
-    ------
-    ConfigError
-        If a value is out of range; the message names the key.
-    """
-
-    gain: float  # γ, share of the inverse that one iteration takes
-    cutoff: float  # natural frequencies above which the inverse fades out
-    iterations: int  # on the trajectory
-    planned_iterations: int  # on the moves that will be written, planner in the loop
-    patience: int  # iterations without improvement after which a layer is done
-    soft_weight: float  # of a printer whose natural frequency is lower by `spread`
-    stiff_weight: float  # of one whose natural frequency is higher; the modelled has 1
-    spread: float  # relative change of natural frequency
-    lead_out_s: float  # motion after it that the inverse looks ahead into
-    batch: int  # layers predicted at a time, fewer if they are long
-    threads: int  # at work on them
-
-    def __post_init__(self) -> None:
-        _check("gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
-        _check("cutoff", self.cutoff, self.cutoff >= 1.0, "1 or more")
-        for key in ("iterations", "patience", "batch", "threads"):
-            _check(key, getattr(self, key), getattr(self, key) >= 1, "1 or more")
-        _check("spread", self.spread, 0.0 < self.spread < 0.5, "above 0, below 0.5")
-        keys = ("planned_iterations", "lead_out_s", "soft_weight", "stiff_weight")
-        for key in keys:
-            _check(key, getattr(self, key), getattr(self, key) >= 0.0, "0 or more")
-
-    @classmethod
-    def shipped(cls, **changes: float) -> Self:
-        """Return what ``conf/correct.yaml`` says, with changes."""
-        plain = shipped("correct")
-        return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
-
-    @property
-    def variants(self) -> tuple[tuple[float, float], ...]:
-        """(Factor on stiffness, weight) of the printers beside the modelled one."""
-        pairs = (
-            ((1.0 - self.spread) ** 2, self.soft_weight),
-            ((1.0 + self.spread) ** 2, self.stiff_weight),
-        )
-        return tuple(pair for pair in pairs if pair[1] > 0.0)
+    positions: Floats  # (T, 2) mm, as modelled
+    aimed: Floats  # (T, 2) mm, of the mean of a family around the modelled printer
 
 
-def _check(key: str, value: float, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"correction {key}: got {value}, expected {wanted}")
-
-
-@dataclass
-class Scores:
-    """The errors that each iteration predicts of one window, on every printer of an ensemble."""
-
-    weights: Floats  # (V,)
-    values: list[list[float]] = field(default_factory=list)  # by iteration and printer
-    best: int = 0
-
-    def add(self, values: list[float]) -> bool:
-        """Note an iteration; return whether it is the best so far."""
-        self.values.append(values)
-        improves = self._joint(len(self.values) - 1) <= self._joint(self.best)
-        if improves:
-            self.best = len(self.values) - 1
-        return improves
-
-    @property
-    def first(self) -> float:
-        """The modelled printer's score before any correction."""
-        return self.values[0][0]
-
-    @property
-    def reached(self) -> float:
-        """The modelled printer's score at the best iteration."""
-        return self.values[self.best][0]
-
-    def _joint(self, iteration: int) -> float:
-        return float(self.weights @ np.square(self.values[iteration]))
+Predict = Callable[[Floats, Sequence[int]], list[Prediction]]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What an iteration found."""
+    """What was found for one window."""
 
-    correction: Floats  # (N, 2) mm, added to the nominal position
-    scores: tuple[Scores, ...]  # of each window
-
-
-def learn(
-    ensemble: PrinterEnsemble,
-    sampled: SampledWindows,
-    restrict: Restrict,
-    score: Score,
-    project: Project,
-    settings: LearningSettings,
-) -> Learned:
-    """Find the correction with which the nozzle is predicted to follow the nominal path.
-
-    Parameters
-    ----------
-    ensemble
-        Predicts where the nozzle goes.
-    sampled
-        The windows to correct, in order of time, as the file commands them; at the ensemble's
-        rate.
-    restrict
-        Returns where a correction may act, from (T,) times, the first and the last that
-        may change.
-    score
-        From times, returns what finds the error to minimise in actual positions then.
-    project
-        Brings a part of the (N, 2) correction within its bounds, in place.
-    settings
-        Gain, iterations, batches.
-    """
-    correction = np.zeros((len(sampled.time), 2))
-    scores: list[Scores] = []
-    for chosen in batches([len(rows) for rows in sampled.rows], settings.batch):
-        batch = _Batch(ensemble, sampled.nominal, sampled.time, restrict, sampled.rows[chosen])
-        scores += batch.iterate(correction, score, project, settings)
-    return Learned(correction, tuple(scores))
+    response: Response  # as learned on the way
+    before_mm: float  # the modelled printer's score without any change
+    after_mm: float  # and with the change that was found
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Some windows that are predicted together."""
+class Learning:
+    """The windows of a print, and how their correction is learned.
 
-    ensemble: PrinterEnsemble
-    nominal: Floats
-    time: Floats
-    restrict: Restrict
-    windows: Sequence[WindowRows]
+    Parameters
+    ----------
+    scope
+        Where a correction may act, and what it is judged by.
+    sampled
+        The windows, in order of time, as the file commands them; at the nozzle's rate.
+    nozzle
+        Says where the nozzle will be.
+    settings
+        Gain, iterations, batches.
+    most_mm
+        The largest correction.
+    """
+
+    scope: Scope
+    sampled: SampledWindows
+    nozzle: Nozzle
+    settings: LearningSettings
+    most_mm: float
+
+    def learn(self) -> tuple[Floats, list[Learned]]:
+        """Return the (N, 2) correction of the trajectory, mm, and what is known of each window."""
+        correction = np.zeros((len(self.sampled.time), 2))
+        learned: list[Learned] = []
+        for chosen in self.batches():
+            windows = range(chosen.start, chosen.stop)
+            commanded = [self.commanded(correction, i) for i in windows]
+            responses = measure(self.nozzle.positions, commanded, self.nozzle.rate)
+            learned += self.iterate(
+                correction, windows, responses, self._predicted, self.settings.iterations
+            )
+        return correction, learned
+
+    def batches(self) -> list[slice]:
+        """Return which windows are worked on together."""
+        return list(batches([len(rows) for rows in self.sampled.rows], self.settings.batch))
+
+    def commanded(self, correction: Floats, window: int) -> Floats:
+        """Return the (T, 3) command of a window, mm, with its part of an (N, 2) correction."""
+        whole = self.sampled.rows[window].whole
+        result = self.sampled.nominal[whole].copy()
+        result[:, :2] += correction[whole]
+        return result
 
     def iterate(
-        self, correction: Floats, score: Score, project: Project, settings: LearningSettings
-    ) -> list[Scores]:
-        """Improve the correction of these windows in place, keep the best; return the scores."""
-        scores = [Scores(self.ensemble.weights) for _ in self.windows]
-        kept = [correction[w.own].copy() for w in self.windows]
-        judges = [score(self.time[w.own]) for w in self.windows]
-        for iteration in range(settings.iterations + 1):
-            commanded = self._commanded(correction)
-            motions = self.ensemble.simulated(commanded)
-            if iteration % REFRESH == 0:
-                gaps = self._gaps(commanded, motions)
-            pairs = zip(motions, gaps, strict=True)
-            actual = [motion.positions + gap for motion, gap in pairs]
-            for i, window in enumerate(self.windows):
-                if scores[i].add([judges[i](xy) for xy in actual[i][:, window.core]]):
-                    kept[i] = correction[window.own].copy()
-            stale = min(iteration - values.best for values in scores)
-            if iteration == settings.iterations or stale >= settings.patience:
-                break
-            self._improve(correction, actual, motions, settings)
-            project(correction, slice(self.windows[0].own.start, self.windows[-1].own.stop))
-        for window, values in zip(self.windows, kept, strict=True):
-            correction[window.own] = values
-        return scores
-
-    def _commanded(self, correction: Floats) -> list[Floats]:
-        commanded = []
-        for window in self.windows:
-            part = self.nominal[window.whole].copy()
-            part[:, :2] += correction[window.whole]
-            commanded.append(part)
-        return commanded
-
-    def _gaps(self, commanded: list[Floats], motions: Sequence[EnsembleMotion]) -> list[Floats]:
-        """Return by how much the model and simulation differ, (T, 2) mm each."""
-        pairs = zip(self.ensemble.modelled(commanded), motions, strict=True)
-        return [xy - motion.positions[0] for xy, motion in pairs]
-
-    def _improve(
         self,
         correction: Floats,
-        actual: list[Floats],
-        motions: Sequence[EnsembleMotion],
-        settings: LearningSettings,
-    ) -> None:
-        smoothing = Smoothing.of(self.ensemble.printer, settings.cutoff, self.ensemble.rate)
+        windows: Sequence[int],
+        responses: Sequence[Response],
+        predict: Predict,
+        iterations: int,
+    ) -> list[Learned]:
+        """Improve the correction of some windows in place, and keep the best.
 
-        def change(window: WindowRows, positions: Floats, motion: EnsembleMotion) -> Floats:
-            begin, end = self.time[window.own.start], self.time[window.own.stop - 1]
-            return learning_step(
-                positions - self.nominal[window.whole, :2],
-                motion.responses,
-                self.ensemble.weights,
-                self.restrict(self.time[window.whole], begin, end),
-                smoothing,
-            )[window.core]
+        Parameters
+        ----------
+        correction : (N, 2)
+            mm, added to the nominal position.
+        windows
+            Their numbers, in order.
+        responses
+            How the nozzle answers in each.
+        predict
+            Returns where the nozzle will be with a correction, for each of some windows.
+        iterations
+            At most.
+        """
+        rows = [self.sampled.rows[i] for i in windows]
+        searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
+        judges = [self.scope.walls.at(self.sampled.time[each.own]) for each in rows]
+        own: list[list[float]] = [[] for _ in rows]
+        active = list(range(len(rows)))
+        for iteration in range(iterations + 1):
+            found = predict(correction, [windows[k] for k in active])
+            for k, prediction in zip(active, found, strict=True):
+                error = prediction.aimed - self.sampled.nominal[rows[k].whole, :2]
+                own[k].append(judges[k](prediction.positions[rows[k].core]))
+                score = judges[k](prediction.aimed[rows[k].core])
+                searches[k].note(correction[rows[k].whole].copy(), error, score)
+            done = {k for k in active if iteration - searches[k].progress >= self.settings.patience}
+            for k in active if iteration == iterations else done:
+                correction[rows[k].own] = searches[k].found[rows[k].core]
+            active = [k for k in active if k not in done]
+            if iteration == iterations or not active:
+                break
+            changes = self.nozzle.map(lambda k: searches[k].next()[rows[k].core], active)
+            for k, change in zip(active, changes, strict=True):
+                correction[rows[k].own] = change
+                self.bound(correction, rows[k].own)
+        return [
+            Learned(search.response, scores[0], scores[search.best])
+            for search, scores in zip(searches, own, strict=True)
+        ]
 
-        changes = self.ensemble.map(change, self.windows, actual, motions)
-        for window, step in zip(self.windows, changes, strict=True):
-            correction[window.own] -= settings.gain * step
+    def _search(self, rows: WindowRows, response: Response) -> Search:
+        time = self.sampled.time
+        freedom = self.scope.restrict(
+            time[rows.whole], time[rows.own.start], time[rows.own.stop - 1]
+        )
+        smooth = LowPass(self.settings.band_hz, self.nozzle.rate, len(rows))
+        return Search(response, freedom, smooth, self.settings.gain)
+
+    def _predicted(self, correction: Floats, windows: Sequence[int]) -> list[Prediction]:
+        commanded = [self.commanded(correction, i) for i in windows]
+        positions = self.nozzle.positions(commanded)
+        drifts = self.nozzle.drifts(commanded)
+        return [Prediction(xy, xy + drift) for xy, drift in zip(positions, drifts, strict=True)]
+
+    def bound(self, correction: Floats, part: slice) -> None:
+        """Bring a part of a correction within its bounds, in place."""
+        time, nominal = self.sampled.time[part], self.sampled.nominal[part, :2]
+        self.scope.region.settle(correction[part], time)
+        bed = Bed(self.scope.original.printer.bed_mm)
+        correction[part] = bounded(correction[part], nominal, self.most_mm, bed)
+
+
+def bounded(offset: Floats, base: Floats, most: float, bed: Bed) -> Floats:
+    """Return corrections no longer than the largest, and that lead to no place off the bed.
+
+    Parameters
+    ----------
+    offset : (N, 2)
+        Corrections, mm.
+    base : (N, 2)
+        What they correct, mm; what is off the bed already may stay there.
+    most
+        The largest correction, mm.
+    bed
+        In the coordinates of ``base``.
+    """
+    size = np.linalg.norm(offset, axis=1, keepdims=True)
+    shorter = offset * np.minimum(1.0, most / np.maximum(size, most))
+    return np.asarray(bed.held(base + shorter, base) - base)

@@ -1,9 +1,9 @@
-"""Learn on with the planner in the loop: move the ends of the pieces that will be written.
+"""Learn on with the planner in the loop: what will be written, as firmware will plan it.
 
-The first iteration (:mod:`trajerr.correction.learning`) corrects a trajectory on a fine uniform
-grid. What is written are fewer, longer pieces, within which the firmware speeds up and slows
-down in its own way. Here the pieces are planned as the firmware will plan them, the error
-is predicted for that motion, and each piece's end moves against the error around it.
+The first iteration corrects a trajectory on a fine uniform grid. What is written are fewer, longer
+pieces, within which the firmware speeds up and slows down in its own way. Here the pieces' ends
+follow the correction, the pieces are planned as the firmware will plan them, and the error is
+predicted for that motion.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,10 @@ import numpy as np
 
 from trajerr.arrays import Bools, Floats
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
-from trajerr.correction.inverse import Smoothing, learning_step
 from trajerr.correction.layer_windows import LayerWindow, batches
-from trajerr.correction.learning import LearningSettings, Restrict, Score, Scores
+from trajerr.correction.learning import Learned, Learning, Prediction, bounded
 from trajerr.correction.pieces import EmissionSettings, Segmentation
-from trajerr.correction.printer_ensemble import PrinterEnsemble
-from trajerr.correction.regions import CorrectionRegion, Role
+from trajerr.correction.regions import Role
 from trajerr.motion.bed import Bed
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
@@ -27,6 +25,7 @@ from trajerr.motion.trajectory import Trajectory
 
 FIRST_ROUNDS = 4  # of timing the pieces before the first iteration; then one in each
 MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest
+TOGETHER = 1 << 18  # samples of windows whose pieces are planned at once: 20 minutes at 200 Hz
 
 
 @dataclass(frozen=True)
@@ -45,180 +44,163 @@ class Clock:
         return np.interp(time, self.nominal, self.corrected)
 
 
-@dataclass
-class _PieceEnds:
-    """The ends of K pieces while they move, and what is known of them."""
-
-    time: Floats  # (K,) s
-    asked: Floats  # (K,) s, when an end's position matters: after a hold if a wall follows
-    base: Floats  # (K, 2) mm, the nominal position
-    offset: Floats  # (K, 2) mm
-    best: Floats  # (K, 2) mm
-    feed_factor: Floats  # (K,) each piece's feedrate, as a multiple of its mean speed
-
-
-@dataclass(frozen=True)
 class Polisher:
-    """What moving the pieces' ends needs to know beside them."""
+    """The ends of K pieces while they move.
 
-    ensemble: PrinterEnsemble
-    nominal: Plan
-    region: CorrectionRegion
-    restrict: Restrict
-    limits: MachineLimits
-    move_times: tuple[Floats, Floats]  # (M,) s each, when nominal moves begin and end
-    score: Score
-    learning: LearningSettings
-    emission: EmissionSettings
-    bound: float  # mm, the largest correction
-    bed: Bed
+    Parameters
+    ----------
+    learning
+        The windows, and how their correction is learned.
+    windows
+        The same on the nominal plan's clock.
+    segmentation
+        The pieces to begin with.
+    correction : (N, 2)
+        What they were made from, mm at the windows' samples.
+    emission
+        Limits while pieces run.
+    """
 
-    def polish(
-        self, segmentation: Segmentation, windows: Sequence[LayerWindow]
-    ) -> tuple[Segmentation, list[Scores]]:
-        """Move the pieces' ends in the given windows; return the best pieces and all scores.
+    def __init__(
+        self,
+        learning: Learning,
+        windows: Sequence[LayerWindow],
+        segmentation: Segmentation,
+        correction: Floats,
+        emission: EmissionSettings,
+    ) -> None:
+        self.segmentation = segmentation
+        self._learning, self._windows, self._emission = learning, windows, emission
+        self._scope, self._start = learning.scope, correction.copy()
+        time = segmentation.pieces.end
+        self._base = self._scope.nominal.asked(time)[:, :2]
+        self._first = segmentation.pieces.target[:, :2] - self._base
+        self._acts = self._scope.region.weight(time)[:, None] > 0.0
+        self._asked = self._when_asked(time)
+        self._feed_factor = np.ones(len(time))  # each piece's feedrate over its mean speed
+
+    def polish(self, learned: Sequence[Learned], iterations: int) -> list[Learned]:
+        """Move the pieces' ends, and return what is known of each window then.
 
         Parameters
         ----------
-        segmentation
-            The pieces to begin with.
-        windows
-            Where to correct.
+        learned
+            What was known before.
+        iterations
+            At most.
         """
-        ends = self._piece_ends(segmentation)
-        acts = self.region.weight(ends.time)[:, None] > 0.0
-        lengths = [int((w.end - w.lead_in) * self.ensemble.rate) for w in windows]
-        chosen = self.chosen(windows)
-        scores = [Scores(self.ensemble.weights) for _ in windows]
-        for iteration in range(self.learning.planned_iterations + 1):
-            timed = assemble(
-                self.nominal,
-                _moved(segmentation, ends.base + ends.offset),
-                self.limits,
-                self.emission,
-                chosen,
-            )
-            if iteration == 0:
-                _, ends.feed_factor = keep_time(timed, self.limits, ends.feed_factor, FIRST_ROUNDS)
-            planned, taken = timed.at(ends.feed_factor).planned(self.limits)
-            clock = self._clock(timed, segmentation, taken)
-            change = np.zeros_like(ends.offset)
-            for rows in batches(lengths, self.learning.batch):
-                self._learn(windows[rows], scores[rows], planned, clock, ends, change)
-            for window, values in zip(windows, scores, strict=True):
-                if values.best == iteration:
-                    inside = (ends.time > window.begin) & (ends.time <= window.end)
-                    ends.best[inside] = ends.offset[inside]
-            moved = ends.offset - self.learning.gain * change * acts
-            ends.offset = bounded(moved, ends.base, self.bound, self.bed)
-            ends.feed_factor = timed.adjusted(ends.feed_factor, taken)
-        return _moved(segmentation, ends.base + ends.best), scores
+        correction, limits = self._start.copy(), self._limits
+        result: list[Learned] = []
+        for windows in self._groups():
+            chosen = self._chosen(windows)
+            timed = self._timed(correction, chosen)
+            _, self._feed_factor = keep_time(timed, limits, self._feed_factor, FIRST_ROUNDS)
 
-    def _piece_ends(self, segmentation: Segmentation) -> _PieceEnds:
-        time = segmentation.pieces.end
-        base = self.nominal.asked(time)[:, :2]
-        # Between the samples at which it was bounded, a correction may leave its bounds.
-        offset = bounded(segmentation.pieces.target[:, :2] - base, base, self.bound, self.bed)
-        asked = time.copy()
-        for hold in self.region.holds:
-            if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
-                first = np.searchsorted(time, hold.start - 1e-9)
-                last = np.searchsorted(time, hold.start + 1e-9)
-                asked[first:last] = hold.end
-        return _PieceEnds(time, asked, base, offset, offset.copy(), np.ones(len(time)))
+            def predict(
+                correction: Floats, active: Sequence[int], chosen: Bools = chosen
+            ) -> list[Prediction]:
+                timed = self._timed(correction, chosen)
+                planned, taken = timed.at(self._feed_factor).planned(limits)
+                self._feed_factor = timed.adjusted(self._feed_factor, taken)
+                return self._predicted(active, planned, self._clock(timed, taken))
 
-    def chosen(self, windows: Sequence[LayerWindow]) -> Bools:
-        """Return (M,) the moves in and around the given windows."""
-        start, end = self.move_times
+            responses = [learned[i].response for i in windows]
+            result += self._learning.iterate(correction, windows, responses, predict, iterations)
+        self.segmentation = self._moved(correction)
+        return result
+
+    def timed(self, segmentation: Segmentation) -> TimedProgram:
+        """Return the whole corrected program, each of its pieces timed."""
+        nominal, limits = self._scope.nominal, self._limits
+        chosen = self._chosen(range(len(self._windows)))
+        slow = assemble(nominal, segmentation, limits, self._emission, chosen)
+        _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
+        return assemble(nominal, segmentation, limits, self._emission).at(feed_factor)
+
+    @property
+    def _limits(self) -> MachineLimits:
+        return self._scope.original.printer.limits
+
+    def _groups(self) -> list[range]:
+        """Return the windows whose pieces are planned together."""
+        groups: list[range] = []
+        samples = 0
+        for number, rows in enumerate(self._learning.sampled.rows):
+            if not groups or samples + len(rows) > TOGETHER:
+                groups.append(range(number, number))
+                samples = 0
+            groups[-1] = range(groups[-1].start, number + 1)
+            samples += len(rows)
+        return groups
+
+    def _chosen(self, windows: Sequence[int]) -> Bools:
+        """Return (M,) the moves in and around some windows."""
+        start, end = self._scope.move_start, self._scope.move_end
         chosen = np.zeros(len(start), dtype=np.bool_)
-        for window in windows:
+        for window in (self._windows[i] for i in windows):
             first = np.searchsorted(end, window.lead_in - MARGIN)
             last = np.searchsorted(start, window.lead_out + MARGIN)
             chosen[first:last] = True
         return chosen
 
-    def _clock(self, timed: TimedProgram, segmentation: Segmentation, taken: Floats) -> Clock:
+    def _timed(self, correction: Floats, chosen: Bools) -> TimedProgram:
+        moved = self._moved(correction)
+        return assemble(self._scope.nominal, moved, self._limits, self._emission, chosen)
+
+    def _moved(self, correction: Floats) -> Segmentation:
+        """Return the pieces whose ends have followed a correction from where it was."""
+        time, change = self._learning.sampled.time, correction - self._start
+        moved = np.column_stack([np.interp(self._asked, time, change[:, i]) for i in range(2)])
+        # Between the samples at which it was bounded, a correction may leave its bounds.
+        bed, most = Bed(self._scope.original.printer.bed_mm), self._learning.most_mm
+        offset = bounded(self._first + moved * self._acts, self._base, most, bed)
+        pieces = self.segmentation.pieces
+        target = pieces.target.copy()
+        target[:, :2] = self._base + offset
+        return replace(self.segmentation, pieces=replace(pieces, target=target))
+
+    def _clock(self, timed: TimedProgram, taken: Floats) -> Clock:
         """Return how the time of a corrected plan maps to the nominal one."""
-        pieces, is_piece = segmentation.pieces, timed.piece >= 0
-        spans = np.column_stack([time[timed.nominal] for time in self.move_times])
+        pieces, is_piece = self.segmentation.pieces, timed.piece >= 0
+        moves = (self._scope.move_start, self._scope.move_end)
+        spans = np.column_stack([time[timed.nominal] for time in moves])
         times = np.column_stack([pieces.start, pieces.end])
         spans[is_piece] = times[timed.piece[is_piece]]
         done = np.cumsum(taken)
         corrected = np.column_stack([done - taken, done])
         return Clock(np.maximum.accumulate(corrected.ravel()), np.maximum.accumulate(spans.ravel()))
 
-    def _learn(
-        self,
-        windows: Sequence[LayerWindow],
-        scores: Sequence[Scores],
-        planned: Plan,
-        clock: Clock,
-        ends: _PieceEnds,
-        change: Floats,
-    ) -> None:
-        """Score some windows as planned, and find how their pieces' ends should move; in place."""
-        sampled = self.ensemble.map(lambda w: self._sampled(w, planned, clock), windows)
-        commanded = [trajectory.position for trajectory in sampled]
-        modelled = self.ensemble.modelled(commanded)
-        times = [clock.to_nominal(trajectory.time) for trajectory in sampled]
-        motions = self.ensemble.simulated(commanded)
-        smoothing = Smoothing.of(self.ensemble.printer, self.learning.cutoff, self.ensemble.rate)
-
-        def step(i: int) -> Floats:
-            window, time, motion = windows[i], times[i], motions[i]
-            core = window.contains(time)
-            judge = self.score(time[core])
-            actual = motion.positions + (modelled[i] - motion.positions[0])
-            scores[i].add([judge(xy[core]) for xy in actual])
-            return learning_step(
-                actual - self.nominal.asked(time)[:, :2],
-                motion.responses,
-                self.ensemble.weights,
-                self.restrict(time, window.begin, window.end),
-                smoothing,
-            )
-
-        for i, values in enumerate(self.ensemble.map(step, range(len(windows)))):
-            after = ends.asked > windows[i].begin
-            inside = np.flatnonzero(after & (ends.asked <= windows[i].end))
-            at = clock.to_corrected(ends.asked[inside])
-            change[inside] = _interpolated(at, sampled[i].time, _smoothed(values))
+    def _predicted(self, windows: Sequence[int], planned: Plan, clock: Clock) -> list[Prediction]:
+        """Return where the nozzle will be in some windows as planned, on the nominal clock."""
+        result: list[Prediction] = []
+        nozzle, sampled = self._learning.nozzle, self._learning.sampled
+        lengths = [len(sampled.rows[i]) for i in windows]
+        for part in batches(lengths, self._learning.settings.batch):
+            chosen = windows[part]
+            motions = nozzle.map(lambda i: self._sampled(self._windows[i], planned, clock), chosen)
+            commanded = [motion.position for motion in motions]
+            positions, drifts = nozzle.positions(commanded), nozzle.drifts(commanded)
+            for i, motion, xy, drift in zip(chosen, motions, positions, drifts, strict=True):
+                whole = sampled.rows[i].whole
+                wanted, at = sampled.nominal[whole, :2], clock.to_corrected(sampled.time[whole])
+                error = xy - self._scope.nominal.asked(clock.to_nominal(motion.time))[:, :2]
+                own, aimed = (_interpolated(at, motion.time, e) for e in (error, error + drift))
+                result.append(Prediction(wanted + own, wanted + aimed))
+        return result
 
     def _sampled(self, window: LayerWindow, planned: Plan, clock: Clock) -> Trajectory:
         start, stop = clock.to_corrected(np.array([window.lead_in, window.lead_out]))
-        return sample(planned, self.ensemble.rate, float(start), float(stop))
+        return sample(planned, self._learning.nozzle.rate, float(start), float(stop))
 
-
-def bounded(offset: Floats, base: Floats, most: float, bed: Bed) -> Floats:
-    """Return corrections no longer than the largest, and that lead to no place off the bed.
-
-    Parameters
-    ----------
-    offset : (N, 2)
-        Corrections, mm.
-    base : (N, 2)
-        What they correct, mm; what is off the bed already may stay there.
-    most
-        The largest correction, mm.
-    bed
-        In the coordinates of ``base``.
-    """
-    size = np.linalg.norm(offset, axis=1, keepdims=True)
-    shorter = offset * np.minimum(1.0, most / np.maximum(size, most))
-    return np.asarray(bed.held(base + shorter, base) - base)
-
-
-def _moved(segmentation: Segmentation, xy: Floats) -> Segmentation:
-    target = segmentation.pieces.target.copy()
-    target[:, :2] = xy
-    return replace(segmentation, pieces=replace(segmentation.pieces, target=target))
-
-
-def _smoothed(values: Floats) -> Floats:
-    """Average over neighbours, so that a piece's end hears the samples around it."""
-    result = values.copy()
-    result[1:-1] = 0.25 * values[:-2] + 0.5 * values[1:-1] + 0.25 * values[2:]
-    return result
+    def _when_asked(self, time: Floats) -> Floats:
+        """Return when the position of each end matters: after a hold if a wall follows, s."""
+        asked = time.copy()
+        for hold in self._scope.region.holds:
+            if hold.after == Role.CORRECTED and hold.before != Role.CORRECTED:
+                first = np.searchsorted(time, hold.start - 1e-9)
+                last = np.searchsorted(time, hold.start + 1e-9)
+                asked[first:last] = hold.end
+        return asked
 
 
 def _interpolated(wanted: Floats, time: Floats, values: Floats) -> Floats:

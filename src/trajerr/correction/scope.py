@@ -1,6 +1,6 @@
 """What of a print is corrected: its layers, its moves, and where a correction may act."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,18 +9,19 @@ import numpy as np
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.correction.blocks import move_times
 from trajerr.correction.boards import check_board
-from trajerr.correction.inverse import Freedom
 from trajerr.correction.layer_windows import LayerWindow
-from trajerr.correction.learning import Judge
 from trajerr.correction.original import Original, nothing_to_correct
 from trajerr.correction.regions import CorrectionRegion, Role, find_region, roles
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.extrusion import most_section, sections
+from trajerr.inversion.least_squares import Freedom
 from trajerr.metrics.contour import contour_offsets
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import without_long_rests
+
+Judge = Callable[[Floats], float]
 
 THICKER = 2.5  # how many times as thick as its move a piece may become, where it is slower
 

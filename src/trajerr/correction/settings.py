@@ -6,14 +6,63 @@ from typing import Any, Self
 
 import numpy as np
 
+from trajerr.checks import require, require_count, require_from_zero, require_positive
 from trajerr.correction.boards import check_board
-from trajerr.correction.learning import LearningSettings
 from trajerr.correction.pieces import EmissionSettings
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import WALLS, FeatureType
 from trajerr.shipped import fields_of, shipped
 
 METHODS = ("inverse", "subtract", "twin")
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """How to iterate.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    gain: float  # share of the learning filter's change that one iteration takes
+    band_hz: float  # above which a correction fades out
+    iterations: int  # at most, on the trajectory
+    planned_iterations: int  # at most, on the moves that will be written, planner in the loop
+    patience: int  # iterations without progress after which a window is done
+    soft_weight: float  # of a printer whose natural frequency is lower by `spread`
+    stiff_weight: float  # of one whose natural frequency is higher; the modelled has 1
+    spread: float  # relative change of natural frequency
+    lead_out_s: float  # motion after it that the iteration looks ahead into
+    batch: int  # layers predicted at a time, fewer if they are long
+    threads: int  # at work on them
+
+    def __post_init__(self) -> None:
+        require("learning.gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
+        require_positive("learning.band_hz", self.band_hz)
+        for key in ("iterations", "patience", "batch"):
+            require_count(f"learning.{key}", getattr(self, key))
+        require_count("threads", self.threads)
+        require_count("learning.planned_iterations", self.planned_iterations, at_least=0)
+        require("learning.spread", self.spread, 0.0 < self.spread < 0.5, "above 0, below 0.5")
+        for key in ("lead_out_s", "soft_weight", "stiff_weight"):
+            require_from_zero(f"learning.{key}", getattr(self, key))
+
+    @classmethod
+    def shipped(cls, **changes: float) -> Self:
+        """Return what ``conf/correct.yaml`` says, with changes."""
+        plain = shipped("correct")
+        return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
+
+    @property
+    def family(self) -> tuple[tuple[float, float], ...]:
+        """(Factor on stiffness, weight) of the printers that are aimed at beside the modelled."""
+        pairs = (
+            ((1.0 - self.spread) ** 2, self.soft_weight),
+            ((1.0 + self.spread) ** 2, self.stiff_weight),
+        )
+        return tuple(pair for pair in pairs if pair[1] > 0.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+"""Where a model says that the nozzle will be, for many commands at once.
+
+A model knows one printer. A real one drifts: belts lengthen, loads change. So a correction may
+aim at the mean of a small family around the modelled one, softer and stiffer: what these would do
+otherwise is simulated, as a difference that is added to the model's own prediction.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from trajerr.arrays import Floats
+from trajerr.correction.error_models import ErrorModel, TwinModel
+from trajerr.dynamics.printer import Printer
+from trajerr.motion.features import compute_features
+
+Result = TypeVar("Result")
+
+FAMILY_RATE_HZ = 600.0  # at least; at which the family is simulated
+
+
+@dataclass(frozen=True)
+class Nozzle:
+    """The nozzle as a model predicts it.
+
+    Parameters
+    ----------
+    model
+        Predicts the modelled printer's error.
+    printer
+        Its parameters.
+    family
+        (factor on stiffness, weight) of each further printer that is aimed at; the modelled one
+        has weight 1.
+    threads
+        At work on the trajectories of one call.
+    """
+
+    model: ErrorModel
+    printer: Printer
+    family: tuple[tuple[float, float], ...] = ()
+    threads: int = 2
+
+    @property
+    def rate(self) -> float:
+        """Samples per second, Hz."""
+        return self.model.sample_rate_hz
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads)
+
+    def map(self, function: Callable[..., Result], *values: Iterable[Any]) -> list[Result]:
+        """Return what a function makes of each of some values, worked on side by side."""
+        return list(self._pool.map(function, *values))
+
+    def positions(self, commanded: Sequence[Floats]) -> list[Floats]:
+        """Return where the nozzle will be for each of several trajectories.
+
+        Parameters
+        ----------
+        commanded : (T, 3)
+            mm each, from rest; T may differ.
+
+        Returns
+        -------
+        list : (T, 2)
+            mm each.
+        """
+        features = self.map(lambda c: compute_features(c, self.rate), _padded(commanded))
+        shares = np.array_split(np.stack(features), min(self.threads, len(commanded)))
+        errors = np.concatenate(self.map(self.model.errors, shares))
+        return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
+
+    def drifts(self, commanded: Sequence[Floats]) -> list[Floats]:
+        """Return by how much the family's mean is elsewhere, (T, 2) mm for each of (T, 3) mm."""
+        if not self.family:
+            return [np.zeros((len(c), 2)) for c in commanded]
+        return self.map(self._drift, commanded)
+
+    def _drift(self, commanded: Floats) -> Floats:
+        own, *others = (twin.errors(commanded[None])[0] for twin in self._twins)
+        weights = np.array([weight for _, weight in self.family])
+        apart = np.stack(others) - own
+        return np.asarray(np.tensordot(weights, apart, axes=1) / (1.0 + np.sum(weights)))
+
+    @cached_property
+    def _twins(self) -> list[TwinModel]:
+        smooth = self.printer.without("quantisation")
+        scaled = (smooth.with_stiffness_scale(factor) for factor, _ in self.family)
+        return [TwinModel(p, self.rate, 1, FAMILY_RATE_HZ) for p in (smooth, *scaled)]
+
+
+def _padded(commanded: Sequence[Floats]) -> Floats:
+    """Return (B, T, 3) trajectories; the shorter ones rest at their end."""
+    longest = max(len(c) for c in commanded)
+    rests = [np.repeat(c[-1:], longest - len(c), axis=0) for c in commanded]
+    return np.stack([np.concatenate(pair) for pair in zip(commanded, rests, strict=True)])

@@ -1,0 +1,1 @@
+"""The command whose motion is a wanted one: iterative learning with whatever predicts motion."""
