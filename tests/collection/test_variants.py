@@ -1,17 +1,15 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.signal import welch
 
 from tests.collection.small_print import printer, small_program
+from trajerr.collection import variants
 from trajerr.collection.variants import (
     DEVIATION_BAND_HZ,
     DEVIATION_MM,
     Kind,
     Variant,
     command,
-    learn,
     parse_variants,
     smooth_noise,
 )
@@ -92,25 +90,21 @@ def test_perturbed_command_stays_near_and_starts_on_the_path(planned: Trajectory
     assert np.std(other.position - changed.position) > 0.01
 
 
-def test_learning_brings_the_nozzle_nearer_to_the_path(planned: Trajectory) -> None:
+def test_the_longer_it_learns_the_nearer_the_nozzle_comes(
+    planned: Trajectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quiet = printer().without("jitter", "ripple")
-    coarse = _every(planned, 5)
-    nominal = coarse.position[:, :2]
-    changed, errors = coarse, []
-    for _ in range(12):
-        actual = simulate(quiet, changed, seed=0).xy
-        errors.append(np.sqrt(np.mean((actual - nominal)[500:] ** 2)))
-        changed = learn(quiet, coarse, changed, 0, rate=0.4)
-    assert errors[-1] < 0.25 * errors[0]
-
-
-def test_linear_inverse_alone_corrects_a_linear_printer(planned: Trajectory) -> None:
-    linear = printer().only()
-    coarse = _every(planned, 5)
-    changed = learn(linear, coarse, coarse, 0, rate=1.0)
-    before = simulate(linear, coarse, seed=0).xy - coarse.position[:, :2]
-    after = simulate(linear, changed, seed=0).xy - coarse.position[:, :2]
-    assert np.std(after[500:]) < 0.2 * np.std(before[500:])
+    nominal, found = planned.position[:, :2], []
+    for iterations in (1, 3, 12):
+        monkeypatch.setattr(variants, "ITERATIONS", (iterations, iterations))
+        (changed,), params = command(
+            Variant(kind="precompensated"), quiet, lambda: [planned], seed=5
+        )
+        assert params == {"iterations": iterations}
+        found.append(np.std((simulate(quiet, changed, seed=0).xy - nominal)[2500:]))
+    before = np.std((simulate(quiet, planned, seed=0).xy - nominal)[2500:])
+    assert found[2] < found[1] < found[0] < before
+    assert found[2] < 0.2 * before
 
 
 def test_precompensated_command_says_how_far_it_got(planned: Trajectory) -> None:
@@ -121,10 +115,3 @@ def test_precompensated_command_says_how_far_it_got(planned: Trajectory) -> None
     before = simulate(printer(), planned, seed=3).xy - nominal
     after = simulate(printer(), changed, seed=3).xy - nominal
     assert np.std(after[2500:]) < 0.9 * np.std(before[2500:])
-
-
-def _every(trajectory: Trajectory, step: int) -> Trajectory:
-    columns = {
-        name: value[::step] for name, value in vars(trajectory).items() if np.ndim(value) > 0
-    }
-    return replace(trajectory, sample_rate=trajectory.sample_rate / step, first=0, **columns)

@@ -4,20 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.signal
 
 from tests.correction.cases import Dialect, Writer, linear_printer, noted, small_print
-from trajerr.correction import inverse
 from trajerr.correction.compensate import apply_correction, correct_program
 from trajerr.correction.emission import MARK
 from trajerr.correction.error_models import NetworkModel, TwinModel
-from trajerr.correction.inverse import Freedom, Smoothing, learning_step
-from trajerr.correction.settings import LearningSettings
+from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.pieces import EmissionSettings
-from trajerr.correction.printer_ensemble import PrinterEnsemble
-from trajerr.correction.response import Response
-from trajerr.correction.settings import CorrectionSettings
-from trajerr.dynamics.axis import frequency_response
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import FeatureType
 from trajerr.gcode.reader import parse_program
@@ -159,90 +153,30 @@ def test_the_largest_correction_and_the_bed_bound_what_is_written(printer, metho
     assert np.all(again.moves.end[:, :2].max(axis=0) <= np.array(printer.bed_mm[:2]) + 1e-9)
 
 
-def linear_response(printer, count, rate):
-    """The response without friction; nothing sticks in it."""
-    response = Response.along(printer, np.zeros(((count - 1) * 3 + 1, 2)), rate, 3)
-    return replace(response, keep=np.ones_like(response.keep))
-
-
-def test_unrestricted_the_step_is_the_inverse_transfer_function(printer, monkeypatch):
-    monkeypatch.setattr(inverse, "ROUNDS", 60)
-    monkeypatch.setattr(inverse, "DAMPING", 1e-5)
-    rate, frequency = 200.0, 9.0
-    time = np.arange(0.0, 6.0, 1 / rate)
-    window = np.exp(-(((time - 3.0) / 0.8) ** 2))
-    error = (window * np.sin(2 * np.pi * frequency * time))[None, :, None] * np.ones((1, 1, 2))
-    free = Freedom(np.ones(len(time)), np.ones(len(time), bool), np.full(len(time), -1))
-    responses = [linear_response(printer, len(time), rate)]
-    change = learning_step(error, responses, np.ones(1), free, Smoothing.of(printer, 5.0, rate))
-    response = frequency_response(printer.x, np.array([frequency]))[0]
-    expected = window * np.imag(np.exp(2j * np.pi * frequency * time) / response)
-    assert np.abs(change[:, 0] - expected).max() < 0.02
-
-
-def test_restricted_it_is_the_least_squares_answer_for_an_ensemble(printer, monkeypatch):
-    """Against a dense solve; the plants' matrices come from scipy's own simulation."""
-    monkeypatch.setattr(inverse, "ROUNDS", 400)
-    monkeypatch.setattr(inverse, "DONE", 0.0)
-    rate, count = 200.0, 90
-    rng = np.random.default_rng(4)
-    weight = np.where(np.arange(count) < 30, 0.0, 1.0)
-    hold = np.where((np.arange(count) >= 50) & (np.arange(count) < 60), 0, -1)
-    free = Freedom(weight, np.arange(count) % 3 > 0, hold)
-    error = np.cumsum(rng.normal(size=(2, count, 2)), axis=1) * 0.01
-    printers, shares = [printer, printer.with_stiffness_scale(1.3)], np.array([0.75, 0.25])
-    responses = [linear_response(one, count, rate) for one in printers]
-    smoothing = Smoothing.of(printer, 3.0, rate)
-    got = learning_step(error, responses, 4 * shares, free, smoothing)
-    smooth = smoothing.filter(count)
-    seen = np.diag(np.where(free.seen, 1.0, inverse.UNSEEN**2))
-    average = np.eye(count)
-    average[50:60, 50:60] = 0.1
-    for axis, key in enumerate("xy"):
-        unit = np.zeros((count, count, 2))
-        unit[np.arange(count), np.arange(count), axis] = 1.0
-        act = np.diag(weight) @ average @ np.array([smooth(u)[:, axis] for u in unit]).T
-        normal, right = inverse.DAMPING * np.eye(count), np.zeros(count)
-        for one, share, wrong in zip(printers, shares, error[..., axis], strict=True):
-            effect = _plant(getattr(one, key), rate, count) @ act
-            normal += share * effect.T @ seen @ effect
-            right += share * effect.T @ seen @ wrong
-        np.testing.assert_allclose(got[:, axis], act @ np.linalg.solve(normal, right), atol=1e-6)
-
-
-def _plant(axis, rate, count):
-    k, c = axis.stiffness_n_per_m, axis.damping_n_s_per_m
-    system = scipy.signal.lti([c, k], [axis.mass_kg, c, k])
-    time = np.arange(count) / rate
-    columns = [scipy.signal.lsim(system, unit, time)[1] for unit in np.eye(count)]
-    # The first sample is where the motion begins, from rest: a command there is no step.
-    start = np.concatenate([[0.0], np.zeros(count - 1)])
-    return np.array([start if i == 0 else column for i, column in enumerate(columns)]).T
-
-
-def test_an_ensemble_of_equals_is_the_modelled_printer(printer):
-    three = PrinterEnsemble(TwinModel(printer), printer, variants=((1.0, 0.5), (1.0, 0.25)))
+def test_a_family_of_equals_does_not_drift(printer):
+    three = Nozzle(TwinModel(printer), printer, family=((1.0, 0.5), (1.0, 0.25)))
     rng = np.random.default_rng(0)
     commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
-    actual = three.simulated([commanded])[0].positions
-    np.testing.assert_allclose(actual[1:], np.repeat(actual[:1], 2, axis=0), atol=1e-9)
-    np.testing.assert_allclose(actual[0], three.modelled([commanded])[0], atol=1e-6)
+    np.testing.assert_allclose(three.drifts([commanded])[0], 0.0, atol=1e-9)
 
 
-def test_a_softer_printer_errs_more(printer):
-    ensemble = PrinterEnsemble(TwinModel(printer), printer, variants=((0.81, 0.5), (1.21, 0.5)))
+def test_a_softer_family_errs_more_a_stiffer_one_less(printer):
     time = np.arange(0.0, 2.0, 1 / 200)
     commanded = np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])
-    modelled, soft, stiff = ensemble.simulated([commanded])[0].positions - commanded[:, :2]
-    assert np.std(stiff[100:, 0]) < np.std(modelled[100:, 0]) < np.std(soft[100:, 0])
+    alone = Nozzle(TwinModel(printer), printer)
+    error = alone.positions([commanded])[0] - commanded[:, :2]
+    for factor, larger in ((0.81, True), (1.21, False)):
+        (drift,) = Nozzle(TwinModel(printer), printer, family=((factor, 1.0),)).drifts([commanded])
+        assert (np.std((error + drift)[100:, 0]) > np.std(error[100:, 0])) == larger
+    assert not np.any(alone.drifts([commanded])[0])
 
 
 def test_trajectories_of_different_length_are_predicted_as_alone(printer):
-    ensemble = PrinterEnsemble(TwinModel(printer), printer)
+    nozzle = Nozzle(TwinModel(printer), printer)
     rng = np.random.default_rng(1)
     parts = [np.cumsum(rng.normal(size=(n, 3)), axis=0) * 0.05 for n in (150, 300, 90)]
-    for together, alone in zip(ensemble.modelled(parts), parts, strict=True):
-        np.testing.assert_allclose(together, ensemble.modelled([alone])[0], atol=1e-12)
+    for together, alone in zip(nozzle.positions(parts), parts, strict=True):
+        np.testing.assert_allclose(together, nozzle.positions([alone])[0], atol=1e-12)
 
 
 def test_a_network_is_asked_for_its_two_errors():

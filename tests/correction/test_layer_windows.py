@@ -19,9 +19,8 @@ from trajerr.correction.layer_windows import (
     sample_windows,
     split_span,
 )
-from trajerr.correction.settings import LearningSettings
-from trajerr.correction.printer_ensemble import PrinterEnsemble
-from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.nozzle import Nozzle
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay
@@ -194,13 +193,13 @@ def test_the_model_is_not_asked_about_a_long_way_along_z(printer):
 
 def test_long_layers_are_not_predicted_together(printer, monkeypatch):
     sizes = []
-    ask = PrinterEnsemble.modelled
+    ask = Nozzle.positions
 
     def noted(self, commanded):
         sizes.append([len(c) for c in commanded])
         return ask(self, commanded)
 
-    monkeypatch.setattr(PrinterEnsemble, "modelled", noted)
+    monkeypatch.setattr(Nozzle, "positions", noted)
     monkeypatch.setattr(layer_windows, "TOGETHER", int(20.0 * RATE))
     settings = replace(QUICK, learning=LearningSettings.shipped(iterations=1, planned_iterations=1))
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)

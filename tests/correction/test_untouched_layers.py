@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.correction.cases import limits, linear_printer
 from trajerr.correction.compensate import correct_program
 from trajerr.correction.error_models import TwinModel
-from trajerr.correction.settings import LearningSettings
-from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.planner import plan

@@ -8,7 +8,7 @@ from scipy import signal
 
 from tests.dynamics.commanded import load_printer, trajectory, wandering
 from tests.machines import simple_axis
-from trajerr.dynamics.axis import discretise, frequency_response, invert, recurrence
+from trajerr.dynamics.axis import discretise, frequency_response, recurrence
 from trajerr.dynamics.kernel import _belt
 from trajerr.dynamics.plant import simulate
 from trajerr.errors import ConfigError
@@ -147,56 +147,6 @@ def test_frequency_response_equals_scipy():
     frequency = np.linspace(0.0, 200.0, 101)
     _, expected = signal.freqresp(transfer(SOFT_X), 2.0 * np.pi * frequency)
     np.testing.assert_allclose(frequency_response(SOFT_X, frequency), expected, rtol=1e-10)
-
-
-def smooth(count, sample_rate, highest, seed=0):
-    """(count,) mm of noise without content above ``highest`` Hz, about 20 µm RMS."""
-    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
-    spectrum[np.fft.rfftfreq(count, 1.0 / sample_rate) > highest] = 0.0
-    noise = np.fft.irfft(spectrum, count)
-    return 0.02 * noise / noise.std()
-
-
-def test_inverse_removes_an_error_at_the_nozzle():
-    printer, sample_rate = load_printer().only(), 1000.0
-    command = wandering(sample_rate, seconds=4.0)
-    error = np.column_stack([smooth(len(command), sample_rate, 15.0, seed) for seed in (1, 2)])
-    change = np.column_stack(
-        [invert(axis, error[:, i], sample_rate) for i, axis in enumerate((printer.x, printer.y))]
-    )
-    before = simulate(printer, trajectory(command, sample_rate), seed=0).xy
-    after = simulate(printer, trajectory(command - change, sample_rate), seed=0).xy
-    settled = slice(600, -600)
-    left = (after + error - before)[settled]
-    assert np.std(left) < 0.03 * np.std(error[settled])
-
-
-def test_inverse_does_not_amplify_what_the_carriage_cannot_follow():
-    sample_rate = 1000.0
-    time = np.arange(4000) / sample_rate
-    gains = []
-    for frequency in (24.0, 60.0, 100.0, 200.0):
-        wave = np.sin(2.0 * np.pi * frequency * time)
-        gains.append(np.std(invert(SOFT_X, wave, sample_rate)) / np.std(wave))
-    assert gains[0] == pytest.approx(
-        1.0 / abs(frequency_response(SOFT_X, np.array([24.0]))[0]), rel=0.02
-    )
-    assert max(gains) < 4.0
-    assert gains[-1] < 0.1
-
-
-@settings(max_examples=20)
-@given(first=st.floats(-0.1, 0.1), last=st.floats(-0.1, 0.1))
-def test_inverse_is_linear_and_has_smooth_ends(first, last):
-    ramp = np.linspace(first, last, 700)
-    wave = smooth(700, 200.0, 20.0)
-    both = invert(SOFT_X, ramp + 2.0 * wave, 200.0)
-    parts = invert(SOFT_X, ramp, 200.0) + 2.0 * invert(SOFT_X, wave, 200.0)
-    np.testing.assert_allclose(both, parts, atol=1e-12)
-    # A slow error is removed by as much, to the very ends.
-    np.testing.assert_allclose(
-        invert(SOFT_X, ramp, 200.0), ramp, atol=0.02 * max(abs(first), abs(last)) + 1e-9
-    )
 
 
 def test_belt_is_stiffer_near_its_ends():

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from tests.correction.cases import linear_printer, small_print
-from trajerr.correction.settings import LearningSettings
 from trajerr.correction.original import Original
-from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import ConfigError
 from trajerr.models.registry import build_network
 from trajerr.refining import refine as module

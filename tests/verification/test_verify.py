@@ -10,8 +10,7 @@ from tests.correction.cases import Dialect, linear_printer, noted, small_print
 from trajerr.correction.compensate import correct_program
 from trajerr.correction.error_models import TwinModel
 from trajerr.correction.final_check import check_corrected
-from trajerr.correction.settings import LearningSettings
-from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program

@@ -14,9 +14,11 @@ from scipy.fft import next_fast_len
 
 from trajerr.arrays import Floats
 from trajerr.checks import is_number, require
-from trajerr.dynamics.axis import invert
 from trajerr.dynamics.plant import ActualMotion, decimate, simulate
 from trajerr.dynamics.printer import Printer
+from trajerr.inversion.least_squares import Freedom, LowPass
+from trajerr.inversion.response import measure
+from trajerr.inversion.search import Search
 from trajerr.motion.trajectory import Trajectory
 
 Kind = Literal["nominal", "perturbed", "precompensated"]
@@ -25,8 +27,9 @@ KINDS: tuple[str, ...] = get_args(Kind)
 DEVIATION_MM = (0.05, 0.2)  # RMS per axis of a perturbation, the range that errors have
 DEVIATION_BAND_HZ = 45.0  # about twice the soft study's natural frequencies
 DEVIATION_CORNER_HZ = 6.0  # from here on a perturbation falls with 1/f, as a correction does
-ITERATIONS = (1, 16)  # from a first guess to nearly converged
-LEARNING_RATE = 0.4
+ITERATIONS = (1, 16)  # from the first to nearly converged
+LEARNING_RATE_HZ = 200.0  # of the grid on which it is learned; the pipeline's own rate
+BAND_HZ, GAIN = 60.0, 0.7  # as conf/correct.yaml has them
 CHANGE_GRID_HZ = 1000.0  # more than ten times what a change holds
 FADE_S = 0.25  # a change of the command grows from zero within this time
 
@@ -140,23 +143,40 @@ def _perturb(printer: Printer, coarse: Trajectory, seed: int) -> tuple[Floats, P
 
 
 def _precompensate(printer: Printer, nominal: Trajectory, seed: int) -> tuple[Floats, Params]:
-    """Pre-distort by the linear inverse, then learn on the plant for some iterations.
+    """Change the command as a correction does, by iterative learning on the plant for a while.
 
-    ``r_c ← r_c − 0.4 G⁻¹(x(r_c) − r)`` (iterative learning control: Bristow, Tharayil and
-    Alleyne, IEEE Control Systems 26(3):96, 2006), started from r or, in half of the cases,
-    from the command that would be right if the printer were linear.
+    The same search that corrects (:mod:`trajerr.inversion`), begun anew and left off between
+    its first iteration and where it has nearly converged.
     """
     random = np.random.default_rng(seed)
     low, high = np.log(ITERATIONS[0]), np.log(ITERATIONS[1] + 1)
     iterations = int(np.exp(random.uniform(low, high)))
-    linear_start = bool(random.integers(2))
-    command = nominal
-    if linear_start:
-        command = learn(printer.only(), nominal, command, seed, rate=1.0)
+    every = max(1, round(nominal.sample_rate / LEARNING_RATE_HZ))
+    rate = nominal.sample_rate / every
+    wanted = nominal.position[::every]
+    free = np.ones(len(wanted), dtype=np.bool_)
+    freedom = Freedom(fade_in(nominal)[::every], free, np.full(len(wanted), -1))
+    plant = printer.without("jitter")  # which no learning makes up for
+
+    def predict(commands: Sequence[Floats]) -> list[Floats]:
+        fine = (_between(command[:, :2], every, len(nominal)) for command in commands)
+        return [simulate(plant, nominal.with_xy(xy), seed=seed).xy[::every] for xy in fine]
+
+    (response,) = measure(predict, [wanted], rate, seed)
+    search = Search(response, freedom, LowPass(BAND_HZ, rate, len(wanted)), GAIN)
+    change = np.zeros((len(wanted), 2))
     for _ in range(iterations):
-        command = learn(printer, nominal, command, seed, rate=LEARNING_RATE)
-    change = command.position[:, :2] - nominal.position[:, :2]
-    return change, {"iterations": float(iterations), "linear_start": float(linear_start)}
+        (actual,) = predict([wanted[:, :2] + change])
+        error = actual - wanted[:, :2]
+        search.note(change, error, float(np.sqrt(np.mean(error**2))))
+        change = search.next()
+    return _between(change, every, len(nominal)), {"iterations": float(iterations)}
+
+
+def _between(values: Floats, every: int, count: int) -> Floats:
+    """Return (count, 2) values on a grid that is finer by a whole number, straight in between."""
+    fine, coarse = np.arange(count), np.arange(len(values)) * every
+    return np.column_stack([np.interp(fine, coarse, column) for column in values.T])
 
 
 def _shifted(
@@ -179,18 +199,6 @@ _CHANGES: dict[str, Change] = {
     "perturbed": _perturb,
     "precompensated": _precompensate,
 }
-
-
-def learn(
-    printer: Printer, nominal: Trajectory, commanded: Trajectory, seed: int, *, rate: float
-) -> Trajectory:
-    """Return the command after one step of iterative learning towards the nominal path."""
-    actual = simulate(printer, commanded, seed=seed).xy
-    error = actual - nominal.position[:, :2]
-    pair = (printer.x, printer.y)
-    inverse = [invert(axis, error[:, i], nominal.sample_rate) for i, axis in enumerate(pair)]
-    step = rate * np.column_stack(inverse) * fade_in(nominal)[:, None]
-    return nominal.with_xy(commanded.position[:, :2] - step)
 
 
 def smooth_noise(random: np.random.Generator, count: int, sample_rate: float) -> Floats:

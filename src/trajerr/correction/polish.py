@@ -23,7 +23,8 @@ from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
 
-FIRST_ROUNDS = 4  # of timing the pieces before the first iteration; then one in each
+FIRST_ROUNDS = 3  # of timing the pieces before the first iteration; then one in each
+LAST_ROUNDS = 3  # after the last
 MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest
 TOGETHER = 1 << 18  # samples of windows whose pieces are planned at once: 20 minutes at 200 Hz
 
@@ -114,7 +115,7 @@ class Polisher:
         nominal, limits = self._scope.nominal, self._limits
         chosen = self._chosen(range(len(self._windows)))
         slow = assemble(nominal, segmentation, limits, self._emission, chosen)
-        _, feed_factor = keep_time(slow, limits, np.ones(len(segmentation.pieces)))
+        _, feed_factor = keep_time(slow, limits, self._feed_factor, LAST_ROUNDS)
         return assemble(nominal, segmentation, limits, self._emission).at(feed_factor)
 
     @property

@@ -256,39 +256,3 @@ def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.co
     s = 2j * np.pi * frequency
     spring = axis.damping_n_s_per_m * s + axis.stiffness_n_per_m
     return spring / (axis.mass_kg * s**2 + spring)
-
-
-def invert(
-    axis: AxisParameters, error: Floats, sample_rate: float, *, cutoff: float = 2.5
-) -> Floats:
-    """Return the command change whose effect at the nozzle is ``error``: G⁻¹, regularised.
-
-    Zero-phase, in the frequency domain. Above ``cutoff`` natural frequencies, where the
-    carriage no longer follows and 1/G would only amplify noise, it fades out as a Butterworth
-    magnitude of order 4. The ends are continued smoothly over two settling times.
-
-    Parameters
-    ----------
-    axis
-        Its linear parameters.
-    error : (N,)
-        mm at the nozzle.
-    sample_rate
-        Hz.
-    cutoff
-        In multiples of the natural frequency.
-
-    Returns
-    -------
-    Floats : (N,)
-        mm; subtract it from the command to remove ``error``.
-    """
-    padding = math.ceil(min(2.0 * axis.settling_time, 2.0) * sample_rate)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * padding) + 0.5) / (2 * padding))
-    bridge = error[-1] + (error[0] - error[-1]) * ramp
-    closed = np.concatenate([error, bridge])
-    frequency = np.fft.rfftfreq(len(closed), 1.0 / sample_rate).astype(np.float64)
-    fade = 1.0 / (1.0 + (frequency / (cutoff * axis.natural_freq_hz)) ** 8)
-    gain = fade / frequency_response(axis, frequency)
-    change: Floats = np.fft.irfft(np.fft.rfft(closed) * gain, len(closed))[: len(error)]
-    return change
