@@ -6,6 +6,7 @@ The sentence is always ``key: got X, expected Y``.
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from trajerr.errors import ConfigError
 
@@ -54,32 +55,32 @@ def require_numbers(key: str, value: object, expected: str = "a list of numbers"
     ConfigError
         The message names ``key``.
     """
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    holds = is_list and all(is_number(item) for item in value)  # type: ignore[attr-defined]
+    holds = _is_list(value) and all(is_number(item) for item in value)
     require(key, value, holds, expected)
 
 
-def require_count(key: str, value: object, at_least: int = 1) -> None:
-    """Refuse what is not a whole number from ``at_least`` on.
+def require_count(key: str, value: object, at_least: int = 1, *, or_null: bool = False) -> None:
+    """Refuse what is not a whole number from ``at_least`` on; ``or_null`` lets null through.
 
     Raises
     ------
     ConfigError
         The message names ``key``.
     """
-    holds = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-    require(key, value, holds, f"a whole number from {at_least} on")
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    _require_or_null(key, value, fits, f"a whole number from {at_least} on", or_null)
 
 
-def require_positive(key: str, value: object) -> None:
-    """Refuse what is not a finite number above 0.
+def require_positive(key: str, value: object, *, or_null: bool = False) -> None:
+    """Refuse what is not a finite number above 0; ``or_null`` lets null through.
 
     Raises
     ------
     ConfigError
         The message names ``key``.
     """
-    require(key, value, is_number(value) and 0.0 < _real(value) < math.inf, "a number above 0")
+    fits = is_number(value) and 0.0 < _real(value) < math.inf
+    _require_or_null(key, value, fits, "a number above 0", or_null)
 
 
 def require_from_zero(key: str, value: object) -> None:
@@ -106,6 +107,20 @@ def require_one_of(key: str, value: object, allowed: Iterable[str]) -> None:
     require(key, value, isinstance(value, str) and value in names, f"one of {', '.join(names)}")
 
 
+def require_some_of(key: str, values: object, allowed: Iterable[str]) -> None:
+    """Refuse what is no list of some names, at least one.
+
+    Raises
+    ------
+    ConfigError
+        The message names ``key`` and them.
+    """
+    names = tuple(allowed)
+    given = values if _is_list(values) else ()
+    holds = len(given) > 0 and all(value in names for value in given)
+    require(key, values, holds, f"some of {', '.join(names)}")
+
+
 def as_names(value: str | Iterable[str]) -> tuple[str, ...]:
     """Return one name or several as a tuple; a config may give either."""
     return (value,) if isinstance(value, str) else tuple(value)
@@ -120,11 +135,22 @@ def shown(value: object) -> str:
     """Return a value as messages show it: as in a config, odd text in quotes."""
     if value is None:
         return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return value if PLAIN.fullmatch(value) and value != "null" else repr(value)
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(shown, value))}]"
     return str(value)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _require_or_null(key: str, value: object, fits: bool, expected: str, or_null: bool) -> None:
+    holds = fits or (or_null and value is None)
+    require(key, value, holds, f"{expected}, or null" if or_null else expected)
 
 
 def _real(value: object) -> float:

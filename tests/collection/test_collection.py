@@ -215,7 +215,7 @@ def test_errors_of_workers_come_through(tmp_path: Path, workers: int) -> None:
     path.write_text(small_gcode().replace("X113.5 ", "X413.5 "))  # a corner of the first wall
     with pytest.raises(GcodeError, match=r"far\.gcode:\d+: the wall leaves the bed at X413\.5"):
         collect(collection(tmp_path), [Source("far", path)], workers)
-    with pytest.raises(DataError, match="no layer 9, expected 1 to 2"):
+    with pytest.raises(ConfigError, match=r"layers: got \[9\], expected .*, 1 to 2$"):
         collect(collection(tmp_path, layers=[9]), [source(tmp_path)], workers)
 
 

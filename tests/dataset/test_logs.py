@@ -144,8 +144,8 @@ def test_binary_missing_and_unequal_logs_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"time": "t"}, "log.x and log.y are both missing"),
-        ({"x": X}, "log.time and log.sample_rate_hz are both missing"),
+        ({"time": "t"}, "log.x: got null, expected an axis here or in log.y"),
+        ({"x": X}, "log.time: got null, expected a column here or log.sample_rate_hz"),
         ({"x": X, "time": "t", "length_unit": "ft"}, "log.length_unit: got ft, expected one of mm"),
         ({"x": X, "time": "t", "time_unit": "h"}, "log.time_unit: got h"),
         ({"x": X, "sample_rate_hz": -1.0}, "log.sample_rate_hz: got -1.0"),

@@ -290,7 +290,7 @@ def test_patterns_that_find_nothing_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty finds no \.mat file"):
         prepare(asked(tmp_path / "empty"), tmp_path / "out")
-    with pytest.raises(DataError, match="data_dirs is empty"):
+    with pytest.raises(ConfigError, match=r"data_dirs: got \[\], expected at least one folder"):
         prepare(asked(), tmp_path / "out")
     (tmp_path / "a.csv").write_text("t,x\n")
     with pytest.raises(DataError, match=r"a\.csv: not a \.mat file; a measured log needs log=NAME"):

@@ -128,6 +128,9 @@ def test_splits_without_a_window_are_refused():
         require_filled({"train": 5, "val": 0}, SplitSettings.shipped())
 
 
+SHARED = r"split.test_parts: got \[b, a\], expected none of split.val_parts, a$"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -139,8 +142,8 @@ def test_splits_without_a_window_are_refused():
             {"train_ratio": 1.2, "val_ratio": -0.35},
             "val_ratio: got -0.35, expected a number from 0 on",
         ),
-        ({"test_parts": ("a",)}, "need split.by=part, not layer"),
-        ({"by": "part", "test_parts": ("a",), "val_parts": ("a",)}, r"share \['a'\]"),
+        ({"test_parts": ("a",)}, "split.by: got layer, expected part, as split.val_parts or"),
+        ({"by": "part", "test_parts": ("b", "a"), "val_parts": ("a",)}, SHARED),
     ],
 )
 def test_impossible_settings_name_their_key(options, message):

@@ -16,7 +16,7 @@ from trajerr.dataset.store import (
     save_sequence,
     save_tensors,
 )
-from trajerr.errors import DataError
+from trajerr.errors import ConfigError, DataError
 from trajerr.motion.features import compute_features
 
 NOTES = {"part": "cube", "layer": 1, "variant": "a", "kind": "nominal", "sample_rate_hz": 200.0}
@@ -110,7 +110,7 @@ def test_a_folder_of_another_rate_layout_or_split_is_refused(prepared):
     open_split(prepared, "val", sample_rate=200.0)
     with pytest.raises(DataError, match="has 200 Hz, expected 100 Hz; prepare again with"):
         open_split(prepared, "val", sample_rate=100.0)
-    with pytest.raises(DataError, match="split is 'dev', expected one of train, val, test"):
+    with pytest.raises(ConfigError, match="split: got dev, expected one of train, val, test"):
         open_split(prepared, "dev")
     write_stats(prepared, replace(read_stats(prepared), layout="windows"))
     with pytest.raises(DataError, match="layout is windows, expected sequences"):

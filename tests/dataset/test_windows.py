@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trajerr.dataset.store import Sequence
 from trajerr.dataset.windows import WindowTable, count_windows, window_starts
-from trajerr.errors import DataError
+from trajerr.errors import ConfigError
 
 lengths_lists = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 
@@ -42,7 +42,8 @@ def test_gathered_windows_equal_slices(lengths, size, stride):
         for a in range(0, len(s) - size + 1, stride)
     ]
     if not slices:
-        with pytest.raises(DataError, match=f"sequence_length is {size}, but the longest"):
+        said = f"^sequence_length: got {size}, expected at most {max(lengths, default=0)}, "
+        with pytest.raises(ConfigError, match=said):
             WindowTable.of(sequences, size)
         return
     table = WindowTable.of(sequences, size)

@@ -40,7 +40,8 @@ def test_sampling_takes_the_first_and_every_nth_that_prints(
 
 @pytest.mark.parametrize("spec", [999, [1, 999], "999", "55-65", 0])
 def test_missing_layer_names_source_and_range(spec: object) -> None:
-    with pytest.raises(DataError, match=r"tugboat has no layer \d+, expected 1 to 60"):
+    said = r"^layers: got \[\d+[\d, ]*\], expected layers that print in tugboat, 1 to 60$"
+    with pytest.raises(ConfigError, match=said):
         select_layers(spec, SIXTY, "tugboat")
 
 
@@ -68,14 +69,18 @@ def test_parts_and_files_become_sources(tmp_path: Path) -> None:
 
 
 def test_unusable_choices_of_sources(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected some of tugboat"):
+    with pytest.raises(ConfigError, match="parts: got benchy, expected one of tugboat"):
         find_sources(["benchy"], None)
-    with pytest.raises(ConfigError, match="nothing to collect from"):
+    with pytest.raises(ConfigError, match=r"parts: got \[\], expected something to collect"):
         find_sources([], None)
+    with pytest.raises(ConfigError, match=r"gcode: got \[\], expected something to collect"):
+        find_sources(["boat"], [])
     with pytest.raises(GcodeError, match=r"nowhere\.gcode: no such file"):
         find_sources([], "nowhere.gcode")
     (tmp_path / "one").mkdir()
     for path in (tmp_path / "a.gcode", tmp_path / "one" / "a.gcode"):
         path.write_text("G1 X1\n")
-    with pytest.raises(ConfigError, match="two sources are named a"):
+    with pytest.raises(
+        ConfigError, match=r"gcode: got \[.*a\.gcode.*\], expected one source of the name a"
+    ):
         find_sources([], str(tmp_path / "**" / "*.gcode"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.machines import simple_limits
-from trajerr.errors import DataError
+from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.features import FEATURE_UNITS, FEATURES, FeatureStream, compute_features
 from trajerr.motion.planner import plan
@@ -118,14 +118,18 @@ def test_stream_resets_to_rest():
     ("position", "rate", "history", "message"),
     [
         (np.zeros((4, 2)), 200.0, None, r"\(4, 2\), expected \(N, 3\)"),
-        (np.zeros((4, 3)), 0.0, None, "sample_rate is 0.0 Hz"),
-        (np.zeros((4, 3)), np.nan, None, "sample_rate is nan Hz"),
         (np.zeros((4, 3)), 200.0, np.zeros((2, 3)), r"history has shape \(2, 3\)"),
     ],
 )
 def test_wrong_shapes_are_refused(position, rate, history, message):
     with pytest.raises(DataError, match=message):
         compute_features(position, rate, history)
+
+
+@pytest.mark.parametrize("rate", [0.0, -200.0, np.nan])
+def test_a_sample_rate_is_above_0(rate):
+    with pytest.raises(ConfigError, match=f"^sample_rate: got {rate}, expected a number above 0$"):
+        compute_features(np.zeros((4, 3)), rate)
 
 
 def test_no_samples_have_no_features():

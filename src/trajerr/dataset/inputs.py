@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trajerr.checks import require
 from trajerr.dataset.logs import LogFormat, read_log
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import REPORT
@@ -28,11 +29,12 @@ def find_inputs(patterns: Sequence[str]) -> list[Input]:
 
     Raises
     ------
+    ConfigError
+        There are no patterns.
     DataError
         A pattern finds nothing.
     """
-    if not patterns:
-        raise DataError("data_dirs is empty, expected at least one folder, file or pattern")
+    require("data_dirs", patterns, len(patterns) > 0, "at least one folder, file or pattern")
     paths: set[Path] = set()
     for pattern in patterns:
         # Path.glob takes no absolute pattern.

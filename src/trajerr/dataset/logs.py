@@ -83,12 +83,11 @@ class LogFormat:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sections", tuple(self.sections))
-        if self.x is None and self.y is None:
-            raise ConfigError("log.x and log.y are both missing, expected at least one axis")
-        if self.time is None and self.sample_rate_hz is None:
-            raise ConfigError("log.time and log.sample_rate_hz are both missing, expected one")
-        if self.sample_rate_hz is not None:
-            require_positive("log.sample_rate_hz", self.sample_rate_hz)
+        has_axis = self.x is not None or self.y is not None
+        require("log.x", self.x, has_axis, "an axis here or in log.y")
+        has_clock = self.time is not None or self.sample_rate_hz is not None
+        require("log.time", self.time, has_clock, "a column here or log.sample_rate_hz")
+        require_positive("log.sample_rate_hz", self.sample_rate_hz, or_null=True)
         for key, units in (("time_unit", TIME_UNITS), ("length_unit", LENGTH_UNITS)):
             require_one_of(f"log.{key}", getattr(self, key), units)
 

@@ -68,8 +68,7 @@ class PrepareSettings:
         object.__setattr__(self, "data_dirs", as_names(self.data_dirs))
         require_count("sequence_length", self.sequence_length)
         require_count("stride", self.stride)
-        if self.sample_rate_hz is not None:
-            require_positive("sample_rate_hz", self.sample_rate_hz)
+        require_positive("sample_rate_hz", self.sample_rate_hz, or_null=True)
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
@@ -93,9 +92,9 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
 
     Raises
     ------
-    DataError
-        A file cannot be used, the sample rates differ, a split would be empty, or
-        ``output_dir`` holds something else than prepared data.
+    DataError, ConfigError
+        ``data_dirs`` is empty, a file cannot be used, the sample rates differ, a split would be
+        empty, or ``output_dir`` holds something else than prepared data.
     """
     report = progress or _ignore
     inputs = find_inputs(settings.data_dirs)

@@ -57,8 +57,7 @@ class FaultSettings:
             allowed = CHOICES[:2] if name in NOT_KEPT else CHOICES
             require_one_of(f"faults.{name}", getattr(self, name), allowed)
         require_positive("faults.stated_speed_factor", self.stated_speed_factor)
-        if self.max_speed_mm_s is not None:
-            require_positive("faults.max_speed_mm_s", self.max_speed_mm_s)
+        require_positive("faults.max_speed_mm_s", self.max_speed_mm_s, or_null=True)
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from trajerr.checks import as_names, require, require_count, require_from_zero, require_one_of
 from trajerr.dataset.stats import SPLITS
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import DataError
 from trajerr.shipped import fields_of, shipped
 
 BY = ("layer", "part", "section")
@@ -46,11 +46,12 @@ class SplitSettings:
         ratios = (self.train_ratio, self.val_ratio, self.test_ratio)
         holds = abs(sum(ratios) - 1.0) <= RATIO_SUM_TOLERANCE
         require("train_ratio, val_ratio, test_ratio", ratios, holds, "a sum of 1")
-        if self.by != "part" and (self.val_parts or self.test_parts):
-            raise ConfigError(f"split.val_parts and test_parts need split.by=part, not {self.by}")
-        both = set(self.val_parts) & set(self.test_parts)
-        if both:
-            raise ConfigError(f"split.val_parts and split.test_parts share {sorted(both)}")
+        named = bool(self.val_parts or self.test_parts)
+        wanted = "part, as split.val_parts or split.test_parts are given"
+        require("split.by", self.by, self.by == "part" or not named, wanted)
+        apart = set(self.val_parts).isdisjoint(self.test_parts)
+        wanted = f"none of split.val_parts, {', '.join(self.val_parts)}"
+        require("split.test_parts", self.test_parts, apart, wanted)
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field

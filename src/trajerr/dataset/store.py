@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajerr.checks import require_one_of
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.stats import SPLITS, Stats, read_stats
 from trajerr.errors import DataError
@@ -170,11 +171,12 @@ def split_files(root: Path, split: str) -> list[Path]:
 
     Raises
     ------
+    ConfigError
+        The split's name is unknown.
     DataError
-        The split's name is unknown, or the folder has none.
+        The folder has none.
     """
-    if split not in SPLITS:
-        raise DataError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
+    require_one_of("split", split, SPLITS)
     files = sorted((root / split).glob("*.pt"), key=_place)
     if not files:
         raise DataError(f"{root / split}: no .pt files; this folder has no split {split}")
@@ -207,6 +209,8 @@ def open_split(
 
     Raises
     ------
+    ConfigError
+        There is no split of that name.
     DataError
         The folder is not prepared, has another layout or sample rate, or lacks the split.
     """

@@ -10,8 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from trajerr.checks import require
 from trajerr.dataset.store import Sequence
-from trajerr.errors import DataError
 
 
 def count_windows(length: int, sequence_length: int, stride: int) -> int:
@@ -44,15 +44,13 @@ class WindowTable:
 
         Raises
         ------
-        DataError
+        ConfigError
             No sequence is long enough for one window.
         """
         long_enough = [s for s in sequences if len(s) >= sequence_length]
-        if not long_enough:
-            longest = max((len(s) for s in sequences), default=0)
-            raise DataError(
-                f"sequence_length is {sequence_length}, but the longest sequence has {longest}"
-            )
+        longest = max((len(s) for s in sequences), default=0)
+        expected = f"at most {longest}, the samples of the longest sequence"
+        require("sequence_length", sequence_length, len(long_enough) > 0, expected)
         thermal = [s.temperatures for s in long_enough if s.temperatures is not None]
         return cls(
             features=torch.cat([s.features for s in long_enough]),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
-from trajerr.checks import require, require_number, require_numbers
+from trajerr.checks import require, require_number, require_numbers, require_one_of
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.thermal import ThermalParameters
 from trajerr.errors import ConfigError
@@ -137,14 +137,14 @@ class Printer:
         }
         for key, kind in parts.items():
             if key in plain:
-                plain[key] = _build(kind, plain[key], f"printer {key}")
+                plain[key] = _build(kind, plain[key], f"printer.{key}")
         return _build(cls, plain, "printer")
 
 
 def _known(effects: Iterable[str]) -> tuple[str, ...]:
     effects = tuple(effects)
     for effect in effects:
-        _require("effects", effect, effect in EFFECTS, ", ".join(EFFECTS))
+        require_one_of("printer.effects", effect, EFFECTS)
     return effects
 
 
@@ -156,8 +156,7 @@ def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     values = {key: value for key, value in values.items() if not key.startswith("_")}
     known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     for key in values:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key}, known are {', '.join(known)}")
+        require(f"{where}.{key}", values[key], key in known, f"one of the keys {', '.join(known)}")
     try:
         return kind(**values)
     except TypeError as error:

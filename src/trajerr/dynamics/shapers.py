@@ -18,7 +18,6 @@ from trajerr.arrays import Floats
 from trajerr.checks import require
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
 from trajerr.motion.trajectory import Trajectory
 
 TOLERANCE = 0.05  # ringing that EI shapers allow, as firmware sets it
@@ -98,11 +97,9 @@ def shaper(name: str, frequency: float, damping: float) -> Shaper:
     """
     key = name.lower().replace("hei", "hump_ei")
     require("shaper", name, key in _IMPULSES, f"one of {', '.join(SHAPERS)}")
-    if not (0.0 < frequency < math.inf and 0.0 <= damping < 1.0):
-        raise ConfigError(
-            f"shaper {name}: got {frequency:g} Hz and damping ratio {damping:g}, "
-            "expected a frequency above 0 and a damping ratio from 0 to below 1"
-        )
+    require(f"frequency of shaper {name}", frequency, 0.0 < frequency < math.inf, "above 0 Hz")
+    holds = 0.0 <= damping < 1.0
+    require(f"damping ratio of shaper {name}", damping, holds, "from 0 to below 1")
     weights, periods = (np.array(values) for values in _IMPULSES[key]())
     stretch = math.sqrt(1.0 - damping**2)
     amplitudes = weights * np.exp(-2.0 * np.pi * damping / stretch * periods)

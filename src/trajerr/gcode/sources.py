@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.errors import ConfigError, DataError, GcodeError
+from trajerr.checks import require, require_one_of
+from trajerr.errors import DataError, GcodeError
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import read_program
@@ -62,24 +64,24 @@ def find_sources(
         patterns = [gcode] if isinstance(gcode, str | Path) else _as_list(gcode)
         paths = dict.fromkeys(path for pattern in patterns for path in _matching(pattern))
         sources = [Source(_folder_name(path.stem), path) for path in paths]
-    if not sources:
-        raise ConfigError("parts: none chosen and no gcode given; nothing to collect from")
+    key, value = ("parts", parts) if gcode is None else ("gcode", gcode)
+    require(key, value, len(sources) > 0, "something to collect from")
     names = [source.name for source in sources]
     for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"gcode: two sources are named {name}; rename one of the files")
+        alike = [source.path or name for source in sources if source.name == name]
+        require(key, alike, len(alike) == 1, f"one source of the name {name}: rename one of them")
     return tuple(sources)
 
 
 def _as_list(gcode: object) -> list[str | Path]:
-    if not isinstance(gcode, Sequence) or not all(isinstance(g, str | Path) for g in gcode):
-        raise ConfigError(f"gcode: got {gcode}, expected a file, a pattern or a list of either")
-    return list(gcode)
+    items: list[Any] = list(gcode) if isinstance(gcode, Sequence) else [gcode]
+    holds = all(isinstance(item, str | Path) for item in items)
+    require("gcode", gcode, holds, "a file, a pattern or a list of either")
+    return items
 
 
 def _part(name: str) -> Source:
-    if name not in PARTS:
-        raise ConfigError(f"parts: got {name}, expected some of {', '.join(PARTS)}")
+    require_one_of("parts", name, PARTS)
     return Source(name)
 
 
@@ -115,45 +117,39 @@ def select_layers(spec: LayerSpec, available: NDArray[np.integer], name: str) ->
     Raises
     ------
     ConfigError
-        If the form is unknown.
+        If the form is unknown, or a layer does not exist.
     DataError
-        If a layer does not exist.
+        If no layer prints.
     """
     layers = [int(layer) for layer in available]
     if not layers:
         raise DataError(f"{name}: no layer prints anything, so there is nothing to collect")
     wanted = _wanted(spec, layers)
     missing = [layer for layer in wanted if layer not in set(layers)]
-    if missing:
-        raise DataError(
-            f"layers: {name} has no layer {missing[0]}, expected {layers[0]} to {layers[-1]}"
-        )
+    expected = f"layers that print in {name}, {layers[0]} to {layers[-1]}"
+    require("layers", missing, not missing, expected)
     return wanted
 
 
 def _wanted(spec: LayerSpec, layers: list[int]) -> list[int]:
-    if isinstance(spec, str):
-        return _named(spec.strip(), layers)
+    chosen = _named(spec.strip(), layers) if isinstance(spec, str) else _listed(spec)
+    require("layers", spec, len(chosen) > 0, "all, sampled:5, 10-20, a number or a list")
+    return chosen
+
+
+def _listed(spec: int | Sequence[int]) -> list[int]:
+    """Return layers by number; none if another thing is among them."""
     numbers = [spec] if isinstance(spec, int) else list(spec)
-    if not numbers or not all(type(number) is int for number in numbers):
-        raise _unknown(spec)
-    return sorted(set(numbers))
+    return sorted(set(numbers)) if all(type(number) is int for number in numbers) else []
 
 
 def _named(spec: str, layers: list[int]) -> list[int]:
+    """Return layers that a text names; none if it has no known form."""
     if spec == "all":
         return layers
     if match := re.fullmatch(r"sampled:([1-9]\d*)", spec):
         return layers[:: int(match[1])]
     if match := re.fullmatch(r"(\d+)\s*-\s*(\d+)", spec):
         first, last = int(match[1]), int(match[2])
-        if first > last:
-            raise _unknown(spec)
         return list(range(first, last + 1))
-    if re.fullmatch(r"\d+", spec):
-        return [int(spec)]
-    raise _unknown(spec)
-
-
-def _unknown(spec: LayerSpec) -> ConfigError:
-    return ConfigError(f"layers: got {spec}, expected all, sampled:5, 10-20, a number or a list")
+    return [int(spec)] if re.fullmatch(r"\d+", spec) else []

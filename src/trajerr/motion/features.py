@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajerr.checks import require
 from trajerr.errors import DataError
 
 FEATURES = (
@@ -70,8 +71,10 @@ def compute_features(
 
     Raises
     ------
+    ConfigError
+        ``sample_rate`` is not positive.
     DataError
-        ``position`` or ``history`` has another shape, or ``sample_rate`` is not positive.
+        ``position`` or ``history`` has another shape.
     """
     path = _with_history(np.asarray(position, dtype=np.float64), sample_rate, history)
     velocity = np.diff(path, axis=0) * sample_rate
@@ -142,8 +145,7 @@ def _with_history(
 ) -> NDArray[np.float64]:
     if position.ndim != 2 or position.shape[1] != 3:
         raise DataError(f"positions have shape {position.shape}, expected (N, 3) in mm")
-    if not sample_rate > 0.0:
-        raise DataError(f"sample_rate is {sample_rate} Hz, expected a positive number")
+    require("sample_rate", sample_rate, sample_rate > 0.0, "a number above 0")
     if history is None:
         past = np.repeat(position[:1], HISTORY, axis=0) if len(position) else np.zeros((HISTORY, 3))
     else:

@@ -121,8 +121,7 @@ class MachineLimits:
             require_positive(f"printer.limits.{key}", getattr(self, key))
         _require("firmware", self.firmware, self.firmware in FIRMWARES, " or ".join(FIRMWARES))
         for key in _OPTIONAL:
-            if getattr(self, key) is not None:
-                require_positive(f"printer.limits.{key}", getattr(self, key))
+            require_positive(f"printer.limits.{key}", getattr(self, key), or_null=True)
         for key in _PER_AXIS:
             object.__setattr__(self, key, self._axes(key))
         for key in _NON_NEGATIVE:
