@@ -124,5 +124,7 @@ def test_settling_time_of_the_soft_study() -> None:
 
 def test_an_undamped_axis_is_refused() -> None:
     axis = simple_axis(0.35, 8000.0, 0.0)
-    with pytest.raises(ConfigError, match="damping above 0"):
+    with pytest.raises(
+        ConfigError, match=r"damping_ratio: got \[0\.0, 0\.0\], expected numbers above 0"
+    ):
         PhysicsResidual((axis, axis), RATE_HZ)

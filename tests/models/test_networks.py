@@ -197,10 +197,22 @@ def test_unknown_names_and_arguments_are_named() -> None:
         config = network_config("base")
         del config["dropout"]
         build_network(config)
-    with pytest.raises(ConfigError, match=r"model\.axes.*both"):
-        build_network({**network_config("base"), "axes": "both"})
-    with pytest.raises(ConfigError, match=r"model\.kinematics.*delta"):
-        build_network({**network_config("base"), "kinematics": "delta"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "resnet"}, "name: got resnet, expected one of base, small"),
+        ({"axes": "both"}, "axes: got both, expected one of shared, joint"),
+        ({"kinematics": "delta"}, "kinematics: got delta, expected one of cartesian, corexy"),
+        ({"positions": "learned"}, "positions: got learned, expected one of "),
+        ({"d_model": 20, "num_heads": 4}, r"d_model: got 20, expected a multiple of 2 \* model"),
+        ({"decoder_attention": True, "decoder_size": 4, "d_model": 8}, "decoder_size: got 4, ex"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^model\.{said}"):
+        build_network({**network_config("base"), **changes})
 
 
 @pytest.mark.parametrize("name", ["base", "lstm", "fir", "physics", "hybrid"])

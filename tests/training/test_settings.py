@@ -120,11 +120,11 @@ def test_new_keys_need_no_old_ones(key: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["start=anew"], "start: got anew, expected resume or transfer"),
+        (["start=anew"], "start: got anew, expected one of resume, transfer"),
         (["experiment=transfer"], "pretrained: got null, expected the checkpoint of a trained"),
         (["start=transfer"], "pretrained: got null, expected the checkpoint of a trained"),
-        (["resume=a", "pretrained=b"], "resume: got a beside pretrained=b, expected one"),
-        (["resume=a", "checkpoint=b"], "checkpoint: got b beside resume=a, expected one"),
+        (["resume=a", "pretrained=b"], "resume: got a, expected null beside pretrained=b"),
+        (["resume=a", "checkpoint=b"], "checkpoint: got b, expected null beside resume=a"),
     ],
 )
 def test_one_checkpoint_is_started_from(overrides: list[str], message: str) -> None:

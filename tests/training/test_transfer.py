@@ -151,7 +151,11 @@ def test_mistakes_are_named(pretrained: Outcome, stiff: Path, tmp_path: Path) ->
         ({"model__d_model": 16}, DataError, "d_model is 8 there, 16 here"),
         ({"model__name": "small"}, DataError, "holds model=base, not model=small"),
         ({"pretrained": "nowhere.ckpt"}, DataError, "no such checkpoint"),
-        ({"resume": "last.ckpt"}, ConfigError, r"^resume: got last.ckpt beside pretrained="),
+        (
+            {"resume": "last.ckpt"},
+            ConfigError,
+            r"^resume: got last.ckpt, expected null beside pretrained=",
+        ),
     ):
         with pytest.raises(kind, match=reason):
             train(train_config(**{**start, **changes}), data, tmp_path)

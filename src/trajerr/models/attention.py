@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require, require_one_of
 
 POSITIONS = ("sinusoidal", "linear")
 ROTATION_BASE = 10_000.0  # Vaswani et al., Attention is all you need, 2017, section 3.5
@@ -55,15 +55,9 @@ class BandedAttention(nn.Module):
 
     def __init__(self, width: int, num_heads: int, context: int, positions: str) -> None:
         super().__init__()
-        if positions not in POSITIONS:
-            raise ConfigError(
-                f"model.positions is {positions!r}, expected one of {', '.join(POSITIONS)}"
-            )
-        if width % (2 * num_heads):
-            raise ConfigError(
-                f"model.d_model is {width}, expected a multiple of 2 * model.num_heads, "
-                f"{2 * num_heads}"
-            )
+        require_one_of("model.positions", positions, POSITIONS)
+        expected = f"a multiple of 2 * model.num_heads, {2 * num_heads}"
+        require("model.d_model", width, width % (2 * num_heads) == 0, expected)
         self.rotates = positions == "sinusoidal"
         self.num_heads = num_heads
         self.context = context

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require_one_of
 
 N_FEATURES = 15
 MOTION = ((0, 3, 7, 11), (1, 4, 8, 12))  # columns of position, velocity, acceleration, jerk
@@ -164,14 +164,11 @@ def make_inputs(
     ConfigError
         A word is neither.
     """
-    if kinematics not in (None, "cartesian", "corexy"):
-        raise ConfigError(f"model.kinematics is {kinematics!r}, expected cartesian or corexy")
-    coupled = kinematics == "corexy"
-    if axes == "shared":
-        return AxisInputs(ripple_periods_mm, coupled)
-    if axes == "joint":
-        return JointInputs(ripple_periods_mm, coupled)
-    raise ConfigError(f"model.axes is {axes!r}, expected shared or joint")
+    if kinematics is not None:
+        require_one_of("model.kinematics", kinematics, ("cartesian", "corexy"))
+    require_one_of("model.axes", axes, ("shared", "joint"))
+    kind = AxisInputs if axes == "shared" else JointInputs
+    return kind(ripple_periods_mm, kinematics == "corexy")
 
 
 def bend(normalized: Tensor, limit: float = LINEAR_RANGE) -> Tensor:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trajerr.checks import require
 from trajerr.dynamics.axis import AxisParameters, discretise, recurrence
-from trajerr.errors import ConfigError
 from trajerr.models.inputs import motion
 
 
@@ -62,8 +62,9 @@ class PhysicsResidual(nn.Module):
 
     def __init__(self, axes: Sequence[AxisParameters], sample_rate: float) -> None:
         super().__init__()
-        if not all(axis.damping_ratio > 0.0 for axis in axes):
-            raise ConfigError("the physics loss needs axes with damping above 0")
+        ratios = [axis.damping_ratio for axis in axes]
+        holds = all(ratio > 0.0 for ratio in ratios)
+        require("damping_ratio", ratios, holds, "numbers above 0, as the physics loss needs")
         terms = [recurrence(axis, sample_rate) for axis in axes]
         columns = {
             "a1": [term.a1 for term in terms],

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from trajerr.checks import require_count, require_one_of
 from trajerr.errors import ConfigError
 from trajerr.models.fir import FirNetwork
 from trajerr.models.hybrid import HybridNetwork
@@ -42,8 +43,7 @@ def build_network(config: Mapping[str, Any]) -> Network:
     """
     arguments = {key: value for key, value in config.items() if key != "name"}
     name = str(config.get("name"))
-    if name not in NETWORKS:
-        raise ConfigError(f"model.name is {name!r}, expected one of {', '.join(NETWORKS)}")
+    require_one_of("model.name", name, NETWORKS)
     _require_sizes(arguments)
     try:
         return NETWORKS[name](**arguments)
@@ -54,9 +54,8 @@ def build_network(config: Mapping[str, Any]) -> Network:
 def _require_sizes(arguments: Mapping[str, Any]) -> None:
     """Refuse whole numbers below one, but for layers, of which an encoder can do without."""
     for key, value in arguments.items():
-        least = 0 if key == "num_layers" else 1
-        if isinstance(value, int) and not isinstance(value, bool) and value < least:
-            raise ConfigError(f"model.{key}: got {value}, expected {least} or more")
+        if isinstance(value, int) and not isinstance(value, bool):
+            require_count(f"model.{key}", value, at_least=0 if key == "num_layers" else 1)
 
 
 def count_parameters(network: nn.Module) -> int:

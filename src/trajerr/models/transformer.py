@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require
 from trajerr.models.attention import BandedAttention, EncoderLayer
 from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
 from trajerr.models.recurrence import Recurrence
@@ -75,11 +75,9 @@ class TransformerRecurrent(nn.Module):
         context_length: int,
     ) -> None:
         super().__init__()
-        if decoder_attention and decoder_size != d_model:
-            raise ConfigError(
-                f"model.decoder_attention needs model.decoder_size, {decoder_size},"
-                f" to equal model.d_model, {d_model}"
-            )
+        fits = decoder_size == d_model or not decoder_attention
+        expected = f"model.d_model, {d_model}, as model.decoder_attention is true"
+        require("model.decoder_size", decoder_size, fits, expected)
         self.context_length = context_length
         self.d_model = d_model
         self.attention_context = attention_context

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trajerr.checks import require
 from trajerr.errors import ConfigError, DataError
 from trajerr.models.registry import build_network
 from trajerr.training.task import TrajectoryTask
@@ -165,7 +166,5 @@ def check_resumable(path: Path, task: TrajectoryTask, split_identity: str, wante
     if loaded.split_identity != split_identity:
         raise DataError(f"{path}: was trained on data that was prepared otherwise")
     done = int(read_checkpoint(path)["epoch"]) + 1
-    if wanted >= 0 and done >= wanted:
-        raise ConfigError(
-            f"{path} has {done} epochs behind it; trainer.max_epochs={wanted} leaves none to do"
-        )
+    expected = f"more than the {done} epochs that {path} has behind it"
+    require("trainer.max_epochs", wanted, wanted < 0 or wanted > done, expected)

@@ -168,15 +168,14 @@ class PrinterDataModule(lightning.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
+        require_count("data.batch_size", batch_size)
         counts = {
-            "batch_size": batch_size,
             "sequence_length": sequence_length,
             "stride": stride,
             "samples_per_epoch": samples_per_epoch,
         }
         for name, count in counts.items():
-            if count is not None:
-                require_count(f"data.{name}", count)
+            require_count(f"data.{name}", count, or_null=True)
         require_count("data.num_workers", num_workers, at_least=0)
         require_count("data.seed", seed, at_least=0)
         require_from_zero("data.augment_noise", augment_noise)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require, require_one_of
 from trajerr.shipped import fields_of
 
 Plain = Mapping[str, Any]
@@ -48,8 +48,8 @@ def require_within(key: str, value: object, allowed: Range) -> None:
     ConfigError
         Naming the key.
     """
-    if value is not None and (not isinstance(value, int | float) or value not in allowed):
-        raise ConfigError(f"{key}: got {value}, expected {allowed}")
+    holds = value is None or (isinstance(value, int | float) and value in allowed)
+    require(key, value, holds, str(allowed))
 
 
 def require_text(key: str, value: object, expected: str) -> None:
@@ -60,8 +60,7 @@ def require_text(key: str, value: object, expected: str) -> None:
     ConfigError
         Naming the key.
     """
-    if value is not None and not isinstance(value, str | Path):
-        raise ConfigError(f"{key}: got {value}, expected {expected}")
+    require(key, value, value is None or isinstance(value, str | Path), expected)
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,8 @@ class LossSettings:
     def __post_init__(self) -> None:
         for key in ("lambda_physics", "thermal_weight", "burn_in", "burn_in_without_printer"):
             require_within(f"loss.{key}", getattr(self, key), Range(0))
-        if self.printer is not None and "kinematics" not in self.printer:
-            raise ConfigError(
-                f"loss.printer: got {self.printer}, expected the keys of a conf/printer"
-            )
+        is_printer = self.printer is None or "kinematics" in self.printer
+        require("loss.printer", self.printer, is_printer, "the keys of a conf/printer")
 
 
 @dataclass(frozen=True)
@@ -151,8 +148,8 @@ class TrainerSettings:
             require_within(f"trainer.{key}", self[key], Range(1))
         require_within("trainer.figure_every_n_epochs", self.figure_every_n_epochs, Range(1))
         epochs = self["max_epochs"]
-        if epochs is None or epochs == 0 or epochs < ENDLESS:
-            raise ConfigError(f"trainer.max_epochs: got {epochs}, expected 1 or more, or {ENDLESS}")
+        holds = epochs is not None and (epochs >= 1 or epochs == ENDLESS)
+        require("trainer.max_epochs", epochs, holds, f"1 or more, or {ENDLESS}")
         require_text("trainer.max_time", self["max_time"], "DD:HH:MM:SS")
 
     def __getitem__(self, argument: str) -> Any:  # noqa: ANN401 - whatever it is
@@ -210,23 +207,19 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_within("seed", self.seed, Range(0, 2**32 - 1))
-        if self.trainer["max_epochs"] == ENDLESS and self.schedule.name in NEED_AN_END:
-            raise ConfigError(
-                f"trainer.max_epochs: got {ENDLESS}, expected 1 or more, as "
-                f"model.schedule.name={self.schedule.name} is spread over all epochs"
-            )
+        epochs, schedule = self.trainer["max_epochs"], self.schedule.name
+        ends = epochs != ENDLESS or schedule not in NEED_AN_END
+        expected = f"1 or more, as model.schedule.name={schedule} is spread over all epochs"
+        require("trainer.max_epochs", epochs, ends, expected)
         names = [self.objective] if isinstance(self.objective, str) else self.objective
-        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-            raise ConfigError(
-                f"objective: got {self.objective}, expected a name or a list of names"
-            )
+        holds = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+        require("objective", self.objective, holds, "a name or a list of names")
         for key in ("pretrained", "resume"):
             require_text(key, getattr(self, key), "a path")
-        if self.pretrained is not None and self.resume is not None:
-            raise ConfigError(
-                f"resume: got {self.resume} beside pretrained={self.pretrained}, expected one: "
-                "what is resumed has its weights already"
-            )
+        expected = (
+            f"null beside pretrained={self.pretrained}: what is resumed has its weights already"
+        )
+        require("resume", self.resume, None in (self.pretrained, self.resume), expected)
 
     @property
     def model(self) -> str:
@@ -266,15 +259,13 @@ def without_old_start(config: Plain) -> Plain:
     """
     config = {"pretrained": None, "resume": None, **config}  # of earlier versions: without
     path, start = config.get("checkpoint"), config.get("start") or RESUME
-    if start not in (RESUME, TRANSFER):
-        raise ConfigError(f"start: got {start}, expected {RESUME} or {TRANSFER}")
+    require_one_of("start", start, (RESUME, TRANSFER))
     require_text("checkpoint", path, "a path")
     if path is None:
-        if start == TRANSFER and config["pretrained"] is None and config["resume"] is None:
-            raise ConfigError("pretrained: got null, expected the checkpoint of a trained network")
+        named = start != TRANSFER or config["pretrained"] or config["resume"]
+        require("pretrained", None, bool(named), "the checkpoint of a trained network")
         return config
     key = "pretrained" if start == TRANSFER else "resume"
-    if config[key] is not None:
-        raise ConfigError(f"checkpoint: got {path} beside {key}={config[key]}, expected one")
+    require("checkpoint", path, config[key] is None, f"null beside {key}={config[key]}")
     sys.stderr.write(f"checkpoint={path} start={start}: old keys; give {key}={path}\n")
     return {**config, "checkpoint": None, "start": None, key: path}

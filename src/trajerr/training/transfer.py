@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trajerr.errors import ConfigError, DataError
+from trajerr.checks import require
+from trajerr.errors import DataError
 from trajerr.models.fir import FirNetwork
 from trajerr.training.checkpoint import Loaded, load_checkpoint
 from trajerr.training.settings import TrainSettings
@@ -62,8 +63,9 @@ def take_weights(task: TrajectoryTask, pretrained: Loaded) -> None:
     DataError
         The pretrained network is another, or knows another sample rate.
     """
-    if isinstance(task.network, FirNetwork):
-        raise ConfigError("pretrained: model=fir is solved at once, from its own data alone")
+    by_steps = not isinstance(task.network, FirNetwork)
+    expected = "null for model=fir, which is solved at once, from its own data alone"
+    require("pretrained", pretrained.path, by_steps, expected)
     here, there = float(task.hparams["stats"]["sample_rate_hz"]), pretrained.sample_rate_hz
     if abs(here - there) > 1e-6 * there:
         raise DataError(
