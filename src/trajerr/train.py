@@ -7,10 +7,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from trajerr.checks import as_names
+from trajerr.checks import as_names, require_one_of
 from trajerr.commands.building import build
 from trajerr.commands.entry import Config, command
-from trajerr.errors import ConfigError
 from trajerr.evaluation.timing import step_latency_us, window_latency_ms
 from trajerr.training.checkpoint import load_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
@@ -45,9 +44,7 @@ def _objective(name: str, outcome: Outcome, data: PrinterDataModule) -> float:
     known = {**outcome.metrics, "parameters": parameters, "seconds": seconds}
     if name in known:
         return known[name]
-    if name not in LATENCIES:
-        expected = ", ".join([*known, *LATENCIES])
-        raise ConfigError(f"objective: got {name}, expected one of {expected}")
+    require_one_of("objective", name, [*known, *LATENCIES])
     sample = data.open_split("val").sequences[0].features[: data.sequence_length]
     network: Any = load_checkpoint(outcome.best).network
     return LATENCIES[name](network, sample)

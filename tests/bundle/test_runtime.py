@@ -126,9 +126,12 @@ def test_threads_and_int8_are_choices(exported, real_features, predictor):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"providers": ["AbacusExecutionProvider"]}, "got AbacusExecutionProvider, expected some"),
-        ({"providers": []}, "providers: got none"),
-        ({"threads": 0}, "threads: got 0, expected 1 or more"),
+        (
+            {"providers": ["AbacusExecutionProvider"]},
+            r"got \[AbacusExecutionProvider\], expected some",
+        ),
+        ({"providers": []}, r"providers: got \[\], expected some of"),
+        ({"threads": 0}, "threads: got 0, expected a whole number from 1 on"),
     ],
 )
 def test_what_this_machine_lacks_is_named(exported, choice, message):

@@ -49,9 +49,9 @@ def calibrate(run, console):
         ({"name": "null"}, "name: got 'null'"),
         ({"test_share": 2}, "test_share: got 2, expected 0 to below 0.9"),
         ({"test_share": "half"}, "test_share: got half"),
-        ({"accelerometer": ABSENT}, "got neither"),
-        ({"log_file": "b.csv", "log": LOG}, "got both"),
-        ({"log_file": "b.csv", "accelerometer": ABSENT}, "log_file needs log=csv"),
+        ({"accelerometer": ABSENT}, "log_file: got null, expected a file here or accelerometer"),
+        ({"log_file": "b.csv", "log": LOG}, "log_file: got b.csv, expected .* not both"),
+        ({"log_file": "b.csv", "accelerometer": ABSENT}, "log: got null, expected csv"),
     ],
 )
 def test_contradictions_are_refused(tmp_path, changes, message):

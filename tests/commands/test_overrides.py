@@ -93,7 +93,7 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("train", "trainer.max_epochs=x", "trainer.max_epochs: got x, expected a whole number"),
         ("train", "data.root=null", "data.root: got null, expected a folder"),
         ("evaluate", "visualize=perhaps", "visualize: got perhaps, expected true or false"),
-        ("evaluate", "burn_in=x", "burn_in is x, expected 0 or more, or null"),
+        ("evaluate", "burn_in=x", "burn_in: got x, expected a whole number from 0 on, or null"),
         ("evaluate", "checkpoint=[5]", "checkpoint: got [5], expected a path"),
         ("train", "checkpoint=5", "checkpoint: got 5, expected a path"),
         ("train", "resume=[a,b]", "resume: got ['a', 'b'], expected a path"),

@@ -346,8 +346,8 @@ def test_data_of_another_rate_is_refused(settings, checkpoints, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"burn_in": 128}, "burn_in is 128 samples, expected 0 to 127"),
-        ({"checkpoint": []}, "empty list"),
+        ({"burn_in": 128}, "burn_in: got 128, expected 0 to 127 samples"),
+        ({"checkpoint": []}, r"checkpoint: got \[\], expected one file or more"),
     ],
 )
 def test_wrong_settings_name_their_key(settings, change, message):
@@ -362,11 +362,11 @@ def test_wrong_settings_name_their_key(settings, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"split": "tset"}, r"split is 'tset', expected one of train, val, test"),
-        ({"targets_on": "all"}, "targets_on is 'all', expected one of windows, settled"),
-        ({"stride": 0}, "stride is 0, expected 1 or more"),
-        ({"burn_in": -1}, "burn_in is -1, expected 0 or more"),
-        ({"targets": {"speed": 1.0}}, r"targets\.speed: unknown, expected one of mae_mm"),
+        ({"split": "tset"}, "split: got tset, expected one of train, val, test"),
+        ({"targets_on": "all"}, "targets_on: got all, expected one of windows, settled"),
+        ({"stride": 0}, "stride: got 0, expected a whole number from 1 on, or null"),
+        ({"burn_in": -1}, "burn_in: got -1, expected a whole number from 0 on, or null"),
+        ({"targets": {"speed": 1.0}}, "targets: got speed, expected one of mae_mm"),
     ],
 )
 def test_settings_are_checked_at_once(settings, change, message):

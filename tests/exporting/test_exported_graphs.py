@@ -247,10 +247,14 @@ def test_windows_of_the_check_are_real_and_varied(base):
 @pytest.mark.parametrize(
     ("formats", "arguments", "message"),
     [
-        (["onnx", "tflite"], {}, r"format: got \['tflite'\], expected some of"),
-        ([], {}, "format: got none"),
-        (["onnx"], {"quantize": True}, "give data_root=FOLDER"),
-        (["pt2"], {"quantize": True}, r"quantize=true needs format=\[onnx\]"),
+        (["onnx", "tflite"], {}, r"format: got \[onnx, tflite\], expected some of"),
+        ([], {}, r"format: got \[\], expected some of"),
+        (
+            ["onnx"],
+            {"quantize": True},
+            "data_root: got null, expected the folder that prepare wrote",
+        ),
+        (["pt2"], {"quantize": True}, r"format: got \[pt2\], expected onnx among them"),
     ],
 )
 def test_requests_that_contradict_themselves_are_refused(

@@ -88,8 +88,8 @@ def test_a_training_becomes_a_bundle(workplace):
     ("overrides", "message"),
     [
         (("checkpoint=absent.ckpt",), "absent.ckpt: no such checkpoint"),
-        (("format=[onnx,tflite]",), "format: got ['tflite'], expected some of"),
-        (("quantize=true",), "give data_root=FOLDER"),
+        (("format=[onnx,tflite]",), "format: got [onnx, tflite], expected some of"),
+        (("quantize=true",), "data_root: got null, expected the folder that prepare wrote"),
         (("quantize=true", "data_root=nowhere"), "nowhere"),
         (("output_dir=data",), "holds more than a bundle"),
         (("outputs=elsewhere",), "no finished training run"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import onnxruntime
 
-from trajerr.errors import BundleError, ConfigError
+from trajerr.checks import require_count, require_some_of
+from trajerr.errors import BundleError
 from trajerr.motion.features import TARGETS
 
 CPU = ("CPUExecutionProvider",)
@@ -20,15 +21,8 @@ def check_session(threads: int, providers: Sequence[str]) -> None:
     ConfigError
         This machine has no such provider, or ``threads`` is below 1.
     """
-    if threads < 1:
-        raise ConfigError(f"threads: got {threads}, expected 1 or more")
-    available = onnxruntime.get_available_providers()
-    unknown = [name for name in providers if name not in available]
-    if unknown or not providers:
-        raise ConfigError(
-            f"providers: got {', '.join(unknown) or 'none'}, expected some of "
-            f"{', '.join(available)}"
-        )
+    require_count("threads", threads)
+    require_some_of("providers", providers, onnxruntime.get_available_providers())
 
 
 def open_session(

@@ -92,13 +92,10 @@ class CalibrationRun:
         share = self.test_share
         require("test_share", share, is_number(share) and 0.0 <= share < 0.9, "0 to below 0.9")
         recorded, logged = bool(self.accelerometer.files), self.log_file is not None
-        if recorded == logged:
-            raise ConfigError(
-                "expected one of accelerometer.x=FILE (and accelerometer.y=FILE) and "
-                f"log_file=FILE, got {'both' if logged else 'neither'}"
-            )
-        if logged and self.log is None:
-            raise ConfigError("log_file needs log=csv, or another format of the group log")
+        wanted = "a file here or accelerometer.x=FILE (and accelerometer.y=FILE), not both"
+        require("log_file", self.log_file, recorded != logged, wanted)
+        wanted = "csv, or another format of the group log, as log_file is given"
+        require("log", self.log, self.log is not None or not logged, wanted)
 
     def calibrate(self) -> Calibrated:
         """Measure each axis and return the printer that has what was found.

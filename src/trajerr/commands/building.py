@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import Any, TypeVar
 
+from trajerr.checks import require
 from trajerr.errors import ConfigError
 
 TARGET = "_target_"
@@ -128,13 +129,14 @@ def require_own(key: str, value: object) -> None:
     ConfigError
         Naming the key and what it got.
     """
-    if key.rpartition(".")[2] != TARGET:
-        raise ConfigError(f"{key}: got {value}, expected no such key, as a config is data")
-    if not isinstance(value, str) or value not in CLASSES | MOVED.keys():
-        raise ConfigError(
-            f"{key}: got {value}, expected a class of trajerr's own, as in the shipped configs: "
-            "a config is data and runs no other code"
-        )
+    is_target = key.rpartition(".")[2] == TARGET
+    require(key, value, is_target, "no such key, as a config is data")
+    is_own = isinstance(value, str) and value in CLASSES | MOVED.keys()
+    expected = (
+        "a class of trajerr's own, as in the shipped configs: a config is data and runs no "
+        "other code"
+    )
+    require(key, value, is_own, expected)
 
 
 def _build(config: object, where: str) -> Any:  # noqa: ANN401 - as above

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from trajerr.checks import require
 from trajerr.commands.building import CALLS, calls, require_own
 from trajerr.commands.quoting import refuse_ambiguous, take_file
 from trajerr.errors import ConfigError
@@ -228,13 +229,14 @@ def check_composed(config: DictConfig, stated: set[tuple[str, str]]) -> None:
 
 
 def _check_of_hydra(key: str, value: object, stated: set[tuple[str, str]]) -> None:
-    if _says_call(key, value, (*CALLS, *LOG_CALLS)) and (key, str(value)) not in stated:
-        raise ConfigError(
-            f"{key}: got {value}, expected what shipped configs and files of your own in "
-            "conf/hydra/ name, as code comes from nowhere else"
-        )
-    if isinstance(value, str) and "${" in value:  # Hydra would fill it in a second time
-        raise ConfigError(f"{key}: got {value}, expected no ${{ once interpolations are filled in")
+    is_known = not _says_call(key, value, (*CALLS, *LOG_CALLS)) or (key, str(value)) in stated
+    expected = (
+        "what shipped configs and files of your own in conf/hydra/ name, as code comes from "
+        "nowhere else"
+    )
+    require(key, value, is_known, expected)
+    is_final = not isinstance(value, str) or "${" not in value  # else Hydra would fill it in again
+    require(key, value, is_final, "no ${ once interpolations are filled in")
 
 
 def _check_hydra(origin: Origin, content: object) -> None:
@@ -252,9 +254,9 @@ def _check_hydra(origin: Origin, content: object) -> None:
             )
     sweeper = within.get("sweeper", {})
     for part, value in sweeper.items() if isinstance(sweeper, Mapping) else [("", sweeper)]:
-        if part in (*SWEEPER_PARTS, "") and "${" in str(value):  # filled in once a run has begun
-            place = f"hydra.sweeper.{part}".rstrip(".")
-            raise ConfigError(f"{origin.file}: {place}: got {value}, expected values without ${{")
+        is_late = part in (*SWEEPER_PARTS, "") and "${" in str(value)  # filled in once a run began
+        place = f"hydra.sweeper.{part}".rstrip(".")
+        require(f"{origin.file}: {place}", value, not is_late, "values without ${")
 
 
 def _some(keys: Sequence[str]) -> str:

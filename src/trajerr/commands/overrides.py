@@ -12,8 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from trajerr.checks import is_number
-from trajerr.errors import ConfigError
+from trajerr.checks import is_number, require
 
 FILES = ("checkpoint", "pretrained", "resume", "bundle", "data_root", "report_dir")  # or null
 SEVERAL = ("checkpoint",)  # those of which a list may be given
@@ -53,8 +52,7 @@ def check_kinds(root: str, cfg: DictConfig) -> None:
         before = OmegaConf.select(default, key, throw_on_missing=False)
         after = OmegaConf.select(cfg, key, throw_on_missing=False)
         expected = expected_kind(key.rpartition(".")[2], before, after)
-        if expected:
-            raise ConfigError(f"{key}: got {_shown(after)}, expected {expected}")
+        require(key, after, not expected, expected)
 
 
 def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - any value
@@ -101,7 +99,3 @@ def _key(override: str) -> str:
 def _compose(root: str, choices: Sequence[str]) -> DictConfig:
     loader = GlobalHydra.instance().config_loader()
     return loader.load_configuration(root, list(choices), run_mode=RunMode.RUN)
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - any value
-    return "null" if value is None else str(value)

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import torch
 
+from trajerr.checks import require, require_count, require_one_of
 from trajerr.dataset.stats import SPLITS, Stats
 from trajerr.dataset.store import Split, open_split
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
 from trajerr.evaluation import baselines, scores
 from trajerr.evaluation.leakage import refuse_overlap
 from trajerr.evaluation.prediction import (
@@ -63,20 +63,12 @@ class EvaluateSettings:
     bins: scores.Bins
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise ConfigError(f"split is {self.split!r}, expected one of {', '.join(SPLITS)}")
-        if self.targets_on not in scores.CONDITIONS:
-            known = ", ".join(scores.CONDITIONS)
-            raise ConfigError(f"targets_on is {self.targets_on!r}, expected one of {known}")
-        for key in ("stride", "burn_in"):
-            value = getattr(self, key)
-            least = 1 if key == "stride" else 0
-            if value is not None and (type(value) is not int or value < least):
-                raise ConfigError(f"{key} is {value}, expected {least} or more, or null")
+        require_one_of("split", self.split, SPLITS)
+        require_one_of("targets_on", self.targets_on, scores.CONDITIONS)
+        require_count("stride", self.stride, or_null=True)
+        require_count("burn_in", self.burn_in, at_least=0, or_null=True)
         for name in self.targets:
-            if name not in scores.TARGETS:
-                known = ", ".join(scores.TARGETS)
-                raise ConfigError(f"targets.{name}: unknown, expected one of {known}")
+            require_one_of("targets", name, scores.TARGETS)
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -92,8 +84,7 @@ class EvaluateSettings:
         if self.checkpoint is None:
             return [find_best_checkpoint(Path(self.runs))]
         named = [self.checkpoint] if isinstance(self.checkpoint, str) else list(self.checkpoint)
-        if not named:
-            raise ConfigError("checkpoint is an empty list, expected one file or more")
+        require("checkpoint", named, len(named) > 0, "one file or more")
         return [Path(name) for name in named]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require
 from trajerr.evaluation.prediction import Layers, Prediction, Windows
 from trajerr.metrics import bootstrap, strata
 from trajerr.metrics.errors import (
@@ -198,11 +198,9 @@ def _settled(
     axes: Sequence[int],
     burn_in: int,
 ) -> Scores:
-    if not 0 <= burn_in < target.shape[1]:
-        raise ConfigError(
-            f"burn_in is {burn_in} samples, expected 0 to {target.shape[1] - 1}, "
-            "less than a window has"
-        )
+    length = target.shape[1]
+    expected = f"0 to {length - 1} samples, less than a window has"
+    require("burn_in", burn_in, 0 <= burn_in < length, expected)
     return _metrics(prediction[:, burn_in:], target[:, burn_in:], axes)
 
 

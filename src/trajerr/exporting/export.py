@@ -29,8 +29,9 @@ from trajerr.bundle.manifest import (
 )
 from trajerr.bundle.sessions import CPU, open_session
 from trajerr.bundle.streaming import StreamingPredictor
+from trajerr.checks import require, require_some_of
 from trajerr.dataset.store import Split, open_split
-from trajerr.errors import BundleError, ConfigError, DataError
+from trajerr.errors import BundleError, DataError
 from trajerr.evaluation.prediction import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
 from trajerr.exporting.graphs import (
@@ -156,16 +157,13 @@ def real_windows(loaded: Loaded) -> Floats32:
 
 
 def _check_request(formats: Sequence[str], quantize: bool, data_root: Path | None) -> None:
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown or not formats:
-        raise ConfigError(f"format: got {unknown or 'none'}, expected some of {list(FORMATS)}")
-    if quantize and "onnx" not in formats:
-        raise ConfigError("quantize=true needs format=[onnx]: it is the ONNX graph made smaller")
-    if quantize and data_root is None:
-        raise ConfigError(
-            "quantize=true measures its cost on the test split; give data_root=FOLDER, the "
-            "folder that prepare wrote"
-        )
+    require_some_of("format", formats, FORMATS)
+    if not quantize:
+        return
+    smaller = "onnx among them, as quantize=true makes the ONNX graph smaller"
+    require("format", formats, "onnx" in formats, smaller)
+    measured = "the folder that prepare wrote, as quantize=true measures its cost on the test split"
+    require("data_root", data_root, data_root is not None, measured)
 
 
 def _open_test_split(loaded: Loaded, root: Path) -> Split:

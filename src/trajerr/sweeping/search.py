@@ -15,7 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require
 from trajerr.files import write_atomically
 from trajerr.sweeping.best import write_experiment
 from trajerr.sweeping.report import FailedRun
@@ -148,11 +148,8 @@ def _values(returned: JobReturn, objectives: int) -> tuple[list[float] | None, s
     if isinstance(value, FailedRun):
         return None, value.reason
     values = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
-    if len(values) != objectives:
-        raise ConfigError(
-            f"hydra.sweeper.direction: got {objectives}, but the run returns {len(values)} "
-            "objectives; give one for each"
-        )
+    expected = f"{len(values)}, one for each objective that the run returns"
+    require("hydra.sweeper.direction", objectives, len(values) == objectives, expected)
     if not all(math.isfinite(v) for v in values):
         return None, f"objective {values}"
     return values, ""

@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require
 
 Scalar = str | int | float | bool | None
 
@@ -52,11 +52,8 @@ def parse_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
     parsed = OverridesParser.create().parse_overrides([*stated, *arguments])
     by_key = {override.get_key_element(): override for override in parsed}
     swept = {key: o for key, o in by_key.items() if o.is_sweep_override()}
-    if not swept:
-        raise ConfigError(
-            "hydra.sweeper.params: nothing to search, expected e.g. "
-            "model.optimizer.lr='tag(log, interval(1e-5, 1e-3))'"
-        )
+    expected = "something to search, e.g. model.optimizer.lr='tag(log, interval(1e-5, 1e-3))'"
+    require("hydra.sweeper.params", stated, len(swept) > 0, expected)
     return Space(
         distributions={key: _distribution(key, override) for key, override in swept.items()},
         fixed=[
@@ -82,18 +79,24 @@ def _distribution(key: str, override: Override) -> BaseDistribution:
 
 
 def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
-    low, high, log = sweep.start, sweep.end, "log" in sweep.tags
-    if low is None or high is None or not low < high or (log and low <= 0):
-        raise ConfigError(f"hydra.sweeper.params: {key} has the interval {low} to {high}")
+    log = "log" in sweep.tags
+    ends = [end for end in (sweep.start, sweep.end) if end is not None]
+    holds = len(ends) == 2 and ends[0] < ends[1] and (ends[0] > 0 or not log)
+    expected = f"two ends of an interval, the lower first{' and above 0' if log else ''}"
+    require(f"hydra.sweeper.params.{key}", [sweep.start, sweep.end], holds, expected)
+    low, high = ends
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(low, high, log=log)
 
 
 def _range(key: str, sweep: RangeSweep) -> BaseDistribution:
-    start, stop, step = sweep.start, sweep.stop, sweep.step
-    if start is None or stop is None or not start < stop or step <= 0:
-        raise ConfigError(f"hydra.sweeper.params: {key} has the range {start} to {stop} by {step}")
+    stated = (sweep.start, sweep.stop, sweep.step)
+    numbers = [number for number in stated if number is not None]
+    holds = len(numbers) == 3 and numbers[0] < numbers[1] and numbers[2] > 0
+    expected = "start, stop and step of a range, the lower end first and the step above 0"
+    require(f"hydra.sweeper.params.{key}", stated, holds, expected)
+    start, stop, step = numbers
     if all(isinstance(value, int) for value in (start, stop, step)):
         return IntDistribution(int(start), int(stop) - 1, step=int(step))
     return FloatDistribution(start, stop, step=step)

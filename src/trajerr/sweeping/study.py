@@ -25,10 +25,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from trajerr.checks import is_number, require, require_count, require_some_of
 from trajerr.errors import ConfigError
 from trajerr.sweeping.owner import Owner
 
 SQLITE_WAIT_S = 120.0  # until another's writing is done
+DIRECTIONS = ("minimize", "maximize")
 BEAT_S = 30.0  # between a worker's signs of life
 DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 OWNER, ABANDONED, PRUNED, REASON, FOLDER = "owner", "abandoned", "pruned_at", "reason", "folder"
@@ -53,18 +55,11 @@ class StudySettings:
 
     def __post_init__(self) -> None:
         for key in ("n_trials", "n_jobs"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"hydra.sweeper.{key}: got {getattr(self, key)}, expected 1 up")
-        if not self.directions or not set(self.directions) <= {"minimize", "maximize"}:
-            directions = list(self.directions)
-            raise ConfigError(
-                f"hydra.sweeper.direction: got {directions}, expected minimize or maximize"
-            )
-        if self.stale_after_s <= 2.0 * BEAT_S:
-            raise ConfigError(
-                f"hydra.sweeper.stale_after_s: got {self.stale_after_s}, "
-                f"expected over {2.0 * BEAT_S:g}"
-            )
+            require_count(f"hydra.sweeper.{key}", getattr(self, key))
+        require_some_of("hydra.sweeper.direction", self.directions, DIRECTIONS)
+        alive = is_number(self.stale_after_s) and self.stale_after_s > 2.0 * BEAT_S
+        expected = f"a number above {2.0 * BEAT_S:g}"
+        require("hydra.sweeper.stale_after_s", self.stale_after_s, alive, expected)
 
 
 def open_storage(url: str) -> RDBStorage:
