@@ -47,7 +47,7 @@ def sticking(commands, begin, end):
 def limping(commands):
     """Beyond linear: an axis follows less the farther it is pulled."""
     return [
-        c[:, :2] + np.tanh(xy - c[:, :2]) for c, xy in zip(commands, linear(commands), strict=True)
+        c[:, :2] + 3.0 * np.tanh((xy - c[:, :2]) / 3.0) for c, xy in zip(commands, linear(commands), strict=True)
     ]
 
 
