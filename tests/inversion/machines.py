@@ -45,9 +45,12 @@ def sticking(commands, begin, end):
 
 
 def limping(commands):
-    """Beyond linear: an axis follows less the farther it is pulled."""
+    """The farther an axis lags, the more it gives way: by up to a third."""
+    pairs = zip(commands, linear(commands), strict=True)
     return [
-        c[:, :2] + 3.0 * np.tanh((xy - c[:, :2]) / 3.0) for c, xy in zip(commands, linear(commands), strict=True)
+        c[:, :2] + lag * (1.0 + np.tanh(np.abs(lag)) / 3.0)
+        for c, xy in pairs
+        for lag in [xy - c[:, :2]]
     ]
 
 
