@@ -112,3 +112,15 @@ def test_pieces_are_the_whole(planned, monkeypatch, margin):
 def test_a_span_without_samples_is_one_piece_without_samples(planned):
     (piece,) = sample_pieces(planned, 10.0, 0.01, 0.02)
     assert len(piece) == 0
+
+
+def test_filament_is_what_the_file_asks_for_whatever_steps_make_of_it(build):
+    """A block of 10 mm lays 0.1 mm, 9.3 steps of E, which Marlin makes nine of, then ten."""
+    points = [[10.0 * i, 0.0, 0.0, 0.1 * i] for i in range(9)]
+    limits = simple_limits((500, 500, 12, 50), (1000, 1000, 200, 5000), firmware="marlin_2_1_2")
+    planned = plan(build(points, 40.0), limits)
+    trajectory = sample(planned, 1000.0)
+    ran = planned.position(trajectory.time)[:, 3]
+    along = 0.01 * trajectory.position[:, 0]
+    np.testing.assert_allclose(trajectory.extrusion, along, atol=1e-9)
+    assert 0.2 / 93.0 < np.abs(ran - along).max() <= 0.5 / 93.0

@@ -139,10 +139,25 @@ class Plan:
         """
         if is_klipper(self.limits.firmware):
             return self.position_in(index, time)
+        place = self._place(index, time)
+        nodes, points = self._asked_nodes
+        return np.column_stack([np.interp(place, nodes, axis) for axis in points.T])
+
+    def filament_in(self, index: Ints, time: Floats) -> Floats:
+        """Return (N,) mm of filament fed, as the file wants it, at times known to lie in segments.
+
+        What whole steps make of it differs by a share of the way between two of them.
+        """
+        if self.limits.firmware not in MARLIN:
+            return self.position_in(index, time)[:, 3]
+        nodes, points = self._asked_nodes
+        return np.asarray(np.interp(self._place(index, time), nodes, points[:, 3]))
+
+    def _place(self, index: Ints, time: Floats) -> Floats:
+        """Return (N,) how many segments have been travelled."""
         along, whole = self._along(index, time), self.segments.distance[index]
         share = np.divide(along, whole, out=np.ones(len(index)), where=whole > 0.0)
-        nodes, points = self._asked_nodes
-        return np.column_stack([np.interp(index + share, nodes, axis) for axis in points.T])
+        return np.asarray(index + share)
 
     @cached_property
     def _asked_nodes(self) -> tuple[Floats, Floats]:

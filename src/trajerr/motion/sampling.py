@@ -137,8 +137,8 @@ def _gather(planned: Plan, rate: float, first: int, count: int) -> Trajectory:
         rows = slice(begin, min(begin + BLOCK, count))
         time = np.arange(first + rows.start, first + rows.stop) / rate
         segment[rows] = index = planned.segment_at(time)
-        position = planned.position_in(index, time)
-        point[rows], extrusion[rows] = position[:, :3], position[:, 3]
+        point[rows] = planned.position_in(index, time)[:, :3]
+        extrusion[rows] = planned.filament_in(index, time)
     moves = planned.program.moves
     move = planned.move[segment]
     return Trajectory(

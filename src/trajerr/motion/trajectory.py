@@ -19,7 +19,7 @@ class Trajectory:
     sample_rate: float  # Hz
     first: int  # index of the first sample on the grid of the whole print
     position: NDArray[np.float64]  # (N, 3) mm
-    extrusion: NDArray[np.float64]  # (N,) mm of filament, cumulative
+    extrusion: NDArray[np.float64]  # (N,) mm of filament as the file wants it, cumulative
     move: NDArray[np.int64]  # (N,) index of the move under way, into Program.moves
     layer: NDArray[np.int32]  # (N,) 1 is the first layer
     feature: NDArray[np.uint8]  # (N,) FeatureType
