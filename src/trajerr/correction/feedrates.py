@@ -22,6 +22,7 @@ from trajerr.motion.planner import Plan, plan
 ROUNDS = 8
 DEVIATIONS = (0.01, 0.3)  # mm, that M205 J accepts (gcode/config/M200-M205.cpp)
 FASTEST, SLOWEST = 3.0, 0.5  # multiples of a piece's mean speed that its feedrate may be
+ABOVE_REACHED = 1.25  # multiple of the speed that a piece reached that its feedrate may become
 NEARLY_STILL = 1e-3  # mm/s; no slower mean speed is asked for
 F_DIGITS, INCH_F_DIGITS = 0, 2  # decimals of a feedrate in mm/min or inches/min, at least
 MORE_F_DIGITS = 3  # that a piece may have beside
@@ -58,10 +59,18 @@ class TimedProgram:
         result = plan(self.program, limits)
         return result, np.diff(result.move_end, prepend=0.0)
 
-    def adjusted(self, feed_factor: Floats, taken: Floats) -> Floats:
-        """Return (K,) feedrate factors that make up for the (N,) s that moves took at others."""
+    def adjusted(self, feed_factor: Floats, planned: Plan, taken: Floats) -> Floats:
+        """Return (K,) feedrate factors that make up for the (N,) s that moves took at others.
+
+        Where a piece did not reach its feedrate, a higher one would not make it faster; on Marlin
+        up to 2.1.2, which enters it the slower for it, it would make it slower.
+        """
         better, is_timed = feed_factor.copy(), self.is_timed
         better[self.piece[is_timed]] *= taken[is_timed] / self.asked[is_timed]
+        reached = np.full(len(self.piece), np.inf)
+        reached[planned.move] = planned.cruise
+        most = ABOVE_REACHED * np.maximum(reached, self.mean)[is_timed] / self.mean[is_timed]
+        better[self.piece[is_timed]] = np.minimum(better[self.piece[is_timed]], most)
         return np.clip(better, SLOWEST, FASTEST)
 
 
@@ -201,11 +210,11 @@ def keep_time(
     """
     best, least = feed_factor, np.inf
     for _ in range(rounds):
-        _, taken = timed.at(feed_factor).planned(limits)
+        planned, taken = timed.at(feed_factor).planned(limits)
         excess = float(np.nansum(np.abs(taken - timed.asked)))
         if excess < least:
             best, least = feed_factor, excess
-        feed_factor = timed.adjusted(feed_factor, taken)
+        feed_factor = timed.adjusted(feed_factor, planned, taken)
     return timed.at(best), best
 
 

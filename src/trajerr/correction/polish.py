@@ -102,7 +102,7 @@ class Polisher:
             ) -> list[Prediction]:
                 timed = self._timed(correction, chosen)
                 planned, taken = timed.at(self._feed_factor).planned(limits)
-                self._feed_factor = timed.adjusted(self._feed_factor, taken)
+                self._feed_factor = timed.adjusted(self._feed_factor, planned, taken)
                 return self._predicted(active, planned, self._clock(timed, taken))
 
             responses = [learned[i].response for i in windows]
