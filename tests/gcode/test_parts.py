@@ -5,7 +5,8 @@ import pytest
 
 from trajerr.errors import GcodeError
 from trajerr.gcode.parts import PARTS, load_part, part_text
-from trajerr.gcode.program import FeatureType
+from trajerr.gcode.program import FeatureType, LimitSettings
+from trajerr.gcode.sources import Source
 
 
 def test_the_four_parts_are_there() -> None:
@@ -45,3 +46,17 @@ def test_part_says_nothing_of_where_and_when_it_was_made(name: str) -> None:
 def test_unknown_part_names_the_choices() -> None:
     with pytest.raises(GcodeError, match=r"no embedded part 'benchy'.*tugboat, bearing"):
         part_text("benchy")
+
+
+def test_part_is_read_without_the_limits_that_are_never_sent() -> None:
+    program = load_part("tugboat")
+    assert program.slicer["machine_limits_usage"] == "time_estimate_only"
+    assert program.settings[0] == LimitSettings()
+    assert {s.print_acceleration for s in program.settings[1:]} == {250.0, 500.0}  # its M204
+    assert all(s.jerk == LimitSettings().jerk for s in program.settings)
+
+
+def test_part_is_read_by_the_rules_of_the_printer() -> None:
+    source = Source("tugboat")
+    assert source.read().firmware == "marlin"
+    assert source.read("klipper").firmware == "klipper"

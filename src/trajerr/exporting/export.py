@@ -146,7 +146,7 @@ def real_windows(loaded: Loaded) -> Floats32:
     """Return (33, 200, 15) windows of an embedded part, as the checkpoint's printer plans it."""
     printer, rate = loaded.printer, loaded.sample_rate_hz
     limits = MARLIN_LIMITS if printer is None else MachineLimits(**printer["limits"])
-    planned = plan(load_part(PARTS[0]), limits)
+    planned = plan(load_part(PARTS[0], limits.firmware), limits)
     needed = max(BATCHES) * max(LENGTHS)
     layer = int(planned.layers[len(planned.layers) // 2])
     start = max(0.0, min(planned.layer_span(layer)[0], planned.print_time - (needed + 1) / rate))

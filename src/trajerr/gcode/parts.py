@@ -11,6 +11,7 @@ from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 
 PARTS: tuple[str, ...] = ("tugboat", "bearing", "nautilus", "boat")
+SLICED_FOR = "marlin"
 
 
 def part_text(name: str) -> bytes:
@@ -27,6 +28,21 @@ def part_text(name: str) -> bytes:
     return lzma.decompress(packed.read_bytes())
 
 
-def load_part(name: str) -> Program:
-    """Read an embedded part as if it were the file ``<name>.gcode``."""
-    return parse_program(part_text(name), f"{name}.gcode")
+def load_part(name: str, firmware: str = SLICED_FOR) -> Program:
+    """Read an embedded part as if it were the file ``<name>.gcode``.
+
+    The limits that its slicer reckons with are left out, as they are never sent to the machine.
+
+    Parameters
+    ----------
+    name
+        Of :data:`PARTS`.
+    firmware
+        That of the printer (``printer.limits.firmware``), by whose rules it is read.
+
+    Raises
+    ------
+    GcodeError
+        If there is no embedded part of this name.
+    """
+    return parse_program(part_text(name), f"{name}.gcode", firmware)

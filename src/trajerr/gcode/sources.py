@@ -28,7 +28,7 @@ class Source:
     def read(self, firmware: str | None = None) -> Program:
         """Read its G-code, by the rules of a printer's firmware where one is named."""
         if self.path is None:
-            return load_part(self.name)
+            return load_part(self.name) if firmware is None else load_part(self.name, firmware)
         return read_program(self.path, firmware)
 
     def stamp(self) -> tuple[int, int]:
