@@ -18,6 +18,7 @@ from trajerr.correction.feedrates import (
     TimedProgram,
     rounded_feedrates,
 )
+from trajerr.correction.flow import WrittenFlow
 from trajerr.correction.pieces import Segmentation, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.firmware import is_klipper
@@ -136,7 +137,8 @@ def write_lines(
     keeps_feed = _KEEPS_FEED.search(nominal.text) is not None
     is_timed = timed.is_timed
     written = rounded_feedrates(timed, limits).program
-    writer = _Writer(nominal, written, is_timed, limits, segmentation.replaced, keeps_feed)
+    flow = WrittenFlow(nominal.moves, not is_klipper(limits.firmware))
+    writer = _Writer(nominal, written, is_timed, limits, segmentation.replaced, keeps_feed, flow)
     rows = np.flatnonzero((timed.piece >= 0) | (segmentation.stretch[timed.nominal] >= 0))
     replaced = np.flatnonzero(segmentation.replaced)
     _check_lines(nominal, np.union1d(replaced, timed.nominal[rows]))
@@ -155,6 +157,7 @@ def write_lines(
             writer.stay(move, row)
         if last:
             writer.limit(move, lifted=False)
+            writer.restore_flow()
             writer.restore_feed(move)
     return writer.lines
 
@@ -185,6 +188,7 @@ class _Writer:
     limits: MachineLimits
     replaced: Bools  # (M,) which of the file's moves pieces stand for
     keeps_feed: bool  # whether the file keeps the feedrate in force, to fetch it later
+    flow: WrittenFlow
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     _at: list[float] = field(default_factory=lambda: [np.nan] * 4)  # machine x y z e as written
     _feed: float = np.nan  # units/min as written; NaN where unknown
@@ -207,6 +211,8 @@ class _Writer:
         elif line > self._line + 1:
             self._feed = np.nan
             between = {i: self.nominal.line(i) for i in range(self._line + 1, line)}
+            if any(raw.partition(b";")[0].strip() for raw in between.values()):
+                self.restore_flow()
             if _SETS_LIMITS.search(b"".join(between.values())):
                 self._raised = None
             self._stand(between)
@@ -242,6 +248,8 @@ class _Writer:
 
     def piece(self, move: int, row: int, is_timed: bool) -> None:
         """Write a straight piece of motion."""
+        if self.program.moves.end[row, 3] != self.program.moves.start[row, 3]:
+            self._add(*self.flow.take(move, self._at[3]))
         filament = self._at[3]
         words = self._words(move, row, planar=True)
         if words:
@@ -251,6 +259,7 @@ class _Writer:
 
     def stay(self, move: int, row: int) -> None:
         """Keep a line in which the nozzle stands still, without planar words."""
+        self.restore_flow()
         raw = self.nominal.line(int(self.nominal.moves.line[move]))
         code = raw.split(b";")[0]
         has_feed = _FEED_WORD.search(code) is not None
@@ -270,6 +279,11 @@ class _Writer:
         end = self.program.moves.end[row]
         for axis in (2, 3):
             self._at[axis] = float(end[axis]) + self._drift[axis]
+
+    def restore_flow(self) -> None:
+        """Put the file's own flow into force again."""
+        lines, self._at[3] = self.flow.restore(self._at[3])
+        self._add(*lines)
 
     def restore_feed(self, move: int) -> None:
         """Give the next line of the file the feedrate that it expects."""
@@ -351,8 +365,8 @@ class _Writer:
         for axis in range(0 if planar else 2, 4):
             wanted, at = float(target[axis]), self._at[axis]
             absolute = moves.absolute[move, 1 if axis == 3 else 0]
-            zero = float(origin[axis]) if absolute else at
-            scale = unit * float(moves.flow[move]) if axis == 3 else unit
+            zero, scale = self.flow.count(move) if axis == 3 else (float(origin[axis]), unit)
+            zero = zero if absolute else at
             digits = _digits((wanted - zero) / scale, decimals(axis, unit))
             if axis == 3 and self._passes_on(row):
                 digits = decimals(axis, unit) - 1

@@ -240,9 +240,7 @@ class _Check:
         """Execute a line that was written; return what survives in it."""
         found = []
         for item in self._parse(text):
-            is_other = isinstance(item, Arc) or (
-                isinstance(item, Command) and item.name not in LIMITS
-            )
+            is_other = isinstance(item, Arc) or (isinstance(item, Command) and not _is_own(item))
             if is_other and item not in others:
                 self.refuse(f"hold {_shown(text)}, which a correction does not write")
             if isinstance(item, Straight) and item.f is not None and not item.f > 0.0:
@@ -324,6 +322,13 @@ class _Check:
             f"{self.name}:{at + 1}: the corrected file would {what} "
             f"(at line {self.index + 1} of the original)"
         )
+
+
+def _is_own(item: Command) -> bool:
+    """Return whether a correction writes such a command: of limits, the flow, E's count."""
+    if item.name in ("M221", "G92"):
+        return loose_words(item.body).keys() == {"S" if item.name == "M221" else "E"}
+    return item.name in LIMITS
 
 
 def _is_still(item: Item) -> bool:
