@@ -65,7 +65,7 @@ IN_BOTH = {  # class → its fields that have a default in YAML and in a signatu
     "MachineLimits": (
         {"jerk_mm_s", "square_corner_velocity_mm_s", "minimum_cruise_ratio", "path_velocity_mm_s"}
         | {"lookahead_blocks", "retract_acceleration_mm_s2", "extruder_corner_velocity_mm_s"}
-        | {"max_accel_to_decel_mm_s2", "arc_resolution_mm"},
+        | {"max_accel_to_decel_mm_s2", "arc_resolution_mm", "steps_per_mm", "jerk_cap_mm_s"},
         OTHER_FIRMWARE,
     ),
     "ScheduleSettings": ({"warm_up", "factor", "patience"}, OTHER_SCHEDULE),

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from tests.dynamics.commanded import PRINTERS, load_printer
 from trajerr.dynamics.printer import EFFECTS, Printer
 from trajerr.errors import ConfigError
+from trajerr.motion.limits import MARLIN
 
 NAMES = sorted(path.stem for path in PRINTERS.glob("*.yaml"))
 
@@ -44,6 +46,25 @@ def test_frequencies_are_those_of_their_sources():
     assert stock.x.damping_ratio == pytest.approx(0.05, abs=1e-3)
     assert 55.0 < fast.x.natural_freq_hz < 57.1
     assert fast.limits.print_acceleration_mm_s2 >= 3000.0
+
+
+@pytest.mark.parametrize("name", ["ender3_v2", "ender3_stock"])
+def test_enders_run_a_firmware_that_exists(name):
+    limits = load_printer(name).limits
+    assert limits.firmware in MARLIN
+    assert limits.max_velocity_mm_s[3] == 25.0
+    assert limits.max_acceleration_mm_s2 == (500.0, 500.0, 100.0, 1000.0)
+    assert limits.lookahead_blocks == {"ender3_v2": 16, "ender3_stock": 8}[name]
+    assert limits.jerk_cap_mm_s == {"ender3_v2": None, "ender3_stock": 5.0}[name]
+
+
+@pytest.mark.parametrize("name", ["klipper_fast", "corexy"])
+def test_klippers_steps_are_a_micrometre_off_at_speed(name):
+    """8 µs RMS, as its compression of step times leaves them, at 100 mm/s."""
+    for axis in (load_printer(name).x, load_printer(name).y):
+        rate = 100.0 / axis.microstep_mm
+        late = axis.jitter_s * np.sqrt(rate * axis.jitter_memory_s / 2.0)
+        assert late == pytest.approx(8e-6, rel=0.05)
 
 
 def test_stiffness_scales_and_frequency_follows():
