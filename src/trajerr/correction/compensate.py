@@ -250,7 +250,7 @@ class _Job:
         polisher = Polisher(
             self.learning, self.windows, draft.segmentation, draft.correction, settings.emission
         )
-        learned = polisher.polish(draft.learned, iterations)
+        polisher.polish(draft.learned, iterations)
         segmentation = rounded(polisher.segmentation, program.moves)
         area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
         segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
@@ -262,7 +262,7 @@ class _Job:
             scope.nominal,
             tuple(scope.layers),
             draft.before_mm,
-            tuple(self.by_layer([each.after_mm for each in learned])),
+            tuple(self.by_layer(polisher.forecast(segmentation, timed))),
             self.largest(segmentation),
             time.perf_counter() - self.began,
             replaced,

@@ -80,8 +80,8 @@ class Polisher:
         self._asked = self._when_asked(time)
         self._feed_factor = np.ones(len(time))  # each piece's feedrate over its mean speed
 
-    def polish(self, learned: Sequence[Learned], iterations: int) -> list[Learned]:
-        """Move the pieces' ends, and return what is known of each window then.
+    def polish(self, learned: Sequence[Learned], iterations: int) -> None:
+        """Move the pieces' ends.
 
         Parameters
         ----------
@@ -91,7 +91,6 @@ class Polisher:
             At most.
         """
         correction, limits = self._start.copy(), self._limits
-        result: list[Learned] = []
         for windows in self._groups():
             chosen = self._chosen(windows)
             timed = self._timed(correction, chosen)
@@ -103,12 +102,11 @@ class Polisher:
                 timed = self._timed(correction, chosen)
                 planned, taken = timed.at(self._feed_factor).planned(limits)
                 self._feed_factor = timed.adjusted(self._feed_factor, planned, taken)
-                return self._predicted(active, planned, self._clock(timed, taken))
+                return self._predicted(active, planned, self._clock(timed, taken, self.segmentation))
 
             responses = [learned[i].response for i in windows]
-            result += self._learning.iterate(correction, windows, responses, predict, iterations)
+            self._learning.iterate(correction, windows, responses, predict, iterations)
         self.segmentation = self._moved(correction)
-        return result
 
     def timed(self, segmentation: Segmentation) -> TimedProgram:
         """Return the whole corrected program, each of its pieces timed."""
@@ -117,6 +115,27 @@ class Polisher:
         slow = assemble(nominal, segmentation, limits, self._emission, chosen)
         _, feed_factor = keep_time(slow, limits, self._feed_factor, LAST_ROUNDS)
         return assemble(nominal, segmentation, limits, self._emission).at(feed_factor)
+
+    def forecast(self, segmentation: Segmentation, timed: TimedProgram) -> list[float]:
+        """Return each window's score with the pieces at the feedrates that they will have, mm.
+
+        Of each window the best that any iteration found is kept, at the feedrates of that
+        iteration; what all of them do together, firmware decides.
+
+        Parameters
+        ----------
+        segmentation
+            The pieces.
+        timed
+            The whole program with its pieces.
+        """
+        planned, taken = timed.planned(self._limits)
+        clock = self._clock(timed, taken, segmentation)
+        predictions = self._predicted(range(len(self._windows)), planned, clock)
+        rows, time = self._learning.sampled.rows, self._learning.sampled.time
+        judges = (self._scope.walls.at(time[each.own]) for each in rows)
+        triples = zip(judges, predictions, rows, strict=True)
+        return [judge(found.positions[each.core]) for judge, found, each in triples]
 
     @property
     def _limits(self) -> MachineLimits:
@@ -160,9 +179,9 @@ class Polisher:
         target[:, :2] = self._base + offset
         return replace(self.segmentation, pieces=replace(pieces, target=target))
 
-    def _clock(self, timed: TimedProgram, taken: Floats) -> Clock:
+    def _clock(self, timed: TimedProgram, taken: Floats, segmentation: Segmentation) -> Clock:
         """Return how the time of a corrected plan maps to the nominal one."""
-        pieces, is_piece = self.segmentation.pieces, timed.piece >= 0
+        pieces, is_piece = segmentation.pieces, timed.piece >= 0
         moves = (self._scope.move_start, self._scope.move_end)
         spans = np.column_stack([time[timed.nominal] for time in moves])
         times = np.column_stack([pieces.start, pieces.end])
