@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +170,10 @@ def test_features_of_lines_equal_those_of_the_file(predictor, tmp_path):
     features = predictor.parse_features(text)
     np.testing.assert_array_equal(features, predictor.read_features(tmp_path / "two.gcode"))
     assert features.shape[1] == len(FEATURES)
-    assert features[:, FEATURES.index("v_mag")].max() == pytest.approx(50.0, rel=1e-6)
+    # At the speed stated; Marlin's step interrupt, which has a clock of its own, is 1.3 % faster.
+    exact = replace(predictor.limits, firmware="marlin_estimated")
+    speed = predictor.parse_features(text, exact)[:, FEATURES.index("v_mag")]
+    assert speed.max() == pytest.approx(50.0, rel=1e-6)
     np.testing.assert_allclose(features[-1, :2], [20.0, 20.0], atol=0.05)
     with pytest.raises(GcodeError, match="no move"):
         predictor.parse_features("M117 hello\n")

@@ -35,7 +35,8 @@ def correct(folder, *overrides):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("correct")
     (folder / "part.gcode").write_text(PRINT)
-    result = correct(folder, "gcode=part.gcode", "method=twin", "printer=ender3_v2")
+    machine = ("printer=ender3_v2", "printer.limits.firmware=marlin_estimated")
+    result = correct(folder, "gcode=part.gcode", "method=twin", *machine)
     return folder, result
 
 
