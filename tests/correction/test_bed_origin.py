@@ -11,7 +11,7 @@ from tests.paths import PROJECT
 from trajerr.correction.compensate import apply_correction, correct_program
 from trajerr.correction.error_models import TwinModel
 from trajerr.correction.polish import bounded
-from trajerr.correction.settings import CorrectionSettings
+from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.gcode.program import Program
@@ -20,7 +20,9 @@ from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import Bed
 
 CASE = PROJECT / "tests" / "cases" / "c04_centre_origin" / "centre.gcode"
-QUICK = CorrectionSettings.shipped(layers=(1,))
+QUICK = CorrectionSettings.shipped(
+    layers=(1,), learning=LearningSettings.shipped(iterations=4, planned_iterations=1)
+)
 MIDDLE = (-110.0, -110.0)
 
 

@@ -285,7 +285,7 @@ class _Job:
             (actual,) = nozzle.positions([nominal[rows.whole]])
             correction[rows.own] = nominal[rows.own, :2] - actual[rows.core]
             before = scope.walls.at(time[rows.own])(actual[rows.core])
-            learned.append(Learned(Response.unknown(len(rows), nozzle.rate), before, before))
+            learned.append(Learned(Response.unknown(len(rows), nozzle.rate), before))
         correction *= scope.region.weight(time)[:, None]
         self.learning.bound(correction, slice(0, len(time)))
         offset = scope.region.offset(correction, time)

@@ -38,7 +38,6 @@ class Learned:
 
     response: Response  # as learned on the way
     before_mm: float  # the modelled printer's score without any change
-    after_mm: float  # and with the change that was found
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Learning:
                 correction[rows[k].own] = change
                 self.bound(correction, rows[k].own)
         return [
-            Learned(search.response, scores[0], scores[search.best])
+            Learned(search.response, scores[0])
             for search, scores in zip(searches, own, strict=True)
         ]
 

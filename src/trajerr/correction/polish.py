@@ -102,7 +102,9 @@ class Polisher:
                 timed = self._timed(correction, chosen)
                 planned, taken = timed.at(self._feed_factor).planned(limits)
                 self._feed_factor = timed.adjusted(self._feed_factor, planned, taken)
-                return self._predicted(active, planned, self._clock(timed, taken, self.segmentation))
+                return self._predicted(
+                    active, planned, self._clock(timed, taken, self.segmentation)
+                )
 
             responses = [learned[i].response for i in windows]
             self._learning.iterate(correction, windows, responses, predict, iterations)
