@@ -5,7 +5,7 @@ the *nominal* path. Which part of it a point belongs to is told by extrusion: on
 filament laid down grows with the path, and corrected files lay down the same.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate_pieces
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion, simulate_pieces
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.shapers import reach, shape_trajectory
 from trajerr.errors import DataError
@@ -31,6 +31,10 @@ UNCORRECTED = "uncorrected"
 UM = 1000.0
 MOST_KEPT = 3 << 20  # samples of the motion on walls of all layers together: about 150 MB
 MOST_THINNED = 20  # simulated samples of which one is kept, at most: errors end below 100 Hz
+
+Pieces = Iterable[Trajectory]
+Moved = Iterator[tuple[Trajectory, ActualMotion]]
+Machine = Callable[[Pieces, float], Moved]  # from pieces in order and a factor on stiffness
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class Replay:
         Of the printer's timing jitter, the same for all.
     planned
         Plans that are known already, by method; the nominal one is "uncorrected".
+    machine
+        What moves the nozzle in place of the printer's own plant; the printer then plans, and
+        its shapers are tuned to what it is taken for.
     """
 
     nominal: Program
@@ -94,6 +101,7 @@ class Replay:
     features: Collection[int] = WALLS
     seed: int = 1
     planned: Mapping[str, Plan] = field(default_factory=dict)
+    machine: Machine | None = None
 
     @cached_property
     def plans(self) -> dict[str, Plan]:
@@ -128,11 +136,9 @@ class Replay:
         """
         name = UNCORRECTED if method in SHAPERS else method
         planned, is_wall = self._moving[name], self._is_wall(self.plans[name].program)
-        printer = self.printer.with_stiffness_scale(stiffness)
         along = self._progress(planned.program, is_wall, layer)
         pieces = []
-        driven_pieces = self._driven(method, layer)
-        for driven, motion in simulate_pieces(printer, driven_pieces, seed=self.seed):
+        for driven, motion in self._moved(self._driven(method, layer), stiffness):
             kept = np.flatnonzero(is_wall[driven.move] & (driven.layer == layer))
             kept = kept[(driven.first + kept) % self._every == 0]
             actual = motion.xy[kept]
@@ -167,6 +173,13 @@ class Replay:
         margin = reach(self.printer, method)
         for wide, own in motion.pieces_around(SIMULATION_RATE_HZ, margin):
             yield shape_trajectory(wide, self.printer, method).rows(own)
+
+    def _moved(self, pieces: Pieces, stiffness: float) -> Moved:
+        """Yield pieces of what motors are told, each with what the nozzle does in it."""
+        if self.machine is not None:
+            return self.machine(pieces, stiffness)
+        printer = self.printer.with_stiffness_scale(stiffness)
+        return simulate_pieces(printer, pieces, seed=self.seed)
 
     def errors(self, method: str, stiffness: float = 1.0) -> WallErrors:
         """Return the errors on the walls of all layers."""

@@ -1,0 +1,145 @@
+"""Four minutes of printing on a machine, written as an encoder would log them.
+
+The log is a CSV of what ``prepare`` and ``calibrate`` read: commanded and measured positions,
+with a sensor's noise. Beside it stand two configs of the group ``log``: ``recorded`` with all
+prints as sections to train on and to validate on, ``excerpt`` with as much as a calibration
+needs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from trajerr.arrays import Floats
+from trajerr.checks import require
+from trajerr.dynamics.printer import Printer
+from trajerr.files import write_atomically
+from trajerr.gcode.parts import load_part
+from trajerr.motion.lead_in import LayerMotion
+from trajerr.motion.planner import plan
+
+from .motion import Variant
+
+# Parts A: layers that nothing is judged on, in the order in which they are printed.
+PRINTS = (
+    ("tugboat", 24),
+    ("boat", 8),
+    ("tugboat", 45),
+    ("boat", 38),
+    ("tugboat", 10),
+    ("boat", 23),
+    ("tugboat", 52),
+    ("boat", 18),
+)
+LOG_RATE_HZ = 1000.0
+STEPS_A_SAMPLE = 10  # of the plan's sampling, for each sample of the log
+NOISE_MM = 0.001  # RMS of the sensor, each sample and axis for itself
+VALIDATION = 0.15  # share of the time at the end
+EXCERPT_S = 30.0  # that a calibration sees; TEST of it judges the fit
+TEST = 0.25
+COLUMNS = ("time", "x_ref", "y_ref", "z_ref", "x_act", "y_act")
+Section = tuple[int, int, str]  # first row, row after the last, split
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A log and where its prints begin."""
+
+    rows: Floats  # (N, 6) as COLUMNS: s and mm
+    begins: tuple[int, ...]  # first row of each print
+
+    def sections(self, begin: int, end: int, judged: float, judge: str) -> list[Section]:
+        """Return a stretch of rows print by print; the last share of it goes to a split."""
+        turn = begin + round((1.0 - judged) * (end - begin))
+        edges = sorted({begin, turn, end, *(row for row in self.begins if begin < row < end)})
+        return [(low, high, "train" if high <= turn else judge) for low, high in pairwise(edges)]
+
+
+def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Recording:
+    """Print parts A until a time is over.
+
+    Parameters
+    ----------
+    machine
+        What prints.
+    printer
+        Its limits plan.
+    seconds
+        Of motion, s.
+    seed
+        Of the sensor's noise.
+
+    Raises
+    ------
+    ConfigError
+        If parts A do not last so long.
+    """
+    step, tables, begins, count = 1.0 / LOG_RATE_HZ, [], [], 0
+    wanted = round(seconds * LOG_RATE_HZ)
+    for table in _prints(machine, printer):
+        if count >= wanted:
+            break
+        begins.append(count)
+        tables.append(table[: wanted - count])
+        count += len(tables[-1])
+    most = f"up to {count / LOG_RATE_HZ / 60.0:.1f}, which is as long as parts A take"
+    require("minutes", round(seconds / 60.0, 2), count >= wanted, most)
+    rows = np.concatenate(tables)
+    rows[:, -2:] += NOISE_MM * np.random.default_rng(seed).standard_normal((len(rows), 2))
+    return Recording(np.column_stack([step * np.arange(len(rows)), rows]), tuple(begins))
+
+
+def _prints(machine: Variant, printer: Printer) -> Iterator[Floats]:
+    """Yield (N, 5) commanded x, y, z and measured x, y of one print after the other, mm."""
+    for part, layer in PRINTS:
+        planned = plan(printer.placed(load_part(part)), printer.limits)
+        motion = LayerMotion.of(planned, layer)
+        pieces = motion.pieces(STEPS_A_SAMPLE * LOG_RATE_HZ)
+        moved = [np.column_stack([p.position, m.xy]) for p, m in machine.along(pieces)]
+        yield np.concatenate(moved)[::STEPS_A_SAMPLE]
+
+
+def write(recording: Recording, log: Path, configs: Path) -> None:
+    """Write a log, and below ``configs`` the two configs that map it.
+
+    Parameters
+    ----------
+    recording
+        What was logged.
+    log
+        The CSV; it is there when all is there.
+    configs
+        A folder for ``--config-dir``.
+    """
+    count = len(recording.rows)
+    recorded = recording.sections(0, count, VALIDATION, "val")
+    excerpt = recording.sections(0, min(count, round(EXCERPT_S * LOG_RATE_HZ)), TEST, "test")
+    for name, sections in (("recorded", recorded), ("excerpt", excerpt)):
+        text = yaml.safe_dump(_format(sections), sort_keys=False)
+        write_atomically(configs / "log" / f"{name}.yaml", text.encode())
+    table = StringIO()
+    np.savetxt(table, recording.rows, "%.5f", ",", header=",".join(COLUMNS), comments="")
+    write_atomically(log, table.getvalue().encode())
+
+
+def _format(sections: Sequence[Section]) -> dict[str, object]:
+    logs = "trajerr.dataset.logs"
+    axes = {
+        axis: {
+            "_target_": f"{logs}.LogAxis",
+            "commanded": f"{axis}_ref",
+            "measured": f"{axis}_act",
+        }
+        for axis in "xy"
+    }
+    listed = [
+        {"_target_": f"{logs}.LogSection", "start": start, "stop": stop, "split": split}
+        for start, stop, split in sections
+    ]
+    head = {"_target_": f"{logs}.LogFormat", "part": "recorded", "time": "time"}
+    return {**head, **axes, "z": "z_ref", "sections": listed}

@@ -1,0 +1,147 @@
+"""What a correction is worth on machines that trajerr's simulator cannot express.
+
+    python benchmarks/stranger.py [--machines 5] [--seed 0] [--layers 2] [--minutes 4]
+                                  [--methods twin,network,machine] [--checkpoint BEST.ckpt]
+                                  [--out results/stranger] [override …]
+
+Each machine is drawn at random within the ranges of ``foreign/machine.py`` (two masses an axis,
+bristle friction, backlash, a drive that lags, ripple of unknown phase, a frame that sways). It
+prints four minutes of parts A (layers of tugboat and boat), logged at 1 kHz with a noise of 1 µm.
+From that log the printer is calibrated, and the network transferred to it. Parts B (layers of
+nautilus and bearing, and of a helix where its file is at hand), which were never recorded, are
+corrected with the calibrated printer as model (``twin``), with the transferred network
+(``network``), and with the machine itself as model (``machine``), which bounds what any model can
+bring. The corrected files are planned anew and printed on the machine at its own natural
+frequencies, and 10 % below and above. Beside them: input shapers at the calibrated frequencies.
+
+What is there already is kept, so that an interrupted benchmark goes on. The table goes to stdout
+and to ``<out>/stranger.md``, all numbers to ``<out>/stranger.json``. Without ``--checkpoint`` the
+newest that ``make pipeline`` or ``trajerr.train`` has left is taken.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from foreign.machine import draw
+from foreign.parts import MOST_LAYERS, PARTS, present
+from foreign.table import table
+from foreign.trial import METHODS, NETWORK, Plan, Trial
+
+from trajerr.errors import TrajerrError
+from trajerr.files import write_atomically
+from trajerr.shipped import shipped
+from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
+
+GCODE = Path(__file__).resolve().parents[2] / "shared" / "data" / "gcode"
+
+
+def pipeline_checkpoint() -> Path:
+    """Return the checkpoint of the newest pipeline, or else of the newest training."""
+    found = Path("runs").glob("*/train/checkpoints/best.ckpt")
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return find_best_checkpoint() if newest is None else newest
+
+
+def planned(arguments: argparse.Namespace) -> Plan:
+    """Return what is to be done with every machine."""
+    methods = _names(arguments.methods, METHODS, "--methods")
+    names = _names(arguments.parts, [part.name for part in PARTS], "--parts")
+    parts = present(names, arguments.gcode)
+    if not parts:
+        sys.exit(f"--parts: got {arguments.parts}, expected one at hand in {arguments.gcode}")
+    absent = sorted(set(names) - {part.name for part in parts})
+    if absent:
+        tell(f"left out: {', '.join(absent)}, not in {arguments.gcode}")
+    rate, pretrained, model = float(shipped("correct")["sample_rate_hz"]), None, None
+    if NETWORK in methods:
+        pretrained = Path(arguments.checkpoint or pipeline_checkpoint()).resolve()
+        loaded = load_checkpoint(pretrained)
+        rate, model = loaded.sample_rate_hz, str(loaded.network_config["name"])
+    return Plan(
+        minutes=arguments.minutes,
+        parts=parts,
+        layers=arguments.layers,
+        methods=methods,
+        sample_rate_hz=rate,
+        pretrained=pretrained,
+        model=model,
+        training=arguments.extra,
+        threads=arguments.threads,
+        gcode=arguments.gcode,
+    )
+
+
+def _names(text: str, known: Sequence[str], option: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in known:
+            sys.exit(f"{option}: got {name}, expected some of {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+def tell(text: str) -> None:
+    """Tell of progress, beside the table."""
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def options() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--machines", type=_count, default=5, help="how many (5)")
+    parser.add_argument("--seed", type=int, default=0, help="of the machines (0)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first machine (0)")
+    parser.add_argument(
+        "--layers",
+        type=_count,
+        choices=range(1, MOST_LAYERS + 1),
+        default=2,
+        help="of each part; of the helix, whose layers are short, eight for each (2)",
+    )
+    parser.add_argument("--minutes", type=float, default=4.0, help="of recording (4)")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--parts", default=",".join(part.name for part in PARTS))
+    parser.add_argument("--checkpoint", help="that the network comes from")
+    parser.add_argument("--gcode", type=Path, default=GCODE, help="folder of the helix's file")
+    parser.add_argument("--out", type=Path, default=Path("results/stranger"))
+    parser.add_argument("--threads", type=_count, default=2, help="of a correction (2)")
+    parser.add_argument("extra", nargs="*", help="overrides for the transfer's training")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected 1 or more")
+    return int(text)
+
+
+def measure(arguments: argparse.Namespace) -> str:
+    """Return the table of all machines; write it and the numbers whenever one is done."""
+    plan, results, out = planned(arguments), [], arguments.out.resolve()
+    text = ""
+    for number in range(arguments.first, arguments.first + arguments.machines):
+        machine = draw(arguments.seed, number)
+        trial = Trial(machine, plan, out / machine.name, tell)
+        results.append(trial.results())
+        text = table(results, plan.methods)
+        tell(text.splitlines()[1 + len(results)])
+        write_atomically(out / "stranger.md", (text + "\n").encode())
+        write_atomically(out / "stranger.json", (json.dumps(results, indent=2) + "\n").encode())
+    return text
+
+
+def main() -> None:
+    """Measure and print the table."""
+    try:
+        print(measure(options().parse_args()))
+    except TrajerrError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
