@@ -2,7 +2,7 @@
 
     python benchmarks/stranger.py [--machines 5] [--seed 0] [--layers 2] [--minutes 4]
                                   [--methods twin,network,machine] [--checkpoint BEST.ckpt]
-                                  [--out results/stranger] [override …]
+                                  [--out results/stranger] [--anew] [override …]
 
 Each machine is drawn at random within the ranges of ``foreign/machine.py`` (two masses an axis,
 bristle friction, backlash, a drive that lags, ripple of unknown phase, a frame that sways). It
@@ -14,13 +14,15 @@ corrected with the calibrated printer as model (``twin``), with the transferred 
 bring. The corrected files are planned anew and printed on the machine at its own natural
 frequencies, and 10 % below and above. Beside them: input shapers at the calibrated frequencies.
 
-What is there already is kept, so that an interrupted benchmark goes on. The table goes to stdout
+What is there already is kept, so that an interrupted benchmark goes on; ``--anew`` corrects and
+judges again, with the logs, calibrations and networks that are there. The table goes to stdout
 and to ``<out>/stranger.md``, all numbers to ``<out>/stranger.json``. Without ``--checkpoint`` the
 newest that ``make pipeline`` or ``trajerr.train`` has left is taken.
 """
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -34,13 +36,14 @@ from foreign.trial import METHODS, NETWORK, Plan, Trial
 from trajerr.errors import TrajerrError
 from trajerr.files import write_atomically
 from trajerr.shipped import shipped
-from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint
 
 GCODE = Path(__file__).resolve().parents[2] / "shared" / "data" / "gcode"
 
 
 def pipeline_checkpoint() -> Path:
     """Return the checkpoint of the newest pipeline, or else of the newest training."""
+    from trajerr.training.checkpoint import find_best_checkpoint  # brings torch
+
     found = Path("runs").glob("*/train/checkpoints/best.ckpt")
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
     return find_best_checkpoint() if newest is None else newest
@@ -58,6 +61,8 @@ def planned(arguments: argparse.Namespace) -> Plan:
         tell(f"left out: {', '.join(absent)}, not in {arguments.gcode}")
     rate, pretrained, model = float(shipped("correct")["sample_rate_hz"]), None, None
     if NETWORK in methods:
+        from trajerr.training.checkpoint import load_checkpoint  # brings torch
+
         pretrained = Path(arguments.checkpoint or pipeline_checkpoint()).resolve()
         loaded = load_checkpoint(pretrained)
         rate, model = loaded.sample_rate_hz, str(loaded.network_config["name"])
@@ -94,8 +99,8 @@ def options() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--machines", type=_count, default=5, help="how many (5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the machines (0)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first machine (0)")
+    parser.add_argument("--seed", type=_from_zero, default=0, help="of the machines (0)")
+    parser.add_argument("--first", type=_from_zero, default=0, help="machine's number (0)")
     parser.add_argument(
         "--layers",
         type=_count,
@@ -103,30 +108,52 @@ def options() -> argparse.ArgumentParser:
         default=2,
         help="of each part; of the helix, whose layers are short, eight for each (2)",
     )
-    parser.add_argument("--minutes", type=float, default=4.0, help="of recording (4)")
+    parser.add_argument("--minutes", type=_positive, default=4.0, help="of recording (4)")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--parts", default=",".join(part.name for part in PARTS))
     parser.add_argument("--checkpoint", help="that the network comes from")
     parser.add_argument("--gcode", type=Path, default=GCODE, help="folder of the helix's file")
     parser.add_argument("--out", type=Path, default=Path("results/stranger"))
+    parser.add_argument(
+        "--anew", action="store_true", help="correct and judge again, by the same networks"
+    )
     parser.add_argument("--threads", type=_count, default=2, help="of a correction (2)")
     parser.add_argument("extra", nargs="*", help="overrides for the transfer's training")
     return parser
 
 
+def _from_zero(text: str) -> int:
+    return _whole(text, 0)
+
+
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text}, expected 1 or more")
+    return _whole(text, 1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number from {least}")
     return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
+    return value
 
 
 def measure(arguments: argparse.Namespace) -> str:
     """Return the table of all machines; write it and the numbers whenever one is done."""
     plan, results, out = planned(arguments), [], arguments.out.resolve()
-    text = ""
     for number in range(arguments.first, arguments.first + arguments.machines):
         machine = draw(arguments.seed, number)
         trial = Trial(machine, plan, out / machine.name, tell)
+        if arguments.anew:
+            trial.forget_corrections()
         results.append(trial.results())
         text = table(results, plan.methods)
         tell(text.splitlines()[1 + len(results)])

@@ -1,5 +1,5 @@
 """Machines that trajerr's simulator cannot express, and what it takes to work on them.
 
-Nothing here imports the simulator of :mod:`trajerr.dynamics`; nothing in trajerr knows what a
+Their physics shares nothing with :mod:`trajerr.dynamics`, and nothing in trajerr knows what a
 machine here is made of.
 """

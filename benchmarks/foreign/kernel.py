@@ -16,16 +16,15 @@ for the step; a whole step of speeds (midpoint rule); and both halves again. Sec
 
 import math
 
-import numba
 import numpy as np
 
 from trajerr.arrays import Floats
+from trajerr.dynamics.compiled import compiled
 
 from .machine import MN_PER_N, RIPPLE_PERIOD_MM, Axis, Frame
 
 PER_AXIS = 6  # state of an axis: u, q₁, q₂, q̇₁, q̇₂, z; after both, w and ẇ
 Values = tuple[float, ...]
-compiled = numba.njit(cache=True, nogil=True)
 
 FULL_STEP = 2.0 * math.pi / RIPPLE_PERIOD_MM[0]  # rad/mm
 CYCLE = 2.0 * math.pi / RIPPLE_PERIOD_MM[1]

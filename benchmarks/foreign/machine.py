@@ -74,7 +74,8 @@ class Axis:
         """Return M⁻¹K of the chain with motor and frame held; (2, 2) 1/s²."""
         belt, mount = self.belt_n_per_m, self.mount_n_per_m
         stiffness = np.array([[belt + mount, -mount], [-mount, mount]])
-        return stiffness / np.array([[self.carriage_kg], [self.tool_kg]])
+        mass = np.array([[self.carriage_kg], [self.tool_kg]])
+        return np.asarray(stiffness / mass, np.float64)
 
     @property
     def modes_hz(self) -> Floats:

@@ -6,7 +6,7 @@ prints as sections to train on and to validate on, ``excerpt`` with as much as a
 needs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
@@ -79,29 +79,36 @@ def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Rec
     ConfigError
         If parts A do not last so long.
     """
-    step, tables, begins, count = 1.0 / LOG_RATE_HZ, [], [], 0
-    wanted = round(seconds * LOG_RATE_HZ)
-    for table in _prints(machine, printer):
-        if count >= wanted:
+    motions, wanted = _motions(printer), round(seconds * LOG_RATE_HZ)
+    longest = sum(motion.end - motion.start for motion in motions)
+    most = f"up to {longest / 60.0:.1f}, which is as long as parts A take"
+    require("minutes", round(seconds / 60.0, 2), seconds < longest, most)
+    tables: list[Floats] = []
+    begins = [0]
+    for motion in motions:
+        table = _printed(machine, motion)[: wanted - begins[-1]]
+        tables.append(table)
+        begins.append(begins[-1] + len(table))
+        if begins[-1] == wanted:
             break
-        begins.append(count)
-        tables.append(table[: wanted - count])
-        count += len(tables[-1])
-    most = f"up to {count / LOG_RATE_HZ / 60.0:.1f}, which is as long as parts A take"
-    require("minutes", round(seconds / 60.0, 2), count >= wanted, most)
     rows = np.concatenate(tables)
     rows[:, -2:] += NOISE_MM * np.random.default_rng(seed).standard_normal((len(rows), 2))
-    return Recording(np.column_stack([step * np.arange(len(rows)), rows]), tuple(begins))
+    time = np.arange(len(rows)) / LOG_RATE_HZ
+    return Recording(np.column_stack([time, rows]), tuple(begins[:-1]))
 
 
-def _prints(machine: Variant, printer: Printer) -> Iterator[Floats]:
-    """Yield (N, 5) commanded x, y, z and measured x, y of one print after the other, mm."""
-    for part, layer in PRINTS:
-        planned = plan(printer.placed(load_part(part)), printer.limits)
-        motion = LayerMotion.of(planned, layer)
-        pieces = motion.pieces(STEPS_A_SAMPLE * LOG_RATE_HZ)
-        moved = [np.column_stack([p.position, m.xy]) for p, m in machine.along(pieces)]
-        yield np.concatenate(moved)[::STEPS_A_SAMPLE]
+def _motions(printer: Printer) -> list[LayerMotion]:
+    """Return how parts A move, each with its lead-in."""
+    parts = dict.fromkeys(part for part, _ in PRINTS)
+    planned = {name: plan(printer.placed(load_part(name)), printer.limits) for name in parts}
+    return [LayerMotion.of(planned[part], layer) for part, layer in PRINTS]
+
+
+def _printed(machine: Variant, motion: LayerMotion) -> Floats:
+    """Return (N, 5) commanded x, y, z and actual x, y of one print, mm, at the log's rate."""
+    pieces = motion.pieces(STEPS_A_SAMPLE * LOG_RATE_HZ)
+    moved = [np.column_stack([p.position, m.xy]) for p, m in machine.along(pieces)]
+    return np.concatenate(moved)[::STEPS_A_SAMPLE]
 
 
 def write(recording: Recording, log: Path, configs: Path) -> None:

@@ -5,6 +5,7 @@ goes on where it was.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ from .parts import Part
 TWIN, NETWORK, MACHINE = "twin", "network", "machine"
 METHODS = (TWIN, NETWORK, MACHINE)  # calibrated printer; transferred network; the machine itself
 BASE = "ender3_stock"  # the shipped printer that its owner would take it for
+JUDGED, CORRECTED = "judged", "corrected"  # folders
 Cases = dict[str, dict[str, dict[str, float]]]  # by case and method, as Replay has them
 
 
@@ -79,20 +81,28 @@ class Trial:
     def _claim(self) -> None:
         """Write what the folder is for; refuse one that was begun for something else."""
         plan = self.plan
-        known = {
+        basis = {
             "machine": self.machine.to_dict(),
             "minutes": plan.minutes,
             "sample_rate_hz": plan.sample_rate_hz,
-            "pretrained": str(plan.pretrained) if NETWORK in plan.methods else None,
-            "training": list(plan.training),
         }
-        path = self.folder / "trial.json"
-        text = json.dumps(known, indent=2) + "\n"
+        self._claim_by("trial.json", basis)
+        if NETWORK in plan.methods:
+            origin = {"pretrained": str(plan.pretrained), "training": list(plan.training)}
+            self._claim_by("transfer.json", origin)
+
+    def _claim_by(self, name: str, known: dict[str, Any]) -> None:
+        path, text = self.folder / name, json.dumps(known, indent=2) + "\n"
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             raise SystemExit(
                 f"{path}: was begun with other settings; expected the same, or another --out"
             )
         write_atomically(path, text.encode())
+
+    def forget_corrections(self) -> None:
+        """Remove what was corrected and judged; log, calibration and network stay."""
+        for name in (JUDGED, CORRECTED):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     @cached_property
     def _configs(self) -> Path:
@@ -184,7 +194,7 @@ class Trial:
     def _judged(self, part: Part) -> Cases:
         """Return the errors on a part's walls, of every method and shaper, at every stiffness."""
         layers = part.first(self.plan.layers)
-        kept = self.folder / "judged" / f"{self._named(part)}.json"
+        kept = self.folder / JUDGED / f"{self._named(part)}.json"
         known: Cases = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
         missing = [name for name in self.plan.methods if name not in known.get("nominal", {})]
         if missing:
@@ -199,7 +209,7 @@ class Trial:
     def _corrected(self, method: str, part: Part, original: Original) -> bytes:
         """Return a part corrected by a method; as it was, where that would not help."""
         layers = part.first(self.plan.layers)
-        path = self.folder / "corrected" / f"{self._named(part)}_{method}.gcode"
+        path = self.folder / CORRECTED / f"{self._named(part)}_{method}.gcode"
         if not path.is_file():
             with self._stage(f"correct {part.name} by {method}"):
                 text = corrected(original, self._model(method), layers, self.plan.threads)
