@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.paths import CONF
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program
@@ -73,6 +73,21 @@ def test_a_shifted_file_is_off_by_the_shift(printer):
     rms = replay.errors("shifted").wall_contour_rms_um
     assert rms == pytest.approx(100.0 / np.sqrt(2.0), rel=0.05)
     assert replay.errors("shifted").wall_tracking_rms_um == pytest.approx(100.0, rel=0.03)
+
+
+def test_another_machine_moves_the_nozzle_as_it_likes(printer):
+    told = []
+
+    def beside(pieces, stiffness):
+        for piece in pieces:
+            told.append((len(piece), stiffness))
+            yield piece, ActualMotion(piece.position[:, :2] + [0.03, 0.0], None)
+
+    replay = Replay(program(square()), {}, printer, [1], machine=beside)
+    errors = replay.errors("uncorrected", 1.21)
+    assert errors.wall_tracking_rms_um == pytest.approx(30.0, abs=0.5)
+    assert {stiffness for _, stiffness in told} == {1.21}
+    assert sum(length for length, _ in told) > 1.0 * SIMULATION_RATE_HZ
 
 
 def test_tracking_of_the_uncorrected_is_actual_minus_commanded(printer):
