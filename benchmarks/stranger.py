@@ -100,7 +100,7 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--machines", type=_count, default=5, help="how many (5)")
     parser.add_argument("--seed", type=_from_zero, default=0, help="of the machines (0)")
-    parser.add_argument("--first", type=_from_zero, default=0, help="machine's number (0)")
+    parser.add_argument("--first", type=_from_zero, default=0, help="number of the first (0)")
     parser.add_argument(
         "--layers",
         type=_count,
@@ -109,11 +109,13 @@ def options() -> argparse.ArgumentParser:
         help="of each part; of the helix, whose layers are short, eight for each (2)",
     )
     parser.add_argument("--minutes", type=_positive, default=4.0, help="of recording (4)")
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--parts", default=",".join(part.name for part in PARTS))
+    parser.add_argument("--methods", default=",".join(METHODS), help="all three unless named")
+    parser.add_argument(
+        "--parts", default=",".join(part.name for part in PARTS), help="parts B (all)"
+    )
     parser.add_argument("--checkpoint", help="that the network comes from")
     parser.add_argument("--gcode", type=Path, default=GCODE, help="folder of the helix's file")
-    parser.add_argument("--out", type=Path, default=Path("results/stranger"))
+    parser.add_argument("--out", type=Path, default=Path("results/stranger"), help="folder")
     parser.add_argument(
         "--anew", action="store_true", help="correct and judge again, by the same networks"
     )
