@@ -64,11 +64,14 @@ def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
 ):
     dialect = Dialect(relative_xyz=relative)
     settings = replace(QUICK, method=method, least_improvement=-10.0)
-    model = TwinModel(printer)
+    # Where an axis sticks, or motion goes by steps, rounding decides what an iteration does next.
+    printer = replace(printer, limits=replace(printer.limits, firmware="marlin_estimated"))
+    model = TwinModel(printer.without("friction", "quantisation"))
     corner = correct_program(print_at(110, 110, dialect), model, printer, settings)
     delta = replace(printer, bed_origin_mm=MIDDLE)
     centred = correct_program(print_at(0, 0, dialect), model, delta, settings)
-    np.testing.assert_allclose(centred.predicted_after_mm, corner.predicted_after_mm, rtol=1e-3)
+    # A tenth of what is written is rounded to.
+    np.testing.assert_allclose(centred.predicted_after_mm, corner.predicted_after_mm, atol=5e-5)
     (here, speed), (there, known) = motion(centred.text), motion(corner.text)
     np.testing.assert_allclose(here, there - [110.0, 110.0, 0.0, 0.0], atol=2e-3)
     np.testing.assert_allclose(speed, known, rtol=0.02)

@@ -56,6 +56,17 @@ def corrected(text: str, firmware: str, folder: Path) -> str:
     return out.read_text()
 
 
+def unfolded(text: str, flow: int) -> str:
+    """The same with the file's own factor on E as it was meant, which Marlin rounds away."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        inside = line == "M221 S100" if line.startswith("M221") else inside
+        if inside and line.startswith("G1 X"):
+            line = re.sub(r"E([-.\d]+)", lambda e: f"E{100 / flow * float(e[1]):.5f}", line)
+        lines.append(f"M221 S{flow}" if line == "M221 S100" else line)
+    return "\n".join(lines)
+
+
 @pytest.mark.parametrize("firmware", ["marlin", "marlin_2_1_2"])
 @pytest.mark.parametrize("flow", [95, 106])
 @pytest.mark.parametrize("absolute_e", [False, True])
@@ -65,9 +76,8 @@ def test_marlin_feeds_what_the_flow_asks_for(absolute_e, flow, firmware, tmp_pat
     asked, fed = fed_by_marlin(text, MANY), fed_by_marlin(done)
     assert len(asked) == 4
     assert fed[1:3] == pytest.approx(asked[1:3], rel=0.003)
-    # By its own factor alone, each short block would feed all of its steps.
-    own = re.sub(r"(?m)^M221 S100$", f"M221 S{flow}", done)
-    assert abs(fed_by_marlin(own)[1] / asked[1] - 1.0) > 0.015
+    if not absolute_e:
+        assert abs(fed_by_marlin(unfolded(done, flow))[1] / asked[1] - 1.0) > 0.015
 
 
 @pytest.mark.parametrize("absolute_e", [False, True])

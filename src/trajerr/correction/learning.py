@@ -38,6 +38,7 @@ class Learned:
 
     response: Response  # as learned on the way
     before_mm: float  # the modelled printer's score without any change
+    best: int = 0  # the iteration that found what was kept
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Learning:
                 correction[rows[k].own] = change
                 self.bound(correction, rows[k].own)
         return [
-            Learned(search.response, scores[0])
+            Learned(search.response, scores[0], search.best)
             for search, scores in zip(searches, own, strict=True)
         ]
 

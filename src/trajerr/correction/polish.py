@@ -6,7 +6,7 @@ follow the correction, the pieces are planned as the firmware will plan them, an
 predicted for that motion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,6 @@ from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
 
 FIRST_ROUNDS = 3  # of timing the pieces before the first iteration; then one in each
-LAST_ROUNDS = 3  # after the last
 MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest
 TOGETHER = 1 << 18  # samples of windows whose pieces are planned at once: 20 minutes at 200 Hz
 
@@ -78,7 +77,7 @@ class Polisher:
         self._first = segmentation.pieces.target[:, :2] - self._base
         self._acts = self._scope.region.weight(time)[:, None] > 0.0
         self._asked = self._when_asked(time)
-        self._feed_factor = np.ones(len(time))  # each piece's feedrate over its mean speed
+        self._feed_factor = np.ones(len(time))  # (K,) each piece's feedrate over its mean speed
 
     def polish(self, learned: Sequence[Learned], iterations: int) -> None:
         """Move the pieces' ends.
@@ -110,13 +109,16 @@ class Polisher:
             self._learning.iterate(correction, windows, responses, predict, iterations)
         self.segmentation = self._moved(correction)
 
+    def _keep(self, window: int, feed_factor: Floats) -> None:
+        """Keep the feedrates with which a window's pieces were best."""
+        time, own = self.segmentation.pieces.end, self._windows[window]
+        inside = slice(*np.searchsorted(time, [own.begin, own.end], side="right"))
+        self._feed_factor[inside] = feed_factor[inside]
+
     def timed(self, segmentation: Segmentation) -> TimedProgram:
         """Return the whole corrected program, each of its pieces timed."""
-        nominal, limits = self._scope.nominal, self._limits
-        chosen = self._chosen(range(len(self._windows)))
-        slow = assemble(nominal, segmentation, limits, self._emission, chosen)
-        _, feed_factor = keep_time(slow, limits, self._feed_factor, LAST_ROUNDS)
-        return assemble(nominal, segmentation, limits, self._emission).at(feed_factor)
+        whole = assemble(self._scope.nominal, segmentation, self._limits, self._emission)
+        return whole.at(self._feed_factor)
 
     def forecast(self, segmentation: Segmentation, timed: TimedProgram) -> list[float]:
         """Return each window's score with the pieces at the feedrates that they will have, mm.
@@ -133,11 +135,12 @@ class Polisher:
         """
         planned, taken = timed.planned(self._limits)
         clock = self._clock(timed, taken, segmentation)
-        predictions = self._predicted(range(len(self._windows)), planned, clock)
-        rows, time = self._learning.sampled.rows, self._learning.sampled.time
-        judges = (self._scope.walls.at(time[each.own]) for each in rows)
-        triples = zip(judges, predictions, rows, strict=True)
-        return [judge(found.positions[each.core]) for judge, found, each in triples]
+        found = []
+        for i, motion, xy, _ in self._motions(range(len(self._windows)), planned, clock):
+            time = clock.to_nominal(motion.time)
+            core = self._windows[i].contains(time)
+            found.append(self._scope.walls.at(time[core])(xy[core]))
+        return found
 
     @property
     def _limits(self) -> MachineLimits:
@@ -194,21 +197,30 @@ class Polisher:
 
     def _predicted(self, windows: Sequence[int], planned: Plan, clock: Clock) -> list[Prediction]:
         """Return where the nozzle will be in some windows as planned, on the nominal clock."""
-        result: list[Prediction] = []
-        nozzle, sampled = self._learning.nozzle, self._learning.sampled
-        lengths = [len(sampled.rows[i]) for i in windows]
+        result, sampled = [], self._learning.sampled
+        for i, motion, xy, drift in self._motions(windows, planned, clock):
+            whole = sampled.rows[i].whole
+            wanted, at = sampled.nominal[whole, :2], clock.to_corrected(sampled.time[whole])
+            error = xy - self._scope.nominal.asked(clock.to_nominal(motion.time))[:, :2]
+            own, aimed = (_interpolated(at, motion.time, e) for e in (error, error + drift))
+            result.append(Prediction(wanted + own, wanted + aimed))
+        return result
+
+    def _motions(
+        self, windows: Sequence[int], planned: Plan, clock: Clock
+    ) -> Iterator[tuple[int, Trajectory, Floats, Floats]]:
+        """Yield windows, their motion as planned, where the nozzle will be, and a family's drift.
+
+        Both in mm, (T, 2) at the motion's T samples.
+        """
+        nozzle, rows = self._learning.nozzle, self._learning.sampled.rows
+        lengths = [len(rows[i]) for i in windows]
         for part in batches(lengths, self._learning.settings.batch):
             chosen = windows[part]
             motions = nozzle.map(lambda i: self._sampled(self._windows[i], planned, clock), chosen)
             commanded = [motion.position for motion in motions]
             positions, drifts = nozzle.positions(commanded), nozzle.drifts(commanded)
-            for i, motion, xy, drift in zip(chosen, motions, positions, drifts, strict=True):
-                whole = sampled.rows[i].whole
-                wanted, at = sampled.nominal[whole, :2], clock.to_corrected(sampled.time[whole])
-                error = xy - self._scope.nominal.asked(clock.to_nominal(motion.time))[:, :2]
-                own, aimed = (_interpolated(at, motion.time, e) for e in (error, error + drift))
-                result.append(Prediction(wanted + own, wanted + aimed))
-        return result
+            yield from zip(chosen, motions, positions, drifts, strict=True)
 
     def _sampled(self, window: LayerWindow, planned: Plan, clock: Clock) -> Trajectory:
         start, stop = clock.to_corrected(np.array([window.lead_in, window.lead_out]))

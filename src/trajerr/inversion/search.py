@@ -91,7 +91,8 @@ class Search:
         seen = self.freedom.importance
         secants = np.stack([(seen * (self._errors[i] - error)).ravel() for i in others])
         square = secants @ secants.T
-        square += RIDGE * np.trace(square) / len(others) * np.eye(len(others))
+        ridge = RIDGE * np.trace(square) / len(others) + np.finfo(float).tiny
+        square += ridge * np.eye(len(others))
         along = np.clip(
             np.linalg.solve(square, -secants @ (seen * error).ravel()), -FARTHEST, FARTHEST
         )
