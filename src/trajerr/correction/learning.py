@@ -21,6 +21,9 @@ from trajerr.inversion.search import Search
 from trajerr.motion.bed import Bed
 
 
+ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Where the nozzle will be along one window's samples."""
@@ -74,7 +77,7 @@ class Learning:
             commanded = [self.commanded(correction, i) for i in windows]
             responses = measure(self.nozzle.positions, commanded, self.nozzle.rate)
             learned += self.iterate(
-                correction, windows, responses, self._predicted, self.settings.iterations
+                correction, windows, responses, self._predicted, self.settings.iterations, ENOUGH
             )
         return correction, learned
 
@@ -96,6 +99,7 @@ class Learning:
         responses: Sequence[Response],
         predict: Predict,
         iterations: int,
+        enough: float = 0.0,
     ) -> list[Learned]:
         """Improve the correction of some windows in place, and keep the best.
 
@@ -111,6 +115,8 @@ class Learning:
             Returns where the nozzle will be with a correction, for each of some windows.
         iterations
             At most.
+        enough
+            Share of its first score at which a window is done.
         """
         rows = [self.sampled.rows[i] for i in windows]
         searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
@@ -124,7 +130,7 @@ class Learning:
                 own[k].append(judges[k](prediction.positions[rows[k].core]))
                 score = judges[k](prediction.aimed[rows[k].core])
                 searches[k].note(correction[rows[k].whole].copy(), error, score)
-            done = {k for k in active if iteration - searches[k].progress >= self.settings.patience}
+            done = {k for k in active if self._is_done(searches[k], enough)}
             for k in active if iteration == iterations else done:
                 correction[rows[k].own] = searches[k].found[rows[k].core]
             active = [k for k in active if k not in done]
@@ -138,6 +144,11 @@ class Learning:
             Learned(search.response, scores[0], search.best)
             for search, scores in zip(searches, own, strict=True)
         ]
+
+    def _is_done(self, search: Search, enough: float) -> bool:
+        scores = search.scores
+        stale = len(scores) - 1 - search.progress >= self.settings.patience
+        return stale or scores[-1] <= enough * scores[0]
 
     def _search(self, rows: WindowRows, response: Response) -> Search:
         time = self.sampled.time
