@@ -98,7 +98,9 @@ def check_other_file(gcode: Path, out: Path) -> None:
         If ``out`` is the file itself.
     """
     if out.exists() and gcode.exists() and out.samefile(gcode):
-        raise ConfigError(f"out: got {out}, the file to correct itself; expected another")
+        raise ConfigError(
+            f"out: got {out}, the file to correct itself; expected another, or in_place=true"
+        )
 
 
 def nothing_to_correct(program: Program, wanted: Collection[int]) -> str:
