@@ -64,6 +64,15 @@ def test_lines_come_back(text: str) -> None:
     assert decode(encode(text.encode())) == text.encode()
 
 
+def test_a_text_is_shorter_than_what_makes_libbgcode_lose_a_character() -> None:
+    """Its reader's memory is twice the stream's length, and grows in a wrong way."""
+    for line in (b"G1 X10 Y10 E10\n", b"G1 X90.834 Y91.345 E.01179\n", b"G0 X1\n", b"; x\n"):
+        text = line * 2000
+        stream = encode(text)
+        assert len(text) < 2 * len(stream)
+        assert decode(stream) == text
+
+
 @given(TEXTS)
 @settings(max_examples=150, deadline=None)
 def test_firmware_reads_the_same_but_for_blanks(text: str) -> None:

@@ -47,14 +47,24 @@ def encode(text: bytes) -> bytes:
 
     What is not told apart from something else in a stream is lost; :func:`decode` shows whether
     that was so.
+
+    Notes
+    -----
+    Blanks are left out as libbgcode leaves them out, but where the text would be longer than twice
+    its stream: libbgcode's reader (2024) then loses a character where its memory grows.
     """
+    short = _stream(text, keep_blanks=False)
+    return short if len(text) < 2 * len(short) else _stream(text, keep_blanks=True)
+
+
+def _stream(text: bytes, *, keep_blanks: bool) -> bytes:
     parts, is_packed = [_command(_PACK), _command(_NO_BLANKS)], True
     for match in _RUNS.finditer(text):
         run = match[0]
         if run.startswith(b";") == is_packed:
             is_packed = not is_packed
             parts.append(_command(_PACK if is_packed else _PLAIN))
-        parts.append(_packed(run) if is_packed else run)
+        parts.append(_packed(run, keep_blanks) if is_packed else run)
     return b"".join(parts)
 
 
@@ -103,10 +113,11 @@ def _length(byte: int) -> int:
     return 1 + (low == _LITERAL) + (high == _LITERAL and low != _NEWLINE)
 
 
-def _packed(lines: bytes) -> bytes:
-    """Return lines that are no comments, each packed for itself, blanks of G commands left out."""
-    short = _G_LINE.sub(lambda line: _without_blanks(line[0]), lines)
-    even = [line + b"\n" * (len(line) % 2) for line in short.splitlines(keepends=True)]
+def _packed(lines: bytes, keep_blanks: bool) -> bytes:
+    """Return lines that are no comments, each packed for itself."""
+    if not keep_blanks:
+        lines = _G_LINE.sub(lambda line: _without_blanks(line[0]), lines)
+    even = [line + b"\n" * (len(line) % 2) for line in lines.splitlines(keepends=True)]
     return _pairs(np.frombuffer(b"".join(even), dtype=np.uint8).reshape(-1, 2))
 
 
