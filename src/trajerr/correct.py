@@ -2,11 +2,10 @@
 
 from rich.console import Console
 
-from trajerr.commands.building import build, pick
+from trajerr.commands.building import build
+from trajerr.commands.correcting import correction_run
 from trajerr.commands.entry import Config, command
-from trajerr.correction.pieces import EmissionSettings
-from trajerr.correction.run import CorrectionRun, Prepared
-from trajerr.correction.settings import CorrectionSettings, feature_numbers
+from trajerr.correction.run import Prepared
 from trajerr.refining.settings import Round
 from trajerr.reports import correction_report
 
@@ -14,7 +13,8 @@ from trajerr.reports import correction_report
 @command("correct")
 def main(config: Config) -> None:
     """Correct the file and show, on the simulated printer, what that brings."""
-    run, console, rounds = _run(config), Console(), list[Round]()
+    run, console = correction_run(config, config["refine"]["rounds"]), Console()
+    rounds = list[Round]()
     prepared = run.prepare(build(config["printer"], "printer") if config.get("printer") else None)
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
@@ -25,18 +25,6 @@ def main(config: Config) -> None:
     correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
     if run.report and done.text is not None:
         correction_report.show_replay(prepared, done, rounds, config, console)
-
-
-def _run(config: Config) -> CorrectionRun:
-    settings = pick(
-        CorrectionSettings,
-        config,
-        feature_types=feature_numbers(config["feature_types"]),
-        layers=None,
-        learning=build(config["learning"], "learning", threads=config["threads"]),
-        emission=pick(EmissionSettings, config),
-    )
-    return pick(CorrectionRun, config, rounds=config["refine"]["rounds"], settings=settings)
 
 
 def _refine(prepared: Prepared, config: Config, console: Console) -> tuple[Prepared, list[Round]]:

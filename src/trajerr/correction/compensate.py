@@ -138,6 +138,23 @@ def write_correction(
     return done
 
 
+def with_comments(done: Correction, program: Program, lines: Sequence[bytes]) -> Correction:
+    """Return a correction with lines of comment behind its mark.
+
+    Parameters
+    ----------
+    done
+        Of the program, with a text.
+    program
+        What was corrected.
+    lines
+        Each begins with a semicolon.
+    """
+    replaced = {**done.replaced, 0: [*done.replaced[0], *lines]}
+    text = replace_lines(program, replaced)
+    return replace(done, text=text, replaced=replaced, planned=None)  # whose lines are others
+
+
 def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Correction:
     """Correct what of a print is to be corrected.
 

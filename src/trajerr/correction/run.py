@@ -1,6 +1,6 @@
 """A whole correction as the command runs it: model, corrected file, replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from trajerr.bundle.runtime import Predictor
 from trajerr.correction.boards import on_board, planned_on
-from trajerr.correction.compensate import Correction, correct, write_correction
+from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
-from trajerr.correction.original import Original, check_other_file
+from trajerr.correction.original import Original, check_other_file, check_replaceable
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, check_method
 from trajerr.dynamics.printer import Printer
@@ -101,7 +101,9 @@ class CorrectionRun:
             If ``out`` is the file itself or asks for a container that cannot be written, or the
             model or a layer does not exist.
         """
-        if not self.in_place:
+        if self.in_place:
+            check_replaceable(self.target)
+        else:
             check_other_file(Path(self.gcode), self.target)
         models, printer = self._models(printer)
         original = Original.read(Path(self.gcode), printer, force=self.force)
@@ -166,9 +168,19 @@ class Prepared:
         """Return the same with another network in the place of the bundle's."""
         return replace(self, models={**self.models, "inverse": network, "subtract": network})
 
-    def correct(self) -> Correction:
-        """Correct the file, write it where that helps, and plan what is written."""
+    def correct(
+        self, comments: Callable[[Correction], Sequence[bytes]] | None = None
+    ) -> Correction:
+        """Correct the file, write it where that helps, and plan what is written.
+
+        Parameters
+        ----------
+        comments
+            Returns lines of comment for the head of the file.
+        """
         done = correct(self.scope, self.models[self.run.method], self.settings)
+        if comments is not None and done.text is not None:
+            done = with_comments(done, self.program, comments(done))
         container = self.run.container(self.program)
         done = write_correction(self.run.target, done, self.scope, self.settings, container)
         return done if done.text is None else replace(done, planned=self._planned(done))
