@@ -1,20 +1,25 @@
 """``python -m trajerr.correct``: G-code and bundle in, compensated G-code and proof out."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from trajerr.commands.building import build
-from trajerr.commands.correcting import correction_run
 from trajerr.commands.entry import Config, command
-from trajerr.correction.run import Prepared
-from trajerr.refining.settings import Round
-from trajerr.reports import correction_report
+
+if TYPE_CHECKING:
+    from trajerr.correction.run import Prepared
+    from trajerr.refining.settings import Round
 
 
 @command("correct")
 def main(config: Config) -> None:
     """Correct the file and show, on the simulated printer, what that brings."""
+    from trajerr.commands.correcting import correction_run  # takes seconds; not for --help
+    from trajerr.reports import correction_report
+
     run, console = correction_run(config, config["refine"]["rounds"]), Console()
-    rounds = list[Round]()
+    rounds: list[Round] = []
     prepared = run.prepare(build(config["printer"], "printer") if config.get("printer") else None)
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
@@ -27,8 +32,11 @@ def main(config: Config) -> None:
         correction_report.show_replay(prepared, done, rounds, config, console)
 
 
-def _refine(prepared: Prepared, config: Config, console: Console) -> tuple[Prepared, list[Round]]:
+def _refine(
+    prepared: "Prepared", config: Config, console: Console
+) -> tuple["Prepared", list["Round"]]:
     from trajerr.refining.refine import refined  # brings torch
+    from trajerr.reports import correction_report
 
     path = prepared.run.report_folder / "refined.ckpt"
     with correction_report.refinement_status(console) as tell:

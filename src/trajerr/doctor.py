@@ -16,7 +16,6 @@ from trajerr.version import __version__
 
 NEEDED = {  # package → what cannot run without it
     "numpy": "correct",
-    "scipy": "correct",
     "numba": "correct",
     "onnxruntime": "correct",
     "pyyaml": "correct",
@@ -28,6 +27,7 @@ NEEDED = {  # package → what cannot run without it
     "torch": "pipeline",
     "lightning": "pipeline",
     "h5py": "pipeline",
+    "scipy": "pipeline",
 }
 TO_CORRECT = "correct"
 
