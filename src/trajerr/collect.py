@@ -22,17 +22,16 @@ def main(config: Config) -> None:
     from trajerr.gcode.sources import find_sources
     from trajerr.reports import collection_report
 
-    printer, out = build(config["printer"], "printer"), Path(config["out"])
     sources = find_sources(config["parts"], config["gcode"])
-    variants = parse_variants(config["variants"])
+    printer, variants = build(config["printer"], "printer"), parse_variants(config["variants"])
     if config["plan_only"]:
         plans = (sources, printer.limits, variants[0].scales)
         if config["plot"]:
-            collection_report.plot_plans(out, *plans, config["layers"])
+            collection_report.plot_plans(Path(config["out"]), *plans, config["layers"])
         collection_report.show_plans(*plans)
     else:
-        own = pick(Collection, config, printer=printer, variants=variants, out=out)
-        _collect(own, sources, config)
+        given = {"printer": printer, "variants": variants, "out": Path(config["out"])}
+        _collect(pick(Collection, config, **given), sources, config)
 
 
 def _collect(collection: "Collection", sources: tuple["Source", ...], config: Config) -> None:
@@ -43,12 +42,12 @@ def _collect(collection: "Collection", sources: tuple["Source", ...], config: Co
     from trajerr.reports import collection_report
 
     began, limits = time.monotonic(), build(config["quality"], "quality")
-    workers = count_workers(config["workers"])
-    with ProcessPool(workers) as pool, collection_report.progress() as (show, note):
-        collect(collection, sources, pool, show, note)
+    pool = ProcessPool(count_workers(config["workers"]))
+    with pool, collection_report.progress() as told:
+        collect(collection, sources, pool, *told)
         splits = split_errors(collection, sources, pool)
-    own, seconds = Path(HydraConfig.get().runtime.output_dir), time.monotonic() - began
-    settings = (splits, limits, collection.sample_rate_hz, seconds)
+    settings = (splits, limits, collection.sample_rate_hz, time.monotonic() - began)
+    own = Path(HydraConfig.get().runtime.output_dir)
     report = collection_report.write_reports(collection.out, own, *settings)
     collection_report.show(report)
     if config["plot"]:

@@ -43,6 +43,21 @@ def test_the_exponential_of_matrices(scale: float) -> None:
         )
 
 
+def test_the_exponential_in_unlike_units() -> None:
+    """A stiff axis, x in mm and w in mm/s, against the closed form of an oscillator."""
+    for omega in (1.0, 223.0, 5000.0):
+        step, damping = 2.0 / omega, 0.001
+        decay, turn = damping * omega, omega * np.sqrt(1.0 - damping**2)
+        found = matrix_exponential(
+            step * np.array([[0.0, 1.0], [-(omega**2), -2.0 * damping * omega]])
+        )
+        still, sway = np.cos(turn * step), np.sin(turn * step) / turn
+        expected = np.exp(-decay * step) * np.array(
+            [[still + decay * sway, sway], [-(omega**2) * sway, still - decay * sway]]
+        )
+        np.testing.assert_allclose(found, expected, rtol=5e-15)
+
+
 def test_the_exponential_of_a_turn() -> None:
     turn = np.array([[0.0, -1.0], [1.0, 0.0]]) * 0.5 * np.pi
     np.testing.assert_allclose(matrix_exponential(turn), [[0.0, -1.0], [1.0, 0.0]], atol=1e-15)
