@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from trajerr.commands.building import build
 from trajerr.commands.entry import Config, command
@@ -24,7 +25,7 @@ def main(config: Config) -> None:
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
         prepared, rounds = _refine(prepared, config, console)
-    with console.status(f"Correcting {prepared.program.name}"):
+    with console.status(escape(f"Correcting {prepared.program.name}")):
         done = prepared.correct()
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
     correction_report.show_board_load(done, run.settings.emission.rate_hz, console)

@@ -23,6 +23,15 @@ _WORD = re.compile(rb"(?<=[^ ])(?=[XYZEFIJRSGPWHCA])")  # where a reader sees an
 _RUNS = re.compile(rb"(?:;[^\n]*\n)+|(?:(?!;)[^\n]*\n)+")  # of comment lines, and of others
 
 
+def _length(byte: int) -> int:
+    """Return how many bytes a pair of characters takes that begins with this one."""
+    low, high = byte & 15, byte >> 4
+    return 1 + (low == _LITERAL) + (high == _LITERAL and low != _NEWLINE)
+
+
+_LENGTHS = [_length(byte) for byte in range(256)]
+
+
 def decode(stream: bytes) -> bytes:
     """Return the text of a stream as Prusa's reader shows it.
 
@@ -99,18 +108,11 @@ def _unpacked(stream: bytes, no_blanks: bool) -> bytes:
 
 def _starts(stream: bytes) -> NDArray[np.int64]:
     """Return where each pair of characters begins."""
-    lengths = [_length(byte) for byte in range(256)]
     starts, at = list[int](), 0
     while at < len(stream):
         starts.append(at)
-        at += lengths[stream[at]]
+        at += _LENGTHS[stream[at]]
     return np.array(starts, dtype=np.int64)
-
-
-def _length(byte: int) -> int:
-    """Return how many bytes a pair of characters takes that begins with this one."""
-    low, high = byte & 15, byte >> 4
-    return 1 + (low == _LITERAL) + (high == _LITERAL and low != _NEWLINE)
 
 
 def _packed(lines: bytes, keep_blanks: bool) -> bytes:
