@@ -24,6 +24,7 @@ BOARD_LINE = (
     r"board: \d+ commands/s \(peak \d+ over 1 s, \d+ over 50 ms\), "
     r"[\d.]+ kB/s \(peak [\d.]+\)"
 )
+MACHINE = ("method=twin", "printer=ender3_v2", "printer.limits.firmware=marlin_estimated")
 
 
 def correct(folder, *overrides):
@@ -35,8 +36,7 @@ def correct(folder, *overrides):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("correct")
     (folder / "part.gcode").write_text(PRINT)
-    machine = ("printer=ender3_v2", "printer.limits.firmware=marlin_estimated")
-    result = correct(folder, "gcode=part.gcode", "method=twin", *machine)
+    result = correct(folder, "gcode=part.gcode", *MACHINE)
     return folder, result
 
 
@@ -107,7 +107,7 @@ def test_a_board_bounds_what_is_written(done, tmp_path):
 def test_a_bare_path_is_corrected_in_place(tmp_path, name):
     path = tmp_path / name
     path.write_text(PRINT)
-    words = ["method=twin", "printer=ender3_v2", "report=false", "in_place=true"]
+    words = [*MACHINE, "report=false", "in_place=true"]
     result = correct(tmp_path, *words, name)
     assert result.returncode == 0, result.stderr
     assert b"method twin" in path.read_bytes()
@@ -120,7 +120,7 @@ def test_a_bare_path_is_corrected_in_place(tmp_path, name):
 @pytest.mark.parametrize("name", ["it's.gcode", 'a,b [1] {x} = c "q" ${d} `e`.gcode'])
 def test_the_advised_line_works_in_a_shell(tmp_path, name):
     (tmp_path / name).write_text(PRINT)
-    words = ["method=twin", "printer=ender3_v2", "report=false"]
+    words = [*MACHINE, "report=false"]
     refused = correct(tmp_path, *words, f"gcode={name}")
     assert refused.returncode == 1
     advice = re.search(
@@ -136,7 +136,7 @@ def test_the_advised_line_works_in_a_shell(tmp_path, name):
 
 
 def test_standard_input_is_corrected_to_a_file(tmp_path):
-    line = [sys.executable, "-m", "trajerr.correct", "method=twin", "printer=ender3_v2"]
+    line = [sys.executable, "-m", "trajerr.correct", *MACHINE]
     words = ["report=false", "out=out.gcode", "-"]
     done = subprocess.run(
         [*line, *words], input=PRINT, cwd=tmp_path, capture_output=True, text=True, check=False

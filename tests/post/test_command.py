@@ -80,7 +80,7 @@ REFUSED = [
     (["--set", "rate_hz=-1"], "rate_hz: got -1"),
     (["--config", "absent.yaml"], "absent.yaml: cannot be read: No such file"),
     (["--board", "sd"], "board: got sd"),
-    (["--set", "layers=999"], "has no layer 999"),
+    (["--set", "layers=999"], "layers: got [999]"),
     (["--set", "least_improvement=0.99999"], "predicted to bring"),
 ]
 
