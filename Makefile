@@ -12,7 +12,7 @@ COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
-        pipeline $(COMMANDS) sweep tensorboard notebooks bench clean
+        pipeline $(COMMANDS) sweep light tensorboard notebooks bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -60,6 +60,9 @@ pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run fo
 
 sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)
+
+light: ## install trajerr[correct] alone, measure it, and correct a part with it
+	$(PYTHON) scripts/try_light_install.py $(ARGS)
 
 tensorboard: $(INSTALLED) ## show the training logs
 	$(BIN)/tensorboard --logdir outputs $(ARGS)

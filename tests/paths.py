@@ -8,3 +8,4 @@ PROJECT = Path(__file__).resolve().parents[1]
 CASES = PROJECT / "tests" / "cases"  # inputs that failed
 FIRMWARE = PROJECT / "tests" / "firmware"  # what real firmware made of G-code
 CONF = conf_dir()
+CONTAINERS = PROJECT / "tests" / "containers"  # binary G-code of Prusa's own library

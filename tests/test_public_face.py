@@ -26,7 +26,7 @@ HEAVY = (
     "scipy",
     "torch",
 )
-NOT_TO_CORRECT = ("hydra", "lightning", "matplotlib", "omegaconf", "rich", "torch")
+NOT_TO_CORRECT = ("hydra", "lightning", "matplotlib", "omegaconf", "rich", "scipy", "torch")
 
 BLOCKED = f"""
 import sys

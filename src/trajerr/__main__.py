@@ -14,6 +14,7 @@ COMMANDS = {
     "correct": "write G-code that compensates for the predicted error",
     "calibrate": "make a printer config from measurements of a machine",
 }
+OTHERS = {"post": "correct a slicer's file in place", "doctor": "say what is installed"}
 
 
 def main() -> None:
@@ -23,17 +24,30 @@ def main() -> None:
     if name in ("-h", "--help"):
         sys.stdout.write(_usage())
         return
-    if name not in COMMANDS:
+    if name not in COMMANDS | OTHERS:
         wrong = f"trajerr: unknown command {name!r}\n" if name else ""
         sys.stderr.write(wrong + _usage())
         sys.exit(2)
     sys.argv = [f"trajerr {name}", *sys.argv[2:]]
-    runpy.run_module(f"trajerr.{name}", run_name="__main__")
+    try:
+        runpy.run_module(f"trajerr.{name}", run_name="__main__")
+    except ModuleNotFoundError as error:
+        absent = (error.name or "").partition(".")[0]
+        if name not in COMMANDS or absent in ("", "trajerr", "hydra_plugins"):
+            raise
+        instead = "; trajerr-post corrects without it" if name == "correct" else ""
+        sys.stderr.write(
+            f"trajerr {name}: {absent} is not installed, expected it: "
+            f"pip install trajerr[pipeline]{instead}\n"
+        )
+        sys.exit(1)
 
 
 def _usage() -> str:
     rows = [f"  {name:<9} {what}" for name, what in COMMANDS.items()]
-    return "\n".join(["usage: trajerr COMMAND [key=value ...] [--help]", "", *rows, ""])
+    others = [f"  {name:<9} {what}" for name, what in OTHERS.items()]
+    first = "usage: trajerr COMMAND [key=value ...] [--help]"
+    return "\n".join([first, "", *rows, "", "without key=value:", *others, ""])
 
 
 if __name__ == "__main__":

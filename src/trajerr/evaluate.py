@@ -4,13 +4,14 @@ from rich.console import Console
 
 from trajerr.commands.building import pick
 from trajerr.commands.entry import Config, command
-from trajerr.evaluation.assess import EvaluateSettings, assess
-from trajerr.reports.evaluation_report import write_evaluation
 
 
 @command("evaluate")
 def main(config: Config) -> None:
     """Evaluate the configured checkpoints and write their metrics."""
+    from trajerr.evaluation.assess import EvaluateSettings, assess  # takes seconds; not for --help
+    from trajerr.reports.evaluation_report import write_evaluation
+
     settings = pick(EvaluateSettings, config, root=config["data"]["root"])
     write_evaluation(settings, *assess(settings, config), Console())
 

@@ -1,26 +1,29 @@
 """``python -m trajerr.export``: checkpoint in, deployment bundle out."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from trajerr.commands.building import pick
 from trajerr.commands.entry import Config, command
-from trajerr.exporting.export import Exported
-from trajerr.exporting.settings import ExportSettings
+
+if TYPE_CHECKING:
+    from trajerr.exporting.export import Exported
 
 
 @command("export")
 def main(config: Config) -> None:
     """Export the checkpoint and say how far each graph is from the network."""
+    from trajerr.exporting.settings import ExportSettings  # takes seconds; not for --help
+
     settings, console = pick(ExportSettings, config), Console()
     with console.status(f"Exporting {settings.source}"):
         exported = settings.export()
     _report(exported, console)
 
 
-def _report(exported: Exported, console: Console) -> None:
+def _report(exported: "Exported", console: Console) -> None:
     for name, difference in exported.parity_mm.items():
         console.print(f"  {name:<16} differs from the network by at most {difference:.1e} mm")
     if exported.int8 is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -11,10 +12,13 @@ from trajerr.errors import DataError
 LEFT_S = 24 * 3600.0  # after which another host's temporary file is nobody's
 
 
-def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, flush: bool = True, keep_mode: bool = False
+) -> None:
     """Write a file by way of a temporary one beside it, flushed to disk, then renamed.
 
-    Without ``flush`` it is whole after any end of the program, but not after a power cut.
+    Without ``flush`` it is whole after any end of the program, but not after a power cut. With
+    ``keep_mode`` it has the permissions of the one that it replaces.
 
     Raises
     ------
@@ -33,6 +37,8 @@ def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
+        if keep_mode and path.exists():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     except OSError as error:
         error.filename = str(path)  # a full disk does not say which file it was

@@ -1,6 +1,7 @@
 """Prepare training data: ``python -m trajerr.prepare``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -8,8 +9,9 @@ from rich.table import Table
 
 from trajerr.commands.building import build, pick
 from trajerr.commands.entry import Config, command
-from trajerr.dataset.preparation import PrepareSettings, prepare
-from trajerr.dataset.stats import Stats
+
+if TYPE_CHECKING:
+    from trajerr.dataset.stats import Stats
 
 SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, beside the group
 
@@ -17,6 +19,11 @@ SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, be
 @command("prepare")
 def main(config: Config) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
+    from trajerr.dataset.preparation import (
+        PrepareSettings,
+        prepare,
+    )  # takes seconds; not for --help
+
     split = build(config["split"], "split", **{key: config[key] for key in SPLIT_KEYS})
     settings = pick(PrepareSettings, config, split=split)
     console = Console()
@@ -36,7 +43,7 @@ def main(config: Config) -> None:
     console.print(f"{config['output_dir']}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
 
 
-def split_table(stats: Stats) -> Table:
+def split_table(stats: "Stats") -> Table:
     """Return what each split holds, for the console."""
     table = Table(title="Splits")
     for name in ("split", "layers", "sequences", "points", "windows", "error RMS µm"):

@@ -186,6 +186,7 @@ def test_all_that_a_report_replays_is_planned_by_the_board(printer, tmp_path):
         gcode=str(tmp_path / "round.gcode"),
         bundle=None,
         out=None,
+        in_place=False,
         layers="all",
         report=True,
         report_dir=None,

@@ -24,6 +24,7 @@ BOARD_LINE = (
     r"board: \d+ commands/s \(peak \d+ over 1 s, \d+ over 50 ms\), "
     r"[\d.]+ kB/s \(peak [\d.]+\)"
 )
+MACHINE = ("method=twin", "printer=ender3_v2", "printer.limits.firmware=marlin_estimated")
 
 
 def correct(folder, *overrides):
@@ -35,8 +36,7 @@ def correct(folder, *overrides):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("correct")
     (folder / "part.gcode").write_text(PRINT)
-    machine = ("printer=ender3_v2", "printer.limits.firmware=marlin_estimated")
-    result = correct(folder, "gcode=part.gcode", "method=twin", *machine)
+    result = correct(folder, "gcode=part.gcode", *MACHINE)
     return folder, result
 
 
@@ -103,6 +103,48 @@ def test_a_board_bounds_what_is_written(done, tmp_path):
     assert report["board_load"]["after"]["commands_per_s"]["peak_1s"] <= 200.0
 
 
+@pytest.mark.parametrize("name", ["part.gcode", 'it\'s, [b] = "q" #1 ü.gcode'])
+def test_a_bare_path_is_corrected_in_place(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(PRINT)
+    words = [*MACHINE, "report=false", "in_place=true"]
+    result = correct(tmp_path, *words, name)
+    assert result.returncode == 0, result.stderr
+    assert b"method twin" in path.read_bytes()
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == [name]
+    again = correct(tmp_path, *words, name)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "corrected already" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["it's.gcode", 'a,b [1] {x} = c "q" ${d} `e`.gcode'])
+def test_the_advised_line_works_in_a_shell(tmp_path, name):
+    (tmp_path / name).write_text(PRINT)
+    words = [*MACHINE, "report=false"]
+    refused = correct(tmp_path, *words, f"gcode={name}")
+    assert refused.returncode == 1
+    advice = re.search(
+        r"(?:quotes within quotes: |with commas is )('.*?')(?:, a list|\n|$)", refused.stderr
+    )
+    assert advice, refused.stderr
+    line = f"{sys.executable} -m trajerr.correct {' '.join(words)} {advice[1]}"
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name.replace(".gcode", "_corrected.gcode")).exists()
+
+
+def test_standard_input_is_corrected_to_a_file(tmp_path):
+    line = [sys.executable, "-m", "trajerr.correct", *MACHINE]
+    words = ["report=false", "out=out.gcode", "-"]
+    done = subprocess.run(
+        [*line, *words], input=PRINT, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "method twin" in (tmp_path / "out.gcode").read_text()
+
+
 def test_a_corrected_file_is_refused(done):
     folder, _ = done
     result = correct(folder, "gcode=part_corrected.gcode", "method=twin", "printer=ender3_v2")
@@ -160,3 +202,4 @@ def test_a_centred_print_is_corrected_and_what_leaves_the_bed_is_told(tmp_path):
     told = result.stdout.splitlines()[0]
     assert told.startswith("part[b].gcode: 1 move leaves the bed by up to 20 mm, to X-130 (")
     assert (tmp_path / "part[b]_corrected.gcode").exists()
+    assert "✓ part[b]_corrected.gcode  (" in result.stdout

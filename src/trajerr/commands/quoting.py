@@ -15,6 +15,7 @@ from trajerr.errors import ConfigError
 
 FILE_KEY = "gcode"
 TAKE_A_FILE = ("collect", "correct")  # commands that take FILE_KEY, so as slicers call
+STANDARD_INPUT = "-"
 PLACES = ("/", "./", "../")  # how a path begins; no key does
 
 
@@ -71,6 +72,8 @@ def unfilled(overrides: Sequence[str]) -> str:
 def take_file(command: str, overrides: Sequence[str]) -> list[str]:
     """Return the overrides with a file's bare path, as slicers give it, as ``gcode=``.
 
+    A pipe is a file, and ``-`` standard input.
+
     Parameters
     ----------
     command
@@ -98,7 +101,7 @@ def take_file(command: str, overrides: Sequence[str]) -> list[str]:
     stated = [text for text in overrides if text.lstrip("+").partition("=")[0] == FILE_KEY]
     if stated:
         raise ConfigError(f"{pasteable(path)}: a second file beside {stated[0]}, expected one")
-    if not Path(path).is_file():
+    if path != STANDARD_INPUT and (not Path(path).exists() or Path(path).is_dir()):
         raise ConfigError(
             f"{pasteable(path)}: no such file; expected key=value, or one file, which is short "
             f"for {pasteable(right)}"

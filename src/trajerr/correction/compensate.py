@@ -29,6 +29,7 @@ from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.files import write_atomically
+from trajerr.gcode.containers.kinds import Container, container_for, packed
 from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
@@ -101,9 +102,10 @@ def apply_correction(
     check_other_file(gcode, out)
     settings = settings or CorrectionSettings.shipped()
     original = Original.read(gcode, printer, force=force)
+    container = container_for(out, original.program.container)
     scope = Scope.of(original, settings)
     done = correct(scope, model, settings)
-    return write_correction(out, done, scope, settings)
+    return write_correction(out, done, scope, settings, container)
 
 
 def correct_program(
@@ -114,9 +116,15 @@ def correct_program(
 
 
 def write_correction(
-    out: Path, done: Correction, scope: Scope, settings: CorrectionSettings
+    out: Path,
+    done: Correction,
+    scope: Scope,
+    settings: CorrectionSettings,
+    container: Container,
 ) -> Correction:
     """Write a corrected text where it helps, after a second reading has found it sound.
+
+    A file that stands there is replaced as a whole, and keeps its permissions.
 
     Raises
     ------
@@ -126,8 +134,25 @@ def write_correction(
     if done.text is not None:
         program, printer = scope.original.program, scope.original.printer
         check_corrected(program, done.text, done.replaced, printer, settings.max_correction_mm)
-        write_atomically(out, done.text)
+        write_atomically(out, packed(container, done.text, out.name), keep_mode=True)
     return done
+
+
+def with_comments(done: Correction, program: Program, lines: Sequence[bytes]) -> Correction:
+    """Return a correction with lines of comment behind its mark.
+
+    Parameters
+    ----------
+    done
+        Of the program, with a text.
+    program
+        What was corrected.
+    lines
+        Each begins with a semicolon.
+    """
+    replaced = {**done.replaced, 0: [*done.replaced[0], *lines]}
+    text = replace_lines(program, replaced)
+    return replace(done, text=text, replaced=replaced, planned=None)  # whose lines are others
 
 
 def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Correction:

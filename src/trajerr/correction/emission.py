@@ -27,7 +27,7 @@ from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
 
 MARK = b"; trajerr corrected"
-MARK_LINES = 200  # the mark stands within the first lines
+MARK_LINES = 200  # the mark stands within the first lines, or before the first move
 COARSE_E = 0.003  # mm of filament; a piece with that much may round it to a digit less
 OWN_F_DIGITS = 4  # decimals of a feedrate that the file itself gave
 TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at most
@@ -46,7 +46,9 @@ _FEED_WORD = re.compile(rb"[Ff]\s*[-+.\d]")
 
 def is_marked(program: Program) -> bool:
     """Whether a program was corrected before."""
-    return any(MARK in program.line(i) for i in range(min(MARK_LINES, program.n_lines)))
+    first_move = int(program.moves.line[0]) if len(program.moves) else 0
+    lines = min(max(MARK_LINES, first_move), program.n_lines)
+    return MARK in program.text[: program.line_starts[lines]]
 
 
 def check_writable(program: Program) -> None:

@@ -1,5 +1,6 @@
 """The print that is corrected, read and planned once; and what is refused before any work."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,7 +99,22 @@ def check_other_file(gcode: Path, out: Path) -> None:
         If ``out`` is the file itself.
     """
     if out.exists() and gcode.exists() and out.samefile(gcode):
-        raise ConfigError(f"out: got {out}, the file to correct itself; expected another")
+        raise ConfigError(
+            f"out: got {out}, the file to correct itself; expected another, or in_place=true"
+        )
+
+
+def check_replaceable(gcode: Path) -> None:
+    """Refuse to replace a file that may not be changed, or in a folder that may not.
+
+    Raises
+    ------
+    ConfigError
+        Naming what may not be written.
+    """
+    for path, what in ((gcode, "file"), (gcode.parent, "folder")):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise ConfigError(f"in_place: the {what} {path} is read-only, expected one to write to")
 
 
 def nothing_to_correct(program: Program, wanted: Collection[int]) -> str:

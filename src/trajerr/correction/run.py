@@ -1,6 +1,6 @@
 """A whole correction as the command runs it: model, corrected file, replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,13 +8,15 @@ import numpy as np
 
 from trajerr.bundle.runtime import Predictor
 from trajerr.correction.boards import on_board, planned_on
-from trajerr.correction.compensate import Correction, correct, write_correction
+from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
-from trajerr.correction.original import Original, check_other_file
+from trajerr.correction.original import Original, check_other_file, check_replaceable
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, check_method
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
+from trajerr.gcode.containers.kinds import Container, container_for, split_name
+from trajerr.gcode.files import STANDARD_INPUT
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.sources import LayerSpec, select_layers
@@ -35,7 +37,8 @@ class CorrectionRun:
 
     gcode: str
     bundle: str | None
-    out: str | None  # None: <name>_corrected.gcode beside the original
+    out: str | None  # None: <name>_corrected beside the original, with its ending
+    in_place: bool  # the original is replaced
     layers: LayerSpec
     report: bool
     report_dir: str | None  # None: <name of out>_report beside it
@@ -49,6 +52,10 @@ class CorrectionRun:
     def __post_init__(self) -> None:
         if not isinstance(self.gcode, str):
             raise ConfigError(f"gcode: got {self.gcode}, expected one file")
+        if self.in_place and self.out:
+            raise ConfigError(f"out: got {self.out} beside in_place=true, expected one of them")
+        if Path(self.gcode) == STANDARD_INPUT and (self.in_place or not self.out):
+            raise ConfigError("out: not given, expected a file where gcode is standard input (-)")
         for method in self.compare:
             check_method(method)
         if self.report_layers < 1:
@@ -64,14 +71,19 @@ class CorrectionRun:
     @property
     def target(self) -> Path:
         """Where the corrected file goes."""
-        source = Path(self.gcode)
-        return Path(self.out) if self.out else source.with_name(f"{source.stem}_corrected.gcode")
+        if self.out:
+            return Path(self.out)
+        if self.in_place:
+            return Path(self.gcode).resolve()  # where it is a link, what that leads to
+        stem, ending = split_name(Path(self.gcode))
+        return Path(self.gcode).with_name(f"{stem}_corrected{ending}")
 
     @property
     def report_folder(self) -> Path:
         """Where the report goes."""
-        out = self.target
-        return Path(self.report_dir) if self.report_dir else out.with_name(f"{out.stem}_report")
+        if self.report_dir:
+            return Path(self.report_dir)
+        return self.target.with_name(f"{split_name(self.target)[0]}_report")
 
     def prepare(self, printer: Printer | None) -> "Prepared":
         """Read and plan the file, once, and refuse what cannot be corrected before any work.
@@ -86,14 +98,29 @@ class CorrectionRun:
         GcodeError
             If the file cannot be read or corrected.
         ConfigError
-            If ``out`` is the file itself, or the model or a layer does not exist.
+            If ``out`` is the file itself or asks for a container that cannot be written, or the
+            model or a layer does not exist.
         """
-        check_other_file(Path(self.gcode), self.target)
+        if self.in_place:
+            check_replaceable(self.target)
+        else:
+            check_other_file(Path(self.gcode), self.target)
         models, printer = self._models(printer)
         original = Original.read(Path(self.gcode), printer, force=self.force)
         available, name = original.planned.layers, original.program.name
+        self.container(original.program)
         settings = replace(self.settings, layers=select_layers(self.layers, available, name))
         return Prepared(self, models, settings, Scope.of(original, settings))
+
+    def container(self, program: Program) -> Container:
+        """Return what to pack the corrected file in.
+
+        Raises
+        ------
+        ConfigError
+            If the name of ``out`` asks for what cannot be written.
+        """
+        return program.container if self.in_place else container_for(self.target, program.container)
 
     def _models(self, printer: Printer | None) -> tuple[dict[str, ErrorModel], Printer]:
         """Return the error models by method, and the true printer."""
@@ -141,10 +168,21 @@ class Prepared:
         """Return the same with another network in the place of the bundle's."""
         return replace(self, models={**self.models, "inverse": network, "subtract": network})
 
-    def correct(self) -> Correction:
-        """Correct the file, write it where that helps, and plan what is written."""
+    def correct(
+        self, comments: Callable[[Correction], Sequence[bytes]] | None = None
+    ) -> Correction:
+        """Correct the file, write it where that helps, and plan what is written.
+
+        Parameters
+        ----------
+        comments
+            Returns lines of comment for the head of the file.
+        """
         done = correct(self.scope, self.models[self.run.method], self.settings)
-        done = write_correction(self.run.target, done, self.scope, self.settings)
+        if comments is not None and done.text is not None:
+            done = with_comments(done, self.program, comments(done))
+        container = self.run.container(self.program)
+        done = write_correction(self.run.target, done, self.scope, self.settings, container)
         return done if done.text is None else replace(done, planned=self._planned(done))
 
     def _planned(self, done: Correction) -> Plan:

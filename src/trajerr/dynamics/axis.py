@@ -15,10 +15,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_number, require_numbers
+from trajerr.dynamics.exponential import matrix_exponential
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def discretise(axis: AxisParameters, step: float) -> Discretisation:
     system[0] = [0.0, 1.0, 0.0, 0.0, damper, 0.0]
     system[1] = [-spring, -damper, spring, damper, spring - damper**2, 1.0 / axis.mass_kg]
     system[2, 3] = 1.0
-    flow = expm(system * step)
+    flow = matrix_exponential(system * step)
     flow.setflags(write=False)  # the result is shared by all who ask for it
     return Discretisation(
         step=step,

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy.special import ndtri
 
 from trajerr.arrays import Floats
 from trajerr.dynamics import kernel
 from trajerr.dynamics.axis import AxisParameters, discretise
+from trajerr.dynamics.normal import quantile
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
 
@@ -289,4 +289,4 @@ def _normals(seed: int, first: int, count: int) -> Floats:
     source = np.random.Philox(key=seed)
     source.advance(max(first, 0))
     raw = source.random_raw(4 * count).reshape(count, 4)[:, :2]
-    return np.asarray(ndtri(((raw >> np.uint64(11)) + 0.5) / 2.0**53), dtype=np.float64)
+    return quantile(np.asarray(((raw >> np.uint64(11)) + 0.5) / 2.0**53, dtype=np.float64))

@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.special import ndtr
 
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_positive
 from trajerr.dynamics import kernel
+from trajerr.dynamics.normal import probability
 from trajerr.gcode.program import MoveKind
 from trajerr.motion.trajectory import Trajectory
 
@@ -226,6 +226,6 @@ def _strength(healed: Floats, polydispersity: float) -> Floats:
     spread = CHAIN_EXPONENT * math.sqrt(math.log(polydispersity))
     if spread < 1e-6:
         return np.asarray(np.minimum(np.exp(0.25 * log), 1.0))
-    short = ndtr(log / spread)  # chains that have healed
-    long = np.exp(0.25 * log + spread**2 / 32.0) * ndtr(-log / spread - 0.25 * spread)
+    short = probability(log / spread)  # chains that have healed
+    long = np.exp(0.25 * log + spread**2 / 32.0) * probability(-log / spread - 0.25 * spread)
     return np.asarray(short + long)

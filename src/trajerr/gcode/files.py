@@ -1,11 +1,13 @@
 """Files before any G-code is understood: reading, lines, and what is no G-code at all."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from trajerr.arrays import Ints
 from trajerr.errors import GcodeError
+from trajerr.gcode.containers.kinds import Container, unpack
 
 _SAMPLE_BYTES = 1 << 16
 _FOREIGN_SHARE = 0.1  # of control bytes, beyond which a file is no text
@@ -22,10 +24,23 @@ _MAGIC = {
 _MAKERBOT = "MakerBot's own format, expected G-code: slice it as G-code for another machine"
 _MAKERBOT_ARCHIVE = b".jsontoolpath"  # a zip like others, but without any G-code inside
 _MAKERBOT_SUFFIXES = (".x3g", ".s3g")
+STANDARD_INPUT = Path("-")
+
+
+def unpacked(content: bytes, where: str) -> tuple[Container, bytes]:
+    """Return what a file's text is packed in, and the text.
+
+    Raises
+    ------
+    GcodeError
+        When its container is damaged or holds no G-code.
+    """
+    _refuse_makerbots(content, where)
+    return unpack(content, where)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content.
+    """Return a file's content; that of standard input for ``-``.
 
     Raises
     ------
@@ -33,7 +48,7 @@ def read_bytes(path: Path) -> bytes:
         When there is no readable file.
     """
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except FileNotFoundError:
         raise GcodeError(f"{path}: no such file, expected a G-code file") from None
     except IsADirectoryError:
@@ -52,8 +67,7 @@ def check_content(text: bytes, where: str) -> None:
     """
     if not text.strip():
         raise GcodeError(f"{where}:1: the file is empty, expected G-code")
-    if _is_makerbots(text, where):
-        raise GcodeError(f"{where}:1: {_MAKERBOT}")
+    _refuse_makerbots(text, where)
     for magic, message in _MAGIC.items():
         if text.startswith(magic):
             raise GcodeError(f"{where}:1: {message}")
@@ -68,11 +82,11 @@ def check_content(text: bytes, where: str) -> None:
         raise GcodeError(f"{where}:{line}: binary data, expected text")
 
 
-def _is_makerbots(text: bytes, where: str) -> bool:
-    """Return whether a file is what MakerBot's machines take in place of G-code."""
-    if text.startswith(b"PK") and _MAKERBOT_ARCHIVE in text:
-        return True
-    return where.lower().endswith(_MAKERBOT_SUFFIXES) and b"\0" in text
+def _refuse_makerbots(content: bytes, where: str) -> None:
+    """Refuse what MakerBot's machines take in place of G-code."""
+    is_archive = content.startswith(b"PK") and _MAKERBOT_ARCHIVE in content
+    if is_archive or (where.lower().endswith(_MAKERBOT_SUFFIXES) and b"\0" in content):
+        raise GcodeError(f"{where}:1: {_MAKERBOT}")
 
 
 def find_lines(text: bytes) -> Ints:

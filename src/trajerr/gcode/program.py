@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Bools, Floats, Ints
+from trajerr.gcode.containers.kinds import PLAIN, Container
 
 
 class FeatureType(IntEnum):
@@ -126,7 +127,7 @@ class Program:
     """One G-code file: its bytes, and what they mean."""
 
     name: str  # file name without folder
-    text: bytes  # the whole file, unchanged
+    text: bytes  # the whole file, unchanged, out of its container
     line_starts: Ints  # (L+1,) byte offset of each line, and of the end
     moves: Moves
     settings: tuple[LimitSettings, ...]  # every state of the limits in the file, in order
@@ -140,6 +141,7 @@ class Program:
     unwritable: tuple[tuple[int, str], ...] = ()  # lines, and what they hold that no corrected
     #   line can stand beside
     remarks: tuple[str, ...] = ()  # what a person should know of how it was read
+    container: Container = PLAIN  # what the text came packed in
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ not: what a file does before its first absolute move is known only up to that.
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +43,14 @@ _KLIPPER = re.compile(rb"^(?:SET_VELOCITY_LIMIT|SET_PRESSURE_ADVANCE|EXCLUDE_OBJ
 
 
 def read_program(path: Path, firmware: str | None = None) -> Program:
-    """Read a G-code file of any slicer.
+    """Read a G-code file of any slicer, in any container of :mod:`.containers`.
+
+    Lines are counted in the text; that of binary G-code begins with its metadata as comments.
 
     Parameters
     ----------
     path
-        The file.
+        The file; ``-`` is standard input.
     firmware
         That of the printer (``printer.limits.firmware``), whose rules decide what the file
         leaves open; ``None`` where no printer is known: then those that the file names.
@@ -58,7 +60,22 @@ def read_program(path: Path, firmware: str | None = None) -> Program:
     GcodeError
         When the file cannot be read or used; one line with file and line number.
     """
-    return _parse(files.read_bytes(path), path.name, str(path), firmware)
+    return unpack_program(files.read_bytes(path), path.name, firmware, where=str(path))
+
+
+def unpack_program(
+    content: bytes, name: str, firmware: str | None = None, *, where: str | None = None
+) -> Program:
+    """Read a file's content, in any container; ``where`` stands for it in messages, else its name.
+
+    Raises
+    ------
+    GcodeError
+        When it cannot be read or used; one line with name and line number.
+    """
+    where = where or name
+    container, text = files.unpacked(content, where)
+    return replace(_parse(text, name, where, firmware), container=container)
 
 
 def parse_program(text: bytes, name: str, firmware: str | None = None) -> Program:

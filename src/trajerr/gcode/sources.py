@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from trajerr.checks import require, require_one_of
 from trajerr.errors import DataError, GcodeError
+from trajerr.gcode.containers.kinds import split_name
+from trajerr.gcode.files import STANDARD_INPUT, read_bytes
 from trajerr.gcode.parts import PARTS, load_part
 from trajerr.gcode.program import Program
-from trajerr.gcode.reader import read_program
+from trajerr.gcode.reader import read_program, unpack_program
 
 LayerSpec = str | int | Sequence[int]
 
@@ -24,11 +26,14 @@ class Source:
 
     name: str
     path: Path | None = None
+    content: bytes | None = field(default=None, repr=False)  # of what can be read but once
 
     def read(self, firmware: str | None = None) -> Program:
         """Read its G-code, by the rules of a printer's firmware where one is named."""
         if self.path is None:
             return load_part(self.name) if firmware is None else load_part(self.name, firmware)
+        if self.content is not None:
+            return unpack_program(self.content, self.path.name, firmware)
         return read_program(self.path, firmware)
 
     def stamp(self) -> tuple[int, int]:
@@ -49,7 +54,7 @@ def find_sources(
     parts
         Names of embedded parts.
     gcode
-        A file, a glob pattern, or a list of either.
+        A file, a glob pattern, or a list of either; ``-`` is standard input.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def find_sources(
     else:
         patterns = [gcode] if isinstance(gcode, str | Path) else _as_list(gcode)
         paths = dict.fromkeys(path for pattern in patterns for path in _matching(pattern))
-        sources = [Source(_folder_name(path.stem), path) for path in paths]
+        sources = [_file(path) for path in paths]
     key, value = ("parts", parts) if gcode is None else ("gcode", gcode)
     require(key, value, len(sources) > 0, "something to collect from")
     names = [source.name for source in sources]
@@ -85,10 +90,19 @@ def _part(name: str) -> Source:
     return Source(name)
 
 
+def _file(path: Path) -> Source:
+    if path.is_file():
+        return Source(_folder_name(split_name(path)[0]), path)
+    name = "standard_input" if path == STANDARD_INPUT else _folder_name(path.stem)
+    return Source(name, path, read_bytes(path))
+
+
 def _matching(pattern: str | Path) -> list[Path]:
     exact = Path(pattern).expanduser()
+    if exact == STANDARD_INPUT:
+        return [exact]
     if exact.exists():
-        return [exact.resolve()]
+        return [exact if exact.is_fifo() else exact.resolve()]
     relative = exact.relative_to(exact.anchor)
     found = [path for path in Path(exact.anchor).glob(str(relative)) if path.is_file()]
     if not found:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import fft
 
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.inversion.response import PADDING_S, Transfer
+from trajerr.inversion.signals import fast_length
 
 UNSEEN = 0.1  # what an error counts where nothing is seen, as a share of where it is
 ROUNDS = 8  # of conjugate gradients; the iteration around them needs no exact answer
@@ -77,12 +77,12 @@ class LowPass:
         """Return filtered (T, 2) values."""
         gain, length = self._gain
         return np.asarray(
-            fft.irfft(gain * fft.rfft(values, length, axis=0), length, axis=0)[: self.count]
+            np.fft.irfft(gain * np.fft.rfft(values, length, axis=0), length, axis=0)[: self.count]
         )
 
     @cached_property
     def _gain(self) -> tuple[Floats, int]:
-        length = int(fft.next_fast_len(self.count + int(PADDING_S * self.rate), real=True))
+        length = fast_length(self.count + int(PADDING_S * self.rate))
         frequency = np.arange(length // 2 + 1, dtype=np.float64) * (self.rate / length)
         return (1.0 + (frequency[:, None] / self.edge_hz) ** 8) ** -0.5, length
 

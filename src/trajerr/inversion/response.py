@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
-from scipy.ndimage import gaussian_filter1d
 
 from trajerr.arrays import Floats, Floats32
+from trajerr.inversion.signals import blurred, fast_length
 
 Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
@@ -53,7 +52,7 @@ class Transfer:
 
     def __init__(self, gain: Complexes, count: int, rate: float) -> None:
         self.count = count
-        self._length = int(fft.next_fast_len(count + int(PADDING_S * rate), real=True))
+        self._length = fast_length(count + int(PADDING_S * rate))
         known = np.linspace(0.0, 1.0, len(gain))
         wanted = np.linspace(0.0, 1.0, self._length // 2 + 1)
         columns = [np.interp(wanted, known, column) for column in gain.reshape(len(gain), 4).T]
@@ -69,11 +68,11 @@ class Transfer:
         return self._filtered(values, np.conj(np.swapaxes(self._gain, 1, 2)))
 
     def _filtered(self, values: Floats, gain: Complexes) -> Floats:
-        spectrum = fft.rfft(values, self._length, axis=0)
+        spectrum = np.fft.rfft(values, self._length, axis=0)
         answer = gain[:, [0, 1], [0, 1]] * spectrum
         if self._is_coupled:
             answer += gain[:, [0, 1], [1, 0]] * spectrum[:, ::-1]
-        return np.asarray(fft.irfft(answer, self._length, axis=0)[: self.count])
+        return np.asarray(np.fft.irfft(answer, self._length, axis=0)[: self.count])
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Response:
         )
 
     def _around(self, values: Floats) -> Floats32:
-        near = gaussian_filter1d(values, NEAR_S * self.rate, axis=0)
+        near = blurred(values, NEAR_S * self.rate)
         return np.asarray(near, dtype=np.float32)
 
 
@@ -229,17 +228,17 @@ def _spectra(values: Floats) -> Complexes:
     window = np.hanning(length)[:, None]
     firsts = range(0, len(values) - length + 1, max(1, length // OVERLAP))
     parts = np.stack([window * values[first : first + length] for first in firsts])
-    return np.asarray(fft.rfft(parts, SEGMENT, axis=1))
+    return np.asarray(np.fft.rfft(parts, SEGMENT, axis=1))
 
 
 def _probe(random: np.random.Generator, count: int, rate: float) -> Floats:
     """Return a (count, 2) change in mm: noise up to some frequency, from nothing at its begin."""
-    length = int(fft.next_fast_len(max(count, SEGMENT), real=True))
+    length = fast_length(max(count, SEGMENT))
     normal = random.standard_normal((length // 2 + 1, 2, 2))
     spectrum = normal[..., 0] + 1j * normal[..., 1]
     spectrum[int(HIGHEST * length) :] = 0.0
     spectrum[0] = 0.0
-    noise = fft.irfft(spectrum, length, axis=0)
+    noise = np.fft.irfft(spectrum, length, axis=0)
     noise *= PROBE_MM / np.std(noise, axis=0)
     begins = np.minimum(np.arange(count) / (FADE_IN_S * rate), 1.0)
     return np.asarray(noise[:count] * begins[:, None])

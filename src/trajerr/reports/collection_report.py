@@ -14,7 +14,14 @@ from rich.table import Table
 from trajerr.collection.campaign import Collection
 from trajerr.collection.planning import plan_source, summarise_sources
 from trajerr.dataset.matlab import read_layer
-from trajerr.dataset.quality import REPORT, LayerMetrics, QualityLimits, judge, layer_path
+from trajerr.dataset.quality import (
+    REPORT,
+    LayerMetrics,
+    QualityLimits,
+    collected_metrics,
+    judge,
+    layer_path,
+)
 from trajerr.dynamics.error_sources import ErrorSources, as_report, average
 from trajerr.files import write_atomically
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
@@ -53,6 +60,33 @@ def compose(
         "sources": as_report(average([split for _, split in splits.values()])),
         BY_PART: {part: as_report(split) for part, (_, split) in sorted(splits.items())},
     }
+
+
+def write_reports(
+    out: Path,
+    own: Path,
+    splits: Mapping[str, tuple[int, ErrorSources]],
+    limits: QualityLimits,
+    sample_rate_hz: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """Write the report of a collection, and one of this run's parts; return the first.
+
+    Parameters
+    ----------
+    out
+        The collection's folder.
+    own
+        The run's.
+    splits, limits, sample_rate_hz, seconds
+        As for :func:`compose`.
+    """
+    rows = collected_metrics(out)
+    report = compose(rows, splits, limits, sample_rate_hz, seconds)
+    write_report(out, report)
+    mine = [row for row in rows if row.part in splits]
+    write_report(own, compose(mine, splits, limits, sample_rate_hz, seconds))
+    return report
 
 
 def show(report: Mapping[str, Any]) -> None:

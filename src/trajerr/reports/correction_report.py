@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from trajerr.correction.board_load import BoardLoad, board_load
@@ -99,7 +100,8 @@ def show_correction(
             f"{100 * least_improvement:g} %; the file is best left alone"
         )
     else:
-        console.print(f"✓ {out}  ({done.seconds / len(done.layers):.2f} s a layer)")
+        a_layer = f"({done.seconds / len(done.layers):.2f} s a layer)"
+        console.print(f"✓ {escape(str(out))}  {a_layer}")
 
 
 def show_board_load(done: Correction, most_rate_hz: float, console: Console) -> None:
@@ -238,7 +240,7 @@ def refinement_status(console: Console) -> Iterator[Callable[[Round], None]]:
 def show_refinement(rounds: Sequence[Round], path: Path, console: Console) -> None:
     """Say what the rounds of refinement brought, and where the refined network is."""
     console.print(refinement_table(rounds))
-    console.print(f"✓ {path}: export it for a bundle that corrects like this")
+    console.print(f"✓ {escape(str(path))}: export it for a bundle that corrects like this")
 
 
 def show_replay(
@@ -266,4 +268,4 @@ def show_replay(
         replay = prepared.replay(done)
         report = write_report(run.report_folder, replay, run.method, done, rounds, config)
     console.print(comparison_table(report, run.method))
-    console.print(f"✓ {run.report_folder}")
+    console.print(f"✓ {escape(str(run.report_folder))}")
