@@ -18,6 +18,7 @@ import yaml
 from accuracy import run
 
 from trajerr.bundle.runtime import Predictor
+from trajerr.checks import shown
 from trajerr.commands.configs import load_printer
 from trajerr.correction.compensate import correct
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
@@ -38,7 +39,8 @@ from .parts import Part
 
 TWIN, NETWORK, MACHINE = "twin", "network", "machine"
 METHODS = (TWIN, NETWORK, MACHINE)  # calibrated printer; transferred network; the machine itself
-BASE = "ender3_stock"  # the shipped printer that its owner would take it for
+BASE = "ender3_stock"  # the shipped printer that its owner would take it for,
+LIMITS = {"firmware": "klipper", "lookahead_blocks": None}  # and what runs on its board
 JUDGED, CORRECTED = "judged", "corrected"  # folders
 Cases = dict[str, dict[str, dict[str, float]]]  # by case and method, as Replay has them
 
@@ -117,6 +119,7 @@ class Trial:
             return
         with self._stage("record"):
             seed, printer = int(self.machine.name.rsplit("_", 1)[1]), load_printer(BASE)
+            printer = replace(printer, limits=replace(printer.limits, **LIMITS))
             logged = recording.record(
                 Variant(self.machine), printer, 60.0 * self.plan.minutes, seed
             )
@@ -131,6 +134,7 @@ class Trial:
                 f"--config-dir={self._configs}",
                 f"name={self.machine.name}",
                 f"printer={BASE}",
+                *(f"printer.limits.{key}={shown(value)}" for key, value in LIMITS.items()),
                 "log=excerpt",
                 f"log_file={self._log}",
                 f"out={self._printer_file}",

@@ -20,7 +20,6 @@ from trajerr.inversion.response import Response, measure
 from trajerr.inversion.search import Search
 from trajerr.motion.bed import Bed
 
-
 ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
 
 
@@ -28,8 +27,9 @@ ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
 class Prediction:
     """Where the nozzle will be along one window's samples."""
 
-    positions: Floats  # (T, 2) mm, as modelled
-    aimed: Floats  # (T, 2) mm, of the mean of a family around the modelled printer
+    error: Floats  # (T, 2) mm, of the mean of a family around the modelled printer
+    own_mm: float  # what the modelled printer's score is
+    aimed_mm: float  # and the family's
 
 
 Predict = Callable[[Floats, Sequence[int]], list[Prediction]]
@@ -120,16 +120,14 @@ class Learning:
         """
         rows = [self.sampled.rows[i] for i in windows]
         searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
-        judges = [self.scope.walls.at(self.sampled.time[each.own]) for each in rows]
         own: list[list[float]] = [[] for _ in rows]
         active = list(range(len(rows)))
         for iteration in range(iterations + 1):
             found = predict(correction, [windows[k] for k in active])
             for k, prediction in zip(active, found, strict=True):
-                error = prediction.aimed - self.sampled.nominal[rows[k].whole, :2]
-                own[k].append(judges[k](prediction.positions[rows[k].core]))
-                score = judges[k](prediction.aimed[rows[k].core])
-                searches[k].note(correction[rows[k].whole].copy(), error, score)
+                own[k].append(prediction.own_mm)
+                change = correction[rows[k].whole].copy()
+                searches[k].note(change, prediction.error, prediction.aimed_mm)
             done = {k for k in active if self._is_done(searches[k], enough)}
             for k in active if iteration == iterations else done:
                 correction[rows[k].own] = searches[k].found[rows[k].core]
@@ -162,7 +160,14 @@ class Learning:
         commanded = [self.commanded(correction, i) for i in windows]
         positions = self.nozzle.positions(commanded)
         drifts = self.nozzle.drifts(commanded)
-        return [Prediction(xy, xy + drift) for xy, drift in zip(positions, drifts, strict=True)]
+        return self.nozzle.map(self._judged, windows, positions, drifts)
+
+    def _judged(self, window: int, positions: Floats, drift: Floats) -> Prediction:
+        rows = self.sampled.rows[window]
+        judge = self.scope.walls.at(self.sampled.time[rows.own])
+        error = positions + drift - self.sampled.nominal[rows.whole, :2]
+        scores = (judge(xy[rows.core]) for xy in (positions, positions + drift))
+        return Prediction(error, *scores)
 
     def bound(self, correction: Floats, part: slice) -> None:
         """Bring a part of a correction within its bounds, in place."""

@@ -6,8 +6,9 @@ follow the correction, the pieces are planned as the firmware will plan them, an
 predicted for that motion.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -135,12 +136,8 @@ class Polisher:
         """
         planned, taken = timed.planned(self._limits)
         clock = self._clock(timed, taken, segmentation)
-        found = []
-        for i, motion, xy, _ in self._motions(range(len(self._windows)), planned, clock):
-            time = clock.to_nominal(motion.time)
-            core = self._windows[i].contains(time)
-            found.append(self._scope.walls.at(time[core])(xy[core]))
-        return found
+        windows = range(len(self._windows))
+        return [each.own_mm for each in self._predicted(windows, planned, clock)]
 
     @property
     def _limits(self) -> MachineLimits:
@@ -196,31 +193,30 @@ class Polisher:
         return Clock(np.maximum.accumulate(corrected.ravel()), np.maximum.accumulate(spans.ravel()))
 
     def _predicted(self, windows: Sequence[int], planned: Plan, clock: Clock) -> list[Prediction]:
-        """Return where the nozzle will be in some windows as planned, on the nominal clock."""
-        result, sampled = [], self._learning.sampled
-        for i, motion, xy, drift in self._motions(windows, planned, clock):
-            whole = sampled.rows[i].whole
-            wanted, at = sampled.nominal[whole, :2], clock.to_corrected(sampled.time[whole])
-            error = xy - self._scope.nominal.asked(clock.to_nominal(motion.time))[:, :2]
-            own, aimed = (_interpolated(at, motion.time, e) for e in (error, error + drift))
-            result.append(Prediction(wanted + own, wanted + aimed))
-        return result
-
-    def _motions(
-        self, windows: Sequence[int], planned: Plan, clock: Clock
-    ) -> Iterator[tuple[int, Trajectory, Floats, Floats]]:
-        """Yield windows, their motion as planned, where the nozzle will be, and a family's drift.
-
-        Both in mm, (T, 2) at the motion's T samples.
-        """
+        """Return where the nozzle will be in some windows as planned."""
         nozzle, rows = self._learning.nozzle, self._learning.sampled.rows
-        lengths = [len(rows[i]) for i in windows]
-        for part in batches(lengths, self._learning.settings.batch):
+        result: list[Prediction] = []
+        for part in batches([len(rows[i]) for i in windows], self._learning.settings.batch):
             chosen = windows[part]
             motions = nozzle.map(lambda i: self._sampled(self._windows[i], planned, clock), chosen)
             commanded = [motion.position for motion in motions]
             positions, drifts = nozzle.positions(commanded), nozzle.drifts(commanded)
-            yield from zip(chosen, motions, positions, drifts, strict=True)
+            judged = (partial(self._judged, clock), chosen, motions, positions, drifts)
+            result += nozzle.map(*judged)
+        return result
+
+    def _judged(
+        self, clock: Clock, window: int, motion: Trajectory, positions: Floats, drift: Floats
+    ) -> Prediction:
+        """Judge a window's motion at its own samples; its error is on the nominal clock."""
+        time = clock.to_nominal(motion.time)
+        core = self._windows[window].contains(time)
+        judge = self._scope.walls.at(time[core])
+        scores = (judge(xy[core]) for xy in (positions, positions + drift))
+        error = positions + drift - self._scope.nominal.asked(time)[:, :2]
+        sampled = self._learning.sampled
+        at = clock.to_corrected(sampled.time[sampled.rows[window].whole])
+        return Prediction(_interpolated(at, motion.time, error), *scores)
 
     def _sampled(self, window: LayerWindow, planned: Plan, clock: Clock) -> Trajectory:
         start, stop = clock.to_corrected(np.array([window.lead_in, window.lead_out]))
