@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from trajerr.commands.building import build, pick
+from trajerr.commands.building import allowed_classes, build, pick
 from trajerr.commands.entry import Config, command
 from trajerr.correction.pieces import EmissionSettings
 from trajerr.correction.run import CorrectionRun, Prepared
@@ -43,8 +43,9 @@ def _refine(prepared: Prepared, config: Config, console: Console) -> tuple[Prepa
     from trajerr.refining.refine import refined  # brings torch
 
     path = prepared.run.report_folder / "refined.ckpt"
+    settings = build(config["refine"], "refine")
     with correction_report.refinement_status(console) as tell:
-        better, rounds = refined(prepared, build(config["refine"], "refine"), path, tell)
+        better, rounds = refined(prepared, settings, path, tell, allowed_classes(config))
     correction_report.show_refinement(rounds, path, console)
     return better, rounds
 

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from trajerr.commands.building import pick
+from trajerr.commands.building import allowed_classes, pick
 from trajerr.commands.entry import Config, command
 from trajerr.evaluation.assess import EvaluateSettings, assess
 from trajerr.reports.evaluation_report import write_evaluation
@@ -11,7 +11,8 @@ from trajerr.reports.evaluation_report import write_evaluation
 @command("evaluate")
 def main(config: Config) -> None:
     """Evaluate the configured checkpoints and write their metrics."""
-    settings = pick(EvaluateSettings, config, root=config["data"]["root"])
+    root, allowed = config["data"]["root"], allowed_classes(config)
+    settings = pick(EvaluateSettings, config, root=root, allowed=allowed)
     write_evaluation(settings, *assess(settings, config), Console())
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from trajerr.commands.building import pick
+from trajerr.commands.building import allowed_classes, pick
 from trajerr.commands.entry import Config, command
 from trajerr.exporting.export import Exported
 from trajerr.exporting.settings import ExportSettings
@@ -14,7 +14,8 @@ from trajerr.exporting.settings import ExportSettings
 @command("export")
 def main(config: Config) -> None:
     """Export the checkpoint and say how far each graph is from the network."""
-    settings, console = pick(ExportSettings, config), Console()
+    settings = pick(ExportSettings, config, allowed=allowed_classes(config))
+    console = Console()
     with console.status(f"Exporting {settings.source}"):
         exported = settings.export()
     _report(exported, console)

@@ -26,7 +26,7 @@ def main(config: Config) -> float | list[float]:
     hydra, data = HydraConfig.get(), build(config["data"], "data")
     settings = TrainSettings.from_dict(config)
     outcome = train(settings, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
-    values = [_objective(name, outcome, data) for name in as_names(settings.objective)]
+    values = [_objective(name, outcome, settings, data) for name in as_names(settings.objective)]
     return values[0] if len(values) == 1 else values
 
 
@@ -39,17 +39,19 @@ def _judge(sweeper: DictConfig) -> Any:  # noqa: ANN401 - imported where a searc
     return pruning_judge(sweeper, instantiate(sweeper.pruner))
 
 
-def _objective(name: str, outcome: Outcome, data: PrinterDataModule) -> float:
+def _objective(
+    name: str, outcome: Outcome, settings: TrainSettings, data: PrinterDataModule
+) -> float:
     """Return a metric of a finished training, or measure it."""
     parameters, seconds = float(outcome.parameters), outcome.seconds
     known = {**outcome.metrics, "parameters": parameters, "seconds": seconds}
     if name in known:
         return known[name]
-    if name not in LATENCIES:
+    if name not in LATENCIES or outcome.best is None:
         expected = ", ".join([*known, *LATENCIES])
         raise ConfigError(f"objective: got {name}, expected one of {expected}")
     sample = data.open_split("val").sequences[0].features[: data.sequence_length]
-    network: Any = load_checkpoint(outcome.best).network
+    network: Any = load_checkpoint(outcome.best, settings.allowed).network
     return LATENCIES[name](network, sample)
 
 

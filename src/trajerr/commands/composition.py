@@ -25,12 +25,18 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from trajerr.commands.building import CALLS, calls, require_own
+from trajerr.commands.known import groups
 from trajerr.commands.quoting import refuse_ambiguous, take_file
 from trajerr.errors import ConfigError
 from trajerr.shipped import conf_dir
 
 CODE_GROUPS = ("model", "loss", "optimizer", "schedule", "callbacks", "logger", "hydra")
-EVERYWHERE = ("experiment", "trainer")  # groups whose files set any value; of Hydra's part, these:
+PLACED = {"optimizer": "model.optimizer", "schedule": "model.schedule"}  # group → where it goes
+EVERYWHERE = (
+    "experiment",
+    "trainer",
+    "debug",
+)  # groups whose files set any value; of Hydra's part, these:
 HYDRA_VALUES = ("mode", "run", "sweep", "sweeper")
 SWEEPER_PARTS = ("sampler", "pruner")  # Hydra's word for code within the sweeper's values
 COMMANDS = ("calibrate", "collect", "correct", "evaluate", "export", "prepare", "train")
@@ -59,6 +65,12 @@ class Origin:
     file: str  # for messages
     group: tuple[str, ...]  # () of a root config
     is_code: bool  # set up by trajerr or Hydra, or of a group that brings code in
+
+    @property
+    def place(self) -> str:
+        """Dotted key of the config that its content belongs to; "" of a root config."""
+        group = "/".join(self.group)
+        return PLACED.get(group, ".".join(self.group))
 
     @property
     def is_strict(self) -> bool:
@@ -113,6 +125,8 @@ class CheckedRepository(ConfigRepository):
             raise ConfigError(f"{config_path}: not YAML: {error}") from error
         if loaded is not None:
             origin = find_origin(config_path, loaded.path)
+            if origin.place != ".".join(origin.group):
+                loaded.header["package"] = f"_global_.{origin.place}"
             if not origin.is_code:
                 _check_hydra(origin, _plain(loaded.config))
             if origin.is_strict:
@@ -131,6 +145,15 @@ class CheckedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self.repository = CheckedRepository(config_search_path)
         self._stated: set[tuple[str, str]] = set()
+        self._root: str | None = None
+
+    def list_groups(self, parent_name: str) -> list[str]:
+        """Return the names of groups; at the top, those of the command only."""
+        found = super().list_groups(parent_name)
+        if parent_name or self._root not in COMMANDS:
+            return found
+        own = {name.split("/")[0] for name in groups(str(self._root))}
+        return [name for name in found if name in own]
 
     def load_configuration(
         self,
@@ -148,7 +171,7 @@ class CheckedLoader(ConfigLoaderImpl):
             If anything in it would run other code than trajerr's own, Hydra's, and what files
             of groups for code name; if an override is no ``key=value`` nor a file.
         """
-        self._stated = set()
+        self._stated, self._root = set(), config_name
         given = take_file(config_name or "", overrides)
         config = super().load_configuration(
             config_name, given, run_mode, from_shell, validate_sweep_overrides
@@ -172,9 +195,8 @@ class CheckedLoader(ConfigLoaderImpl):
         origin = find_origin(default.config_path or "", loaded.path)
         content = _plain(loaded.config)
         if origin.is_code:
-            package = ".".join(origin.group)
             stated = {(key, str(value)) for key, value in _code(content)}
-            self._stated |= {item for item in stated if _is_within(item[0], package)}
+            self._stated |= {item for item in stated if _is_within(item[0], origin.place)}
         else:
             check_data(origin, content)
         return loaded

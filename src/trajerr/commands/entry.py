@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from trajerr.commands.composition import checked_composition
+from trajerr.commands.known import require_known_keys
 from trajerr.commands.overrides import check_kinds
 from trajerr.commands.quoting import unfilled, unreadable
 from trajerr.errors import ConfigError, TrajerrError
@@ -55,6 +56,7 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 end_with_the_sweep()
             try:
+                require_known_keys(name, _unfilled(cfg))
                 check_kinds(name, cfg)
                 return task(_plain(cfg))
             except Exception as error:
@@ -88,6 +90,11 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
         return main
 
     return decorate
+
+
+def _unfilled(cfg: DictConfig) -> Config:
+    config: Any = OmegaConf.to_container(cfg, resolve=False)
+    return dict(config)
 
 
 def _plain(cfg: DictConfig) -> Config:

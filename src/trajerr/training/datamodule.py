@@ -11,7 +11,7 @@ from typing import NamedTuple
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 from trajerr.checks import as_names, require_count, require_from_zero
 from trajerr.dataset.stats import Stats, read_stats
@@ -99,6 +99,22 @@ class BatchSampler(DistributedSampler[Draw]):
             total -= total % world
         each = -(-total // world)  # evaluation repeats the first batches to fill up
         return [(self.rank + i * world) % total for i in range(each)]
+
+
+class FirstBatches(SequentialSampler, DistributedSampler[Draw]):
+    """The same batches each epoch, for Lightning's ``overfit_batches``.
+
+    Of both kinds, so that Lightning neither replaces it to keep its order nor to share it.
+    """
+
+    def __init__(self, drawn: BatchSampler) -> None:
+        self._draws = list(drawn)
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def __iter__(self) -> Iterator[Draw]:  # type: ignore[override]  # the first yields numbers
+        return iter(self._draws)
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -274,7 +290,7 @@ class PrinterDataModule(lightning.LightningDataModule):
         self, split: str, samples: int | None = None, noisy: bool = False
     ) -> DataLoader[Batch]:
         table = self.table(split)
-        sampler = BatchSampler(
+        drawn = BatchSampler(
             table,
             self.batch_size,
             stride=self.stride,
@@ -282,6 +298,8 @@ class PrinterDataModule(lightning.LightningDataModule):
             seed=self._seed,
             noisy=noisy,
         )
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        sampler = FirstBatches(drawn) if overfits else drawn
         std = torch.tensor(self.stats.feature_std, dtype=torch.float32)
         return BatchLoader(
             WindowBatches(table, self._augment_noise, std),

@@ -4,33 +4,22 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from trajerr.dataset.record import stated_printer
-from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.models.fir import FirNetwork
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
-from trajerr.training.callbacks import (
-    OBJECTIVE,
-    BestCheckpoint,
-    EpochSeed,
-    HopelessEnd,
-    LastCheckpoint,
-    LayerFigure,
-    StepRecord,
-)
+from trajerr.training.callbacks import OBJECTIVE, HopelessEnd
 from trajerr.training.checkpoint import (
     BEST,
     FOLDER,
@@ -40,27 +29,29 @@ from trajerr.training.checkpoint import (
     check_resumable,
     read_checkpoint,
 )
-from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
+from trajerr.training.checkpoint_files import alone_in, unwritten, written
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.messages import own_messages
+from trajerr.training.parts import flat
 from trajerr.training.progress import EpochReport
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.settings import TrainerSettings, TrainSettings
 from trajerr.training.task import TrajectoryTask
+from trajerr.training.trainer import PROFILE, make_trainer, resolve_precision
 from trajerr.training.transfer import load_start, take_weights, with_pretrained, with_resumed
 
 Plain = Mapping[str, Any]
 
-FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
+BEST_METRICS = "best/"  # of names in logs: of the best checkpoint, at no step of its own
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to."""
 
-    best: Path  # checkpoint of least validation loss
-    last: Path
-    objective: float  # least validation loss
+    best: Path | None  # checkpoint of least validation loss; None where none are kept
+    last: Path | None
+    objective: float | None  # least validation loss; None without validation
     metrics: Mapping[str, float]  # of the validation split, at the best checkpoint
     parameters: int
     seconds: float
@@ -86,12 +77,13 @@ def make_task(settings: TrainSettings, stats: Plain) -> TrajectoryTask:
             network[key] = value
     return TrajectoryTask(
         network=network,
-        loss=asdict(settings.loss),
-        optimizer=asdict(settings.optimizer),
-        schedule=asdict(settings.schedule),
+        loss=flat(settings.loss),
+        optimizer=flat(settings.optimizer),
+        schedule=flat(settings.schedule),
         stats=stats,
         printer=printer,
         config=settings.record,
+        allowed=settings.allowed,
     )
 
 
@@ -133,19 +125,25 @@ def _train(
     extra: Sequence[Callback],
 ) -> Outcome:
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    before = {} if settings.resume is not None else written(output)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
-    report = EpochReport(console)
+    report = EpochReport(console, settings.trainer["enable_progress_bar"] is not False)
     task = _start(settings, data, report)
     trainer = make_trainer(settings, data, output, report, extra)
     with threads_for(task.network):
         if isinstance(task.network, FirNetwork):
-            _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
+            _fit_closed_form(trainer, task, task.network, data, settings.trainer)
         else:
             _search(trainer, task, data, settings, output, report)
             _fit(trainer, task, data, settings, report)
-    outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
+        if settings.trainer.keeps:
+            _keep(trainer, task, data, settings.trainer, unwritten(output, before))
+    seconds = time.monotonic() - began
+    outcome = _outcome(trainer, task, settings, output, seconds, report.epoch_seconds)
     if trainer.is_global_zero:
         _record(outcome, settings, trainer, output)
+        if settings.trainer["profiler"] is not None:
+            report.say(f"Profile: {output / f'fit-{PROFILE}.txt'}")
         report.say(_closing(outcome))
     return outcome
 
@@ -166,78 +164,6 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
 
 def _machine(pretrained: Loaded) -> str:
     return "measured motion" if pretrained.printer is None else str(pretrained.printer["name"])
-
-
-def make_trainer(
-    settings: TrainSettings,
-    data: PrinterDataModule,
-    output: Path,
-    report: EpochReport,
-    extra: Sequence[Callback] = (),
-) -> lightning.Trainer:
-    """Return Lightning's trainer with all callbacks, the extra ones among them.
-
-    Raises
-    ------
-    ConfigError
-        Lightning refuses a setting of ``trainer``.
-    DataError
-        The data has no validation split.
-    """
-    asked, every = settings.trainer, settings.trainer.figure_every_n_epochs
-    sequence = data.open_split("val").sequences[0]
-    stretch = slice(0, FIGURE_SAMPLES)
-    folder = output / FOLDER
-    callbacks: list[Callback] = [
-        StepRecord(asked["log_every_n_steps"], every),
-        report,
-        EpochSeed(settings.seed),
-        LayerFigure(
-            sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
-        ),
-        LearningRateMonitor(logging_interval="step"),
-        EarlyStopping(OBJECTIVE, **settings.early_stopping.arguments, verbose=False),
-        *extra,
-        BestCheckpoint(folder, report.say),
-        LastCheckpoint(folder),
-    ]
-    logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
-    try:
-        return lightning.Trainer(
-            **{**asked.arguments, "precision": _precision(asked)},
-            default_root_dir=output,
-            logger=logger,
-            callbacks=callbacks,
-            plugins=[WholeCheckpointFiles()],
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        raise ConfigError(f"trainer: {error}") from error
-
-
-def _precision(trainer: TrainerSettings) -> str:
-    return resolve_precision(trainer["precision"], trainer["accelerator"])
-
-
-def resolve_precision(precision: int | str, accelerator: str) -> str:
-    """Return Lightning's word for a precision; 16 is fp16 on CUDA and bf16 elsewhere.
-
-    Raises
-    ------
-    ConfigError
-        It is neither 16, 32, 64 nor one of Lightning's words.
-    """
-    words = {"32": "32-true", "64": "64-true"}
-    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    words["16"] = "16-mixed" if on_cuda else "bf16-mixed"
-    known = ("16-mixed", "bf16-mixed", "32-true", "64-true")
-    resolved = words.get(str(precision), str(precision))
-    if resolved not in known:
-        raise ConfigError(
-            f"trainer.precision is {precision!r}, expected 16, 32, 64 or one of {', '.join(known)}"
-        )
-    return resolved
 
 
 def _search(
@@ -265,8 +191,8 @@ def _fit(
 ) -> None:
     resumed = settings.resume
     if resumed is not None:
-        epochs = int(settings.trainer["max_epochs"])
-        check_resumable(Path(resumed), task, data.split_identity, epochs)
+        epochs = settings.trainer["max_epochs"]
+        check_resumable(Path(resumed), task, data.split_identity, epochs, settings.allowed)
     if settings.trainer.compile:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
@@ -286,28 +212,52 @@ def _fit_closed_form(
     task: TrajectoryTask,
     network: FirNetwork,
     data: PrinterDataModule,
-    folder: Path,
+    asked: TrainerSettings,
 ) -> None:
-    """Solve for the weights at once; the checkpoint is best and last in one."""
+    """Solve for the weights at once."""
     pairs = {
         split: [(s.features, s.targets) for s in data.open_split(split).sequences]
         for split in ("train", "val")
     }
     network.fit(pairs["train"], pairs["val"])
-    trainer.validate(task, datamodule=data, verbose=False)
-    for name in (BEST, LAST):
-        trainer.save_checkpoint(folder / name)
+    if asked.validates:
+        trainer.validate(task, datamodule=data, verbose=False)
+
+
+def _keep(
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    data: PrinterDataModule,
+    asked: TrainerSettings,
+    missing: Sequence[Path],
+) -> None:
+    """Write the checkpoints that no epoch's end has written: of a solution, or a part of one."""
+    missing = trainer.strategy.broadcast(missing)
+    if missing and asked.validates and OBJECTIVE not in trainer.callback_metrics:
+        trainer.validate(task, datamodule=data, verbose=False, weights_only=True)
+    for path in missing:
+        trainer.save_checkpoint(path)
 
 
 def _outcome(
-    task: TrajectoryTask, output: Path, seconds: float, epoch_seconds: Sequence[float]
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    settings: TrainSettings,
+    output: Path,
+    seconds: float,
+    epoch_seconds: Sequence[float],
 ) -> Outcome:
-    best, last = output / FOLDER / BEST, output / FOLDER / LAST
-    metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
+    keeps = settings.trainer.keeps
+    best, last = (output / FOLDER / name if keeps else None for name in (BEST, LAST))
+    if best is None:
+        logged = trainer.callback_metrics.items()
+        metrics = {name: float(value) for name, value in logged if name.startswith("val/")}
+    else:
+        metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
     return Outcome(
         best=best,
         last=last,
-        objective=metrics[OBJECTIVE],
+        objective=metrics.get(OBJECTIVE),
         metrics=metrics,
         parameters=count_parameters(task.network),
         seconds=seconds,
@@ -321,7 +271,8 @@ def _record(
     """Write hyper-parameters with their metrics to TensorBoard, and ``train.json``."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_flat(settings.record), dict(outcome.metrics))
+            best = {f"{BEST_METRICS}{name}": value for name, value in outcome.metrics.items()}
+            logger.log_hyperparams(_flat(settings.record), best, step=trainer.global_step)
             logger.save()
     result = {
         "model": settings.model,
@@ -330,7 +281,7 @@ def _record(
         "epochs": trainer.current_epoch,
         "seconds": round(outcome.seconds, 1),
         "epoch_seconds": [round(value, 2) for value in outcome.epoch_seconds],
-        "best_checkpoint": str(outcome.best),
+        "best_checkpoint": None if outcome.best is None else str(outcome.best),
         "metrics": dict(outcome.metrics),
     }
     write_atomically(output / RESULT, (json.dumps(result, indent=2) + "\n").encode())
@@ -347,23 +298,26 @@ def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
 
 
 def _opening(settings: TrainSettings, task: TrajectoryTask, data: PrinterDataModule) -> str:
-    splits = data.stats.splits
+    splits, asked = data.stats.splits, settings.trainer
+    precision = resolve_precision(asked["precision"], asked["accelerator"])
     counts = ", ".join(f"{name} {split.windows} windows" for name, split in splits.items())
     return (
         f"Model {settings.model}: {count_parameters(task.network):,} parameters\n"
         f"Data {data.root}: {counts}, {data.stats.sample_rate_hz:g} Hz\n"
         f"Windows of {data.table('train').sequence_length} samples, "
-        f"burn-in {task.burn_in} samples, precision {_precision(settings.trainer)}"
+        f"burn-in {task.burn_in} samples, precision {precision}"
     )
 
 
 def _closing(outcome: Outcome) -> str:
-    m = outcome.metrics
-    return (
-        f"Best epoch, validation windows after burn-in: MAE {m['val/mae_mm'] * 1e3:.2f} µm, "
-        f"RMSE {m['val/rmse_mm'] * 1e3:.2f} µm, R² {m['val/r2']:.5f}, "
-        f"loss {outcome.objective:.5f}\n"
-        f"Trained in {outcome.seconds:.0f} s\n"
-        f"Last checkpoint: {outcome.last}\n"
-        f"Best checkpoint: {outcome.best}"
-    )
+    m, lines = outcome.metrics, list[str]()
+    if outcome.objective is not None:
+        lines.append(
+            f"Best epoch, validation windows after burn-in: MAE {m['val/mae_mm'] * 1e3:.2f} µm, "
+            f"RMSE {m['val/rmse_mm'] * 1e3:.2f} µm, R² {m['val/r2']:.5f}, "
+            f"loss {outcome.objective:.5f}"
+        )
+    lines.append(f"Trained in {outcome.seconds:.0f} s")
+    for name, path in (("Last", outcome.last), ("Best", outcome.best)):
+        lines.append(f"{name} checkpoint: {'none kept' if path is None else path}")
+    return "\n".join(lines)
