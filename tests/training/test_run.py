@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.shipped import data_module
 from tests.training.cases import TINY_NETWORK, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
+from trajerr.training import search
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import resolve_precision
@@ -198,9 +199,29 @@ def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_pa
     config = train_config(trainer__max_epochs=1, lr_find=True)
     outcome = train(config, data, tmp_path)
     assert (tmp_path / "lr_find.png").stat().st_size > 1000
-    assert read_checkpoint(outcome.best)["optimizer_states"][0]["parts"][0]["param_groups"][0][
-        "initial_lr"
-    ]
+    content = read_checkpoint(outcome.best)
+    found = content["optimizer_states"][0]["parts"][0]["param_groups"][0]["initial_lr"]
+    assert found != config["model"]["optimizer"]["lr"]
+    assert content["hyper_parameters"]["optimizer"]["lr"] == found
+
+
+def test_batch_size_find_takes_what_an_epoch_has(tiny: Path, tmp_path: Path) -> None:
+    data = data_module(tiny, batch_size=3, stride=16, samples_per_epoch=48)
+    train(train_config(trainer__max_epochs=1, batch_size_find=True), data, tmp_path)
+    assert data.batch_size == 48  # doubled from 3 while an epoch has twice as many
+
+
+def test_batch_size_find_ends_where_memory_does(
+    data: PrinterDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(train_config(), data.stats.to_dict())
+    window = 10_000
+    monkeypatch.setattr(
+        search, "_memory_of_step", lambda _, batch, __: (window * len(batch["x"]), 16 * window)
+    )
+    data.batch_size = 1
+    monkeypatch.setattr(type(data.table("train")), "gather", lambda _, rows: {"x": rows})
+    assert search.find_batch_size(task, data, torch.device("cpu")) == data.batch_size == 8
 
 
 def test_precision_words() -> None:

@@ -76,8 +76,9 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
                 _refuse_pickles(sys.argv[1:])
                 with checked_composition():
                     run()
-            except KeyboardInterrupt:
-                sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
+            except KeyboardInterrupt as interrupt:
+                said = str(interrupt) or "interrupted; run the same command again to resume"
+                sys.stderr.write(f"{name}: {said}\n")
                 sys.exit(130)
             except (Exception, PastHydra) as error:  # noqa: BLE001 - where all errors end
                 cause = _user_error(error) or _composing_error(error)

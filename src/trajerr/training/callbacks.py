@@ -7,12 +7,12 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from trajerr.training.checkpoint import BEST, LAST
+from trajerr.training.checkpoint import BEST, LAST, RESULT
 from trajerr.training.task import as_task
 
 OBJECTIVE = "val/loss"
@@ -96,6 +96,13 @@ class LastCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Mark the run as unfinished, once all processes have seen what it was."""
+        if trainer.is_global_zero:
+            (Path(str(self.dirpath)).parent / RESULT).unlink(missing_ok=True)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Forget where the run before kept its own."""
 
@@ -109,6 +116,19 @@ class LastCheckpoint(ModelCheckpoint):
         path = Path(str(self.dirpath)) / LAST
         if isinstance(exception, KeyboardInterrupt) and not path.is_file():
             trainer.save_checkpoint(path)
+
+
+class PatientEnd(EarlyStopping):
+    """Lightning's early stopping, whose patience is the config's, also after a resume."""
+
+    @property
+    def state_key(self) -> str:
+        """Name of its state in checkpoints, as Lightning's own."""
+        return super().state_key.replace(type(self).__qualname__, EarlyStopping.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over how long there has been nothing better."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
 
 class EpochSeed(lightning.Callback):

@@ -12,8 +12,7 @@ from torch import nn
 
 from trajerr.errors import ConfigError, DataError
 from trajerr.models.foreign import is_foreign
-from trajerr.models.registry import build_network, same_network
-from trajerr.training.task import TrajectoryTask
+from trajerr.models.registry import build_network
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
@@ -163,42 +162,3 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
     return content
-
-
-def check_resumable(
-    path: Path,
-    task: TrajectoryTask,
-    split_identity: str,
-    wanted: int | None,
-    allowed: Collection[str] = (),
-) -> None:
-    """Refuse a checkpoint of another network, of other data, or with nothing left to do.
-
-    Parameters
-    ----------
-    path
-        The checkpoint.
-    task, split_identity
-        What would be trained, and on which data.
-    wanted
-        Epochs in all; None or below 0: without end.
-    allowed
-        As for :func:`load_checkpoint`.
-
-    Raises
-    ------
-    DataError, ConfigError
-        It is not a checkpoint to go on from.
-    """
-    loaded = load_checkpoint(path, allowed)
-    if not same_network(loaded.network_config, task.hparams["network"]):
-        raise DataError(
-            f"{path}: holds another network than model={task.hparams['network']['name']}"
-        )
-    if loaded.split_identity != split_identity:
-        raise DataError(f"{path}: was trained on data that was prepared otherwise")
-    done = int(read_checkpoint(path)["epoch"]) + 1
-    if wanted is not None and wanted >= 0 and done >= wanted:
-        raise ConfigError(
-            f"{path} has {done} epochs behind it; trainer.max_epochs={wanted} leaves none to do"
-        )

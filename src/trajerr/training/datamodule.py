@@ -236,6 +236,11 @@ class PrinterDataModule(lightning.LightningDataModule):
         """Samples between the windows of evaluation."""
         return self._stride or self.stats.stride
 
+    @property
+    def samples(self) -> int | None:
+        """Training windows an epoch; None: as many as there are at the stride."""
+        return self._samples_per_epoch
+
     def open_split(self, split: str) -> Split:
         """Open the sequences of one split, of the kinds that this module is for.
 

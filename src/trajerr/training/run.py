@@ -26,7 +26,7 @@ from trajerr.training.checkpoint import (
     LAST,
     RESULT,
     Loaded,
-    check_resumable,
+    load_checkpoint,
     read_checkpoint,
 )
 from trajerr.training.checkpoint_files import alone_in, unwritten, written
@@ -34,6 +34,7 @@ from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.messages import own_messages
 from trajerr.training.parts import flat
 from trajerr.training.progress import EpochReport
+from trajerr.training.resume import check_resumable, going_on
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.settings import TrainerSettings, TrainSettings
 from trajerr.training.task import TrajectoryTask
@@ -125,9 +126,10 @@ def _train(
     extra: Sequence[Callback],
 ) -> Outcome:
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    before = {} if settings.resume is not None else written(output)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
     report = EpochReport(console, settings.trainer["enable_progress_bar"] is not False)
+    settings = going_on(settings, output)
+    before = {} if settings.resume is not None else written(output)
     task = _start(settings, data, report)
     trainer = make_trainer(settings, data, output, report, extra)
     with threads_for(task.network):
@@ -135,7 +137,7 @@ def _train(
             _fit_closed_form(trainer, task, task.network, data, settings.trainer)
         else:
             _search(trainer, task, data, settings, output, report)
-            _fit(trainer, task, data, settings, report)
+            _fit(trainer, task, data, settings, output, report)
         if settings.trainer.keeps:
             _keep(trainer, task, data, settings.trainer, unwritten(output, before))
     seconds = time.monotonic() - began
@@ -156,6 +158,8 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
         stats = with_pretrained(stats, before) if is_pretrained else with_resumed(stats, before)
     task = make_task(settings, stats)
     report.say(_opening(settings, task, data))
+    if settings.resume is not None:
+        report.say(f"Going on from {settings.resume}")
     if before is not None and settings.pretrained is not None:
         take_weights(task, before)
         report.say(f"Weights of {before.path}, trained on {_machine(before)}")
@@ -174,12 +178,26 @@ def _search(
     output: Path,
     report: EpochReport,
 ) -> None:
-    """Find batch size and learning rate where asked to."""
+    """Find batch size and learning rate where asked to; what is resumed has its own."""
+    if settings.resume is not None:
+        if settings.batch_size_find:
+            before = load_checkpoint(Path(settings.resume), settings.allowed)
+            data.batch_size = int(before.config["data"]["batch_size"])
+        return
+    device, share = trainer.strategy.root_device, trainer.strategy.broadcast
     if settings.batch_size_find:
-        report.say(f"Batch size found: {find_batch_size(trainer, task, data)}")
+        data.batch_size = share(find_batch_size(task, data, device))
+        record = task.hparams["config"]
+        task.hparams["config"] = _with_batch_size(record, data.batch_size)
+        report.say(f"Batch size found: {data.batch_size}")
     if settings.lr_find:
-        rate = find_learning_rate(trainer, task, data, output)
-        report.say(f"Learning rate found: {rate:.3g}, see {output / PLOT}")
+        clip = settings.trainer["gradient_clip_val"]
+        task.lr = share(find_learning_rate(task, data, device, clip, output))
+        report.say(f"Learning rate found: {task.lr:.3g}, see {output / PLOT}")
+
+
+def _with_batch_size(config: Plain, size: int) -> Plain:
+    return {**config, "data": {**config["data"], "batch_size": size}}
 
 
 def _fit(
@@ -187,24 +205,30 @@ def _fit(
     task: TrajectoryTask,
     data: PrinterDataModule,
     settings: TrainSettings,
+    output: Path,
     report: EpochReport,
 ) -> None:
     resumed = settings.resume
     if resumed is not None:
-        epochs = settings.trainer["max_epochs"]
-        check_resumable(Path(resumed), task, data.split_identity, epochs, settings.allowed)
+        check_resumable(Path(resumed), task, data.split_identity, settings, settings.allowed)
     if settings.trainer.compile:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
     except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
-        raise KeyboardInterrupt from exit_
+        raise KeyboardInterrupt(_to_go_on(settings, output)) from exit_
     finally:
         signal.signal(signal.SIGINT, on_interrupt)  # Lightning ignores it after the first
     stopping = trainer.early_stopping_callback
     if stopping is not None and stopping.stopped_epoch:
         report.say(f"Stopped early: no better epoch within {stopping.patience}")
+
+
+def _to_go_on(settings: TrainSettings, output: Path) -> str:
+    if not settings.trainer.keeps:
+        return "interrupted; it kept no checkpoint to resume from"
+    return f"interrupted; run the same command again with hydra.run.dir={output} to resume"
 
 
 def _fit_closed_form(

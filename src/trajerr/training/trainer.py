@@ -11,7 +11,6 @@ from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT_STR
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
-    EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
     RichModelSummary,
@@ -32,6 +31,7 @@ from trajerr.training.callbacks import (
     EpochSeed,
     LastCheckpoint,
     LayerFigure,
+    PatientEnd,
     StepRecord,
 )
 from trajerr.training.checkpoint import FOLDER
@@ -124,7 +124,7 @@ def _beside(
         strict = stopping.arguments.get("monitor", OBJECTIVE) != OBJECTIVE
         usual = {"monitor": OBJECTIVE, "verbose": False, "strict": strict}
         stated = {**usual, **stopping.arguments}
-        callbacks.append(EarlyStopping(**stated))
+        callbacks.append(PatientEnd(**stated))
     if asked["enable_model_summary"]:
         callbacks.append(RichModelSummary())
     return [*callbacks, *_own(settings.callbacks)]
