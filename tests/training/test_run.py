@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.shipped import data_module
 from tests.training.cases import TINY_NETWORK, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
+from trajerr.shipped import shipped
 from trajerr.training import search
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
@@ -203,6 +204,30 @@ def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_pa
     found = content["optimizer_states"][0]["parts"][0]["param_groups"][0]["initial_lr"]
     assert found != config["model"]["optimizer"]["lr"]
     assert content["hyper_parameters"]["optimizer"]["lr"] == found
+
+
+def test_a_longer_training_gets_a_lower_rate() -> None:
+    trial = search.Trial(0.03, 200, 0.5)
+    assert search.rate_for(trial, 100) == 0.03
+    assert search.rate_for(trial, float("inf")) == 0.03
+    assert search.rate_for(trial, 12_800) == pytest.approx(0.03 / 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["base", "lstm"])
+def test_lr_find_is_near_the_best_of_a_grid(tiny: Path, tmp_path: Path, name: str) -> None:
+    def loss(output: Path, **changes: object) -> float:
+        config = train_config(trainer__max_epochs=5, model__dropout=0.0, **changes)
+        if name == "lstm":
+            groups = {key: config["model"][key] for key in ("optimizer", "schedule")}
+            config["model"] = {**shipped("model/lstm"), "hidden_size": 12, **groups}
+        data = data_module(tiny, batch_size=8, stride=16, samples_per_epoch=480)
+        return train(config, data, output).objective
+
+    grid = [loss(tmp_path / str(r), model__optimizer__lr=r) for r in (1e-3, 4e-3, 0.016, 0.064)]
+    found = loss(tmp_path / "found", lr_find=True)
+    assert found < 1.5 * min(grid)  # the toy's loss comes close to zero
+    assert found < 0.5 * sorted(grid)[-2]
 
 
 def test_batch_size_find_takes_what_an_epoch_has(tiny: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
         def main() -> None:
             wants_traceback = os.environ.get(FULL_ERROR) == "1"
             os.environ[FULL_ERROR] = "1"  # makes Hydra raise, so that errors are worded here
-            sys.argv += _own_configs(sys.argv)
+            sys.argv[1:1] = _own_configs(sys.argv)
             try:
                 let_commands_end()
                 _refuse_pickles(sys.argv[1:])

@@ -1,6 +1,7 @@
 """One training run from settings to checkpoints: builds the trainer and drives it."""
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -192,8 +193,17 @@ def _search(
         report.say(f"Batch size found: {data.batch_size}")
     if settings.lr_find:
         clip = settings.trainer["gradient_clip_val"]
-        task.lr = share(find_learning_rate(task, data, device, clip, output))
+        steps = _steps(settings.trainer, data)
+        task.lr = share(find_learning_rate(task, data, device, clip, steps, output))
         report.say(f"Learning rate found: {task.lr:.3g}, see {output / PLOT}")
+
+
+def _steps(asked: TrainerSettings, data: PrinterDataModule) -> float:
+    """Return the optimiser's steps that a training will take, infinite where it has no end."""
+    epochs, most = asked["max_epochs"], asked.max_steps
+    of_an_epoch = len(data.train_dataloader()) / int(asked["accumulate_grad_batches"] or 1)
+    planned = of_an_epoch * epochs if epochs is not None and epochs > 0 else math.inf
+    return min(planned, math.inf if most is None else most)
 
 
 def _with_batch_size(config: Plain, size: int) -> Plain:
