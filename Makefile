@@ -62,7 +62,7 @@ sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)
 
 tensorboard: $(INSTALLED) ## show the training logs
-	$(BIN)/tensorboard --logdir outputs $(ARGS)
+	$(BIN)/tensorboard --logdir_spec outputs:outputs,runs:runs,multirun:multirun $(ARGS)
 
 notebooks: $(INSTALLED) ## execute the notebooks in place
 	$(BIN)/python scripts/run_notebooks.py $(ARGS)

@@ -63,6 +63,20 @@ def test_tensorboard_has_every_nth_step_and_the_mean_of_the_epoch(
     assert third["train/gradient_norm"] == every["train/gradient_norm"][2::3]
 
 
+def test_what_is_shown_was_measured_there(data: PrinterDataModule, tmp_path: Path) -> None:
+    config = train_config(trainer__max_epochs=2, loss__lambda_physics=0.5)
+    outcome = train(config, data, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    shown = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+    assert [event.step for event in shown["val/loss"]] == [5, 11]  # six steps an epoch
+    best = shown["best/val/loss"]
+    assert [event.value for event in best] == [pytest.approx(outcome.objective)]
+    for total, trajectory, physics in zip(
+        shown["train/loss"], shown["train/trajectory"], shown["train/physics"], strict=True
+    ):
+        assert total.value == pytest.approx(trajectory.value + 0.5 * physics.value, rel=1e-5)
+
+
 def _scalars(run: Path) -> dict[str, list[float]]:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}

@@ -20,7 +20,7 @@ from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -42,6 +42,9 @@ SWEEPER_PARTS = ("sampler", "pruner")  # Hydra's word for code within the sweepe
 COMMANDS = ("calibrate", "collect", "correct", "evaluate", "export", "prepare", "train")
 ROOTS = (*COMMANDS, "hydra_settings")  # shipped files of no group, which set up Hydra
 CALLED_BY_HYDRA = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
+STOCK_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+OWN_SWEEPER = "hydra_plugins.trajerr_sweepers.optuna_sweeper.OptunaSweeper"
+NAMES_A_FUNCTION = "custom_search_space"  # of the sweeper
 LOG_CALLS = ("()", "class")  # what logging.config calls
 IMPORTED = "ext://"  # how logging.config is told to import a value
 DEEPEST = 50  # levels of a config; interpolations can nest one in itself without end
@@ -176,6 +179,7 @@ class CheckedLoader(ConfigLoaderImpl):
         config = super().load_configuration(
             config_name, given, run_mode, from_shell, validate_sweep_overrides
         )
+        take_stock_sweeper(config, self._stated)
         check_composed(config, self._stated)
         return config
 
@@ -200,6 +204,15 @@ class CheckedLoader(ConfigLoaderImpl):
         else:
             check_data(origin, content)
         return loaded
+
+
+def take_stock_sweeper(config: DictConfig, stated: set[tuple[str, str]]) -> None:
+    """Put our sweeper in the place of hydra-optuna-sweeper's, whose keys it takes."""
+    sweeper = config.hydra.get("sweeper")
+    if sweeper is not None and sweeper.get("_target_") == STOCK_SWEEPER:
+        with open_dict(config):
+            sweeper["_target_"] = OWN_SWEEPER
+        stated.add(("hydra.sweeper._target_", OWN_SWEEPER))
 
 
 def check_data(origin: Origin, content: object) -> None:
@@ -315,6 +328,8 @@ def _code(content: object, where: str = "") -> Iterator[tuple[str, object]]:
 
 def _says_call(key: str, value: object, words: Sequence[str]) -> bool:
     imports = isinstance(value, str) and value.startswith(IMPORTED) and LOG_CALLS[0] in words
+    if key == f"hydra.sweeper.{NAMES_A_FUNCTION}" and value is not None:
+        return LOG_CALLS[0] in words
     return imports or key.rpartition(".")[2] in words
 
 

@@ -23,6 +23,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from trajerr.commands.composition import checked_composition
 from trajerr.commands.known import require_known_keys
+from trajerr.commands.log_file import logged_output, note
 from trajerr.commands.overrides import check_kinds
 from trajerr.commands.quoting import unfilled, unreadable
 from trajerr.errors import ConfigError, TrajerrError
@@ -58,7 +59,8 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
             try:
                 require_known_keys(name, _unfilled(cfg))
                 check_kinds(name, cfg)
-                return task(_plain(cfg))
+                with logged_output():
+                    return task(_plain(cfg))
             except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     return _failed_run(error)
@@ -85,6 +87,7 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
                 if cause is None or wants_traceback:
                     traceback.print_exc()
                 else:
+                    note(_one_line(cause), logging.ERROR)
                     sys.stderr.write(f"{name}: {_one_line(cause)}\n")
                 sys.exit(1)
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import lightning
 
-from trajerr.checks import require_known
+from trajerr.checks import require, require_known
 from trajerr.errors import ConfigError
 from trajerr.models.foreign import parameters
 from trajerr.models.registry import named_classes
@@ -118,6 +118,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_within("seed", self.seed, Range(0, 2**32 - 1))
+        name = str(self.experiment_name or "")
+        require("experiment_name", name, bool(name) and not set(name) & {"/", "\\"}, "a name")
         epochs, steps = self.trainer["max_epochs"], self.trainer.max_steps
         if epochs in (None, ENDLESS) and steps is None and self.schedule.needs_an_end:
             raise ConfigError(
