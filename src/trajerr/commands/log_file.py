@@ -19,7 +19,7 @@ def logged_output() -> Iterator[None]:
         yield
         return
     usual: Any = sys.stdout
-    sys.stdout = _Recorded(usual)  # type: ignore[assignment]  # all else is the stream's
+    sys.stdout = _Recorded(usual)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sequential
 
 from trajerr.checks import as_names, require_count, require_from_zero
 from trajerr.dataset.stats import Stats, read_stats
-from trajerr.dataset.store import Sequence, Split, open_split
+from trajerr.dataset.store import Sequence, Split, open_split, prepared_folder
 from trajerr.dataset.windows import WindowTable
 from trajerr.errors import DataError
 
@@ -196,7 +196,7 @@ class PrinterDataModule(lightning.LightningDataModule):
         require_count("data.num_workers", num_workers, at_least=0)
         require_count("data.seed", seed, at_least=0)
         require_from_zero("data.augment_noise", augment_noise)
-        self.root = Path(root)
+        self.root = prepared_folder(root)
         self.batch_size = batch_size
         self._sequence_length = sequence_length
         self._stride = stride
