@@ -125,6 +125,14 @@ def test_from_python_it_has_to_be_allowed_too(home: Path, monkeypatch: pytest.Mo
     assert type(task.criterion).__name__ == "Huber"
 
 
+def test_a_checkpoint_cannot_allow_itself(home: Path, tmp_path: Path) -> None:
+    content = read_checkpoint(home / "run" / "checkpoints" / "best.ckpt")
+    content["hyper_parameters"]["allowed"] = ["own.Tcn", "own.Huber"]
+    torch.save(content, tmp_path / "sly.ckpt")
+    with pytest.raises(ConfigError, match=r"got own\.\w+, expected it to be allowed"):
+        TrajectoryTask.load_from_checkpoint(tmp_path / "sly.ckpt", weights_only=True)
+
+
 WRONG = {
     "another shape": (
         {"_target_": "torch.nn.Linear", "in_features": 15, "out_features": 3},

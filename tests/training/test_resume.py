@@ -83,6 +83,22 @@ def test_another_network_is_refused(interrupted: Path, tiny: Path, tmp_path: Pat
         train(config, module(tiny), tmp_path)
 
 
+def test_a_checkpoint_has_nothing_imported(
+    interrupted: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "canary.py").write_text("import pathlib\npathlib.Path('RAN').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    content = dict(read_checkpoint(interrupted))
+    for part in ("optimizer", "schedule"):
+        made_from = dict(content["hyper_parameters"])
+        made_from[part] = {**made_from[part], "_target_": "canary.Sgd"}
+        torch.save({**content, "hyper_parameters": made_from}, tmp_path / "sly.ckpt")
+        config = train_config(trainer__max_epochs=4, resume=str(tmp_path / "sly.ckpt"))
+        with pytest.raises(ConfigError, match=rf"model\.{part}\._target_: got canary\.Sgd"):
+            train(config, module(tiny), tmp_path / "run")
+    assert not (tmp_path / "RAN").exists()
+
+
 def test_patience_and_the_end_take_effect(interrupted: Path, tiny: Path, tmp_path: Path) -> None:
     changes = {"early_stopping__patience": 1, "early_stopping__min_delta": 1e3}
     config = train_config(trainer__max_epochs=9, resume=str(interrupted), **changes)

@@ -61,7 +61,7 @@ class EvaluateSettings:
     runs: str  # folder whose train/ holds the trainings
     targets: Mapping[str, float | None]
     bins: scores.Bins
-    allowed: Collection[str]  # classes of the user's own that a checkpoint may name
+    allowed: Collection[str] = frozenset()  # classes of the user's own that a checkpoint may name
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

@@ -19,7 +19,7 @@ class ExportSettings:
     format: str | Sequence[str]  # one or several
     quantize: bool
     data_root: str | None  # prepared data that int8 weights are judged on
-    allowed: Collection[str]  # classes of the user's own that the checkpoint may name
+    allowed: Collection[str] = frozenset()  # classes of the user's own that the checkpoint may name
 
     @property
     def source(self) -> Path:

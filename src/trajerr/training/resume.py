@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from trajerr.errors import ConfigError, DataError
+from trajerr.models.foreign import require_allowed
 from trajerr.models.registry import same_network
 from trajerr.training.checkpoint import (
     FOLDER,
@@ -102,6 +103,8 @@ def check_resumable(
 def _refuse_contradictions(
     path: Path, loaded: Loaded, before: Plain, settings: TrainSettings
 ) -> None:
+    for part in ("optimizer", "schedule"):  # which would be imported to be read
+        require_allowed(f"{path}: model.{part}", before[part], settings.allowed)
     optimizer = flat(OptimizerSettings.from_dict(before["optimizer"]))
     now = flat(settings.optimizer)
     if settings.lr_find:

@@ -1,7 +1,7 @@
 """The LightningModule: steps, logging, optimiser. What is computed is in ``models``."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import lightning
 from torch import Tensor
@@ -87,6 +87,19 @@ class TrajectoryTask(lightning.LightningModule):
         self.training_metrics = StepMetrics()
         self.validation_metrics = ErrorMetrics()
         self.test_metrics = ErrorMetrics()
+
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,  # noqa: ANN401 - Lightning's
+        *arguments: Any,  # noqa: ANN401
+        allowed: Collection[str] = (),
+        **keywords: Any,  # noqa: ANN401
+    ) -> Self:
+        """Load as Lightning does; what may be imported is said here, whatever the file says."""
+        return super().load_from_checkpoint(
+            checkpoint_path, *arguments, allowed=tuple(allowed), **keywords
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
