@@ -65,7 +65,7 @@ light: ## install trajerr[correct] alone, measure it, and correct a part with it
 	$(PYTHON) scripts/try_light_install.py $(ARGS)
 
 tensorboard: $(INSTALLED) ## show the training logs
-	$(BIN)/tensorboard --logdir outputs $(ARGS)
+	$(BIN)/tensorboard --logdir_spec outputs:outputs,runs:runs,multirun:multirun $(ARGS)
 
 notebooks: $(INSTALLED) ## execute the notebooks in place
 	$(BIN)/python scripts/run_notebooks.py $(ARGS)

@@ -3,9 +3,10 @@
 The sentence is always ``key: got X, expected Y``.
 """
 
+import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from trajerr.errors import ConfigError
@@ -119,6 +120,31 @@ def require_some_of(key: str, values: object, allowed: Iterable[str]) -> None:
     given = values if _is_list(values) else ()
     holds = len(given) > 0 and all(value in names for value in given)
     require(key, values, holds, f"some of {', '.join(names)}")
+
+
+def require_known(where: str, values: Mapping[str, object], known: Collection[str]) -> None:
+    """Refuse keys that nothing would read, with the nearest one that something does.
+
+    Parameters
+    ----------
+    where
+        Dotted key of what holds them; "" at the top.
+    values
+        The keys and what they hold.
+    known
+        Keys that are read.
+
+    Raises
+    ------
+    ConfigError
+        The message names the key.
+    """
+    place = f"{where}." if where else ""
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.0)
+            expected = f"a known key, the nearest is {place}{near[0]}" if near else "no key here"
+            raise ConfigError(f"{place}{key}: got {shown(value)}, expected {expected}")
 
 
 def as_names(value: str | Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from trajerr.commands.building import build
+from trajerr.commands.building import allowed_classes, build
 from trajerr.commands.entry import Config, command
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def _refine(
     from trajerr.reports import correction_report
 
     path = prepared.run.report_folder / "refined.ckpt"
+    settings = build(config["refine"], "refine")
     with correction_report.refinement_status(console) as tell:
-        better, rounds = refined(prepared, build(config["refine"], "refine"), path, tell)
+        better, rounds = refined(prepared, settings, path, tell, allowed_classes(config))
     correction_report.show_refinement(rounds, path, console)
     return better, rounds
 

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from trajerr.commands.building import pick
+from trajerr.commands.building import allowed_classes, pick
 from trajerr.commands.entry import Config, command
 
 
@@ -12,7 +12,8 @@ def main(config: Config) -> None:
     from trajerr.evaluation.assess import EvaluateSettings, assess  # takes seconds; not for --help
     from trajerr.reports.evaluation_report import write_evaluation
 
-    settings = pick(EvaluateSettings, config, root=config["data"]["root"])
+    root, allowed = config["data"]["root"], allowed_classes(config)
+    settings = pick(EvaluateSettings, config, root=root, allowed=allowed)
     write_evaluation(settings, *assess(settings, config), Console())
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from trajerr.commands.building import pick
+from trajerr.commands.building import allowed_classes, pick
 from trajerr.commands.entry import Config, command
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ def main(config: Config) -> None:
     """Export the checkpoint and say how far each graph is from the network."""
     from trajerr.exporting.settings import ExportSettings  # takes seconds; not for --help
 
-    settings, console = pick(ExportSettings, config), Console()
+    settings = pick(ExportSettings, config, allowed=allowed_classes(config))
+    console = Console()
     with console.status(f"Exporting {settings.source}"):
         exported = settings.export()
     _report(exported, console)

@@ -1,31 +1,33 @@
 """``python -m trajerr.train``: prepared splits → checkpoints and a TensorBoard log."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from trajerr.checks import as_names, require_one_of
 from trajerr.commands.building import build
 from trajerr.commands.entry import Config, command
-
-if TYPE_CHECKING:
-    from trajerr.training.datamodule import PrinterDataModule
-    from trajerr.training.run import Outcome
+from trajerr.commands.repeating import command_of_this_run, folder_of_this_run
 
 
 @command("train")
-def main(config: Config) -> float | list[float]:
+def main(config: Config) -> float | list[float] | None:
     """Train a model; return what a search minimises."""
-    from trajerr.training.run import train  # takes seconds, which --help does without
+    from trajerr.evaluation.objectives import objectives  # takes seconds; not for --help
+    from trajerr.training.processes import started_by
+    from trajerr.training.run import train
     from trajerr.training.settings import TrainSettings
 
     hydra, data = HydraConfig.get(), build(config["data"], "data")
     settings = TrainSettings.from_dict(config)
-    outcome = train(settings, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
-    values = [_objective(name, outcome, data) for name in as_names(settings.objective)]
+    with started_by(partial(command_of_this_run, "trajerr.train"), folder_of_this_run()):
+        outcome = train(settings, data, Path(hydra.runtime.output_dir), _judge(hydra.sweeper))
+    if outcome.objective is None and hydra.sweeper.get("trial_id") is None:
+        return None  # without validation, and in no search
+    values = objectives(settings, outcome, data)
     return values[0] if len(values) == 1 else values
 
 
@@ -36,21 +38,6 @@ def _judge(sweeper: DictConfig) -> Any:  # noqa: ANN401 - imported where a searc
     from trajerr.sweeping.pruning import pruning_judge
 
     return pruning_judge(sweeper, instantiate(sweeper.pruner))
-
-
-def _objective(name: str, outcome: "Outcome", data: "PrinterDataModule") -> float:
-    """Return a metric of a finished training, or measure it."""
-    from trajerr.evaluation.timing import step_latency_us, window_latency_ms
-    from trajerr.training.checkpoint import load_checkpoint
-
-    latencies = {"window_ms": window_latency_ms, "step_us": step_latency_us}
-    known = {**outcome.metrics, "parameters": outcome.parameters, "seconds": outcome.seconds}
-    if name in known:
-        return float(known[name])
-    require_one_of("objective", name, [*known, *latencies])
-    sample = data.open_split("val").sequences[0].features[: data.sequence_length]
-    network: Any = load_checkpoint(outcome.best).network
-    return latencies[name](network, sample)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from tests.shipped import data_module
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings
@@ -149,3 +150,23 @@ def test_folders_that_are_no_split_are_refused(prepared, tmp_path):
     shutil.rmtree(prepared / "val")
     with pytest.raises(DataError, match=r"no \.pt files; this folder has no split val"):
         PrinterSimulationDataset(prepared / "val")
+
+
+def test_torch_makes_shuffled_batches_of_layers_that_say_different_things(tmp_path, make_record):
+    for layer in range(1, 9):
+        more = {"iterations": 3.0} if layer % 2 else {"note": "by hand"}
+        path = tmp_path / "raw" / "data_simulation_cube" / f"layer{layer:04d}.mat"
+        write_layer(path, make_record(layer=layer, **more))
+    prepare(replace(SETTINGS, data_dirs=(str(tmp_path / "raw"),)), tmp_path / "out")
+    dataset = PrinterSimulationDataset(tmp_path / "out" / "train")
+    torch.manual_seed(0)
+    batch = next(iter(DataLoader(dataset, batch_size=64, shuffle=True)))
+    assert batch["input_features"].shape == (64, 32, 15)
+    given = [note == "by hand" for note in batch["metadata"]["note"]]
+    assert given == batch["metadata"]["iterations"].isnan().tolist()
+    assert 0 < sum(given) < 64
+
+
+def test_a_split_s_own_folder_names_its_data(prepared):
+    assert data_module(prepared / "test").root == prepared
+    assert data_module(prepared).root == prepared

@@ -14,7 +14,11 @@ from trajerr.shipped import conf_dir
 
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 PYTHON = ("python", ".venv/bin/python")
-OWN = {"printer": "ender3_v2", "experiment": "smoke"}  # stand for what a reader wrote, by group
+OWN = {
+    "printer": "ender3_v2",
+    "experiment": "smoke",
+    "model": "base",
+}  # stand for what a reader wrote, by group
 
 
 def command_lines(text: str) -> Iterator[list[str]]:

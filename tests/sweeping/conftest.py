@@ -72,7 +72,7 @@ class Toy:
 
     def trials(self) -> list[FrozenTrial]:
         url = f"sqlite:///{self.folder}/multirun/studies.db"
-        return optuna.load_study(study_name="trajerr", storage=url).trials
+        return optuna.load_study(study_name=None, storage=url).trials
 
     def table(self) -> list[dict[str, str]]:
         (path,) = self.folder.glob("multirun/toy/*/sweep.csv")

@@ -91,6 +91,8 @@ def test_a_worker_is_gone_when_its_process_is_or_silent_for_long(
         ({"directions": ["minimize", "minimize"]}, r"has the directions \['MINIMIZE'\]"),
         ({"space": {"model": CategoricalDistribution(["base", "fir"])}}, "has chosen model from"),
         ({"space": {"x": CategoricalDistribution([1, 2])}}, "has chosen x from"),
+        ({"space": {"x": FloatDistribution(0.0, 2.0)}}, "has chosen x from .*high=1.0.*high=2.0"),
+        ({"space": {}}, "has searched model, x, not"),
         ({"n_trials": 0}, r"hydra\.sweeper\.n_trials: got 0"),
         ({"n_jobs": 0}, r"hydra\.sweeper\.n_jobs: got 0"),
         ({"directions": ["down"]}, r"hydra\.sweeper\.direction: got \[down\]"),

@@ -143,7 +143,9 @@ def train_config(**changes: Any) -> dict[str, Any]:
         },
         "loss": yaml.safe_load((CONF / "loss" / "default.yaml").read_text()),
         "data": {"batch_size": 8},
-        **trainer,
+        **{key: value for key, value in trainer.items() if key != "defaults"},
+        "callbacks": yaml.safe_load((CONF / "callbacks" / "default.yaml").read_text()),
+        "logger": yaml.safe_load((CONF / "logger" / "tensorboard.yaml").read_text()),
     }
     config["trainer"].update(max_epochs=3, accelerator="cpu", devices=1)
     for key, value in changes.items():

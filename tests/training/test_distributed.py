@@ -1,5 +1,6 @@
 """Two real processes under Lightning's DDP share an epoch as the sampler says."""
 
+import json
 import os
 import subprocess
 import sys
@@ -73,3 +74,32 @@ def test_two_processes_under_lightning_share_the_batches(prepared: Path, tmp_pat
         kept = min(len(alone), len(shared))
         assert kept >= len(alone) - 1
         assert all(map(torch.equal, shared[:kept], alone[:kept]))
+
+
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1"]
+
+
+@pytest.mark.slow
+def test_two_processes_beside_configs_of_ones_own_and_in_a_sweep(tiny: Path, tmp_path: Path):
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text(
+        "defaults: [small, _self_]\nname: mine\n"
+    )
+    small = ["model=mine", "data.samples_per_epoch=48", "data.sequence_length=64"]
+    line = [sys.executable, "-m", "trajerr.train"]
+    given = [f"data.root={tiny}", *small, *TWO]
+    for more in (["hydra.run.dir=run"], ["-m", "seed=0,1", "hydra.sweep.dir=sweep"]):
+        done = subprocess.run(
+            [*line, *more, *given],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    losses = [
+        json.loads((tmp_path / folder / "train.json").read_text())["metrics"]["val/loss"]
+        for folder in ("run", "sweep/0", "sweep/1")
+    ]
+    assert losses[0] == losses[1] != losses[2]

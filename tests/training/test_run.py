@@ -9,6 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.shipped import data_module
 from tests.training.cases import TINY_NETWORK, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
+from trajerr.shipped import shipped
+from trajerr.training import search
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import resolve_precision
@@ -59,6 +61,20 @@ def test_tensorboard_has_every_nth_step_and_the_mean_of_the_epoch(
         mean = np.average(steps, weights=sizes)
         assert every[f"train/{name}"] == third[f"train/{name}"] == [pytest.approx(mean, rel=1e-5)]
     assert third["train/gradient_norm"] == every["train/gradient_norm"][2::3]
+
+
+def test_what_is_shown_was_measured_there(data: PrinterDataModule, tmp_path: Path) -> None:
+    config = train_config(trainer__max_epochs=2, loss__lambda_physics=0.5)
+    outcome = train(config, data, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    shown = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+    assert [event.step for event in shown["val/loss"]] == [5, 11]  # six steps an epoch
+    best = shown["best/val/loss"]
+    assert [event.value for event in best] == [pytest.approx(outcome.objective)]
+    for total, trajectory, physics in zip(
+        shown["train/loss"], shown["train/trajectory"], shown["train/physics"], strict=True
+    ):
+        assert total.value == pytest.approx(trajectory.value + 0.5 * physics.value, rel=1e-5)
 
 
 def _scalars(run: Path) -> dict[str, list[float]]:
@@ -198,9 +214,53 @@ def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_pa
     config = train_config(trainer__max_epochs=1, lr_find=True)
     outcome = train(config, data, tmp_path)
     assert (tmp_path / "lr_find.png").stat().st_size > 1000
-    assert read_checkpoint(outcome.best)["optimizer_states"][0]["parts"][0]["param_groups"][0][
-        "initial_lr"
-    ]
+    content = read_checkpoint(outcome.best)
+    found = content["optimizer_states"][0]["parts"][0]["param_groups"][0]["initial_lr"]
+    assert found != config["model"]["optimizer"]["lr"]
+    assert content["hyper_parameters"]["optimizer"]["lr"] == found
+
+
+def test_a_longer_training_gets_a_lower_rate() -> None:
+    trial = search.Trial(0.03, 200, 0.5)
+    assert search.rate_for(trial, 100) == 0.03
+    assert search.rate_for(trial, float("inf")) == 0.03
+    assert search.rate_for(trial, 12_800) == pytest.approx(0.03 / 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["base", "lstm"])
+def test_lr_find_is_near_the_best_of_a_grid(tiny: Path, tmp_path: Path, name: str) -> None:
+    def loss(output: Path, **changes: object) -> float:
+        config = train_config(trainer__max_epochs=5, model__dropout=0.0, **changes)
+        if name == "lstm":
+            groups = {key: config["model"][key] for key in ("optimizer", "schedule")}
+            config["model"] = {**shipped("model/lstm"), "hidden_size": 12, **groups}
+        data = data_module(tiny, batch_size=8, stride=16, samples_per_epoch=480)
+        return train(config, data, output).objective
+
+    grid = [loss(tmp_path / str(r), model__optimizer__lr=r) for r in (1e-3, 4e-3, 0.016, 0.064)]
+    found = loss(tmp_path / "found", lr_find=True)
+    assert found < 1.5 * min(grid)  # the toy's loss comes close to zero
+    assert found < 0.5 * sorted(grid)[-2]
+
+
+def test_batch_size_find_takes_what_an_epoch_has(tiny: Path, tmp_path: Path) -> None:
+    data = data_module(tiny, batch_size=3, stride=16, samples_per_epoch=48)
+    train(train_config(trainer__max_epochs=1, batch_size_find=True), data, tmp_path)
+    assert data.batch_size == 48  # doubled from 3 while an epoch has twice as many
+
+
+def test_batch_size_find_ends_where_memory_does(
+    data: PrinterDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(train_config(), data.stats.to_dict())
+    window = 10_000
+    monkeypatch.setattr(
+        search, "_memory_of_step", lambda _, batch, __: (window * len(batch["x"]), 16 * window)
+    )
+    data.batch_size = 1
+    monkeypatch.setattr(type(data.table("train")), "gather", lambda _, rows: {"x": rows})
+    assert search.find_batch_size(task, data, torch.device("cpu")) == data.batch_size == 8
 
 
 def test_precision_words() -> None:

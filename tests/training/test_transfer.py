@@ -8,6 +8,7 @@ from tests.shipped import data_module
 from tests.training.cases import linear_printer, make_task, prepare_tiny, train, train_config
 from trajerr.errors import ConfigError, DataError
 from trajerr.evaluation.leakage import shared_layers
+from trajerr.shipped import shipped
 from trajerr.training.checkpoint import load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.run import Outcome
@@ -149,7 +150,7 @@ def test_mistakes_are_named(pretrained: Outcome, stiff: Path, tmp_path: Path) ->
     start = {"pretrained": str(pretrained.best)}
     for changes, kind, reason in (
         ({"model__d_model": 16}, DataError, "d_model is 8 there, 16 here"),
-        ({"model__name": "small"}, DataError, "holds model=base, not model=small"),
+        ({"model": shipped("model/physics")}, DataError, "holds model=base, not model=physics"),
         ({"pretrained": "nowhere.ckpt"}, DataError, "no such checkpoint"),
         (
             {"resume": "last.ckpt"},

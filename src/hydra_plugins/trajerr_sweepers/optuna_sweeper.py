@@ -3,7 +3,6 @@
 Hydra imports this module at the start of every command; Optuna is imported when it is used.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,33 +18,14 @@ if TYPE_CHECKING:
 class OptunaSweeper(Sweeper):
     """Searches with a current Optuna; see ``conf/hydra/sweeper/optuna.yaml`` for its keys."""
 
-    def __init__(
-        self,
-        study_name: str,
-        storage: str,
-        direction: str | Sequence[str],
-        n_trials: int,
-        n_jobs: int,
-        stale_after_s: float,
-        seed: int | None,
-        sampler: Callable[..., Any],
-        best: str | None = None,
-        params: Mapping[str, str] | None = None,
-        pruner: object = None,  # the runs' matter
-        trial_id: int | None = None,  # likewise
-    ) -> None:
-        directions = [direction] if isinstance(direction, str) else list(direction)
-        self._settings: dict[str, Any] = {
-            "study_name": study_name,
-            "storage": storage,
-            "directions": directions,
-            "n_trials": n_trials,
-            "n_jobs": n_jobs,
-            "stale_after_s": stale_after_s,
-        }
-        self._sampler, self._seed = sampler, seed
-        self._best = None if best is None else Path(best)
-        self._params = dict(params or {})
+    def __init__(self, **keys: Any) -> None:  # noqa: ANN401 - those of the config
+        from trajerr.checks import require_known
+        from trajerr.shipped import shipped
+
+        usual = shipped("hydra/sweeper/optuna")
+        known = {*usual, "sampler", "pruner", "search_space"} - {"_target_", "defaults"}
+        require_known("hydra.sweeper", keys, known)
+        self._keys: dict[str, Any] = {**usual, **keys}  # a file of the stock plugin says less
         self._launcher: Launcher | None = None
         self._context: HydraContext | None = None
 
@@ -60,14 +40,44 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Search until the study has its trials."""
+        from optuna.samplers import TPESampler
+
+        from trajerr.sweeping.custom import custom_suggestions
         from trajerr.sweeping.search import Search
         from trajerr.sweeping.space import parse_space
         from trajerr.sweeping.study import SharedStudy, StudySettings
 
         if self._launcher is None or self._context is None or self.config is None:
             raise RuntimeError("sweep needs setup before")
-        space = parse_space(self._params, arguments)
-        settings = StudySettings(**self._settings)
-        with SharedStudy(settings, self._sampler, self._seed, space.distributions) as study:
-            search = Search(study, space, self._launcher, self._context, self.config, self._best)
+        keys, custom = self._keys, self._keys["custom_search_space"]
+        params = dict(keys["params"] or keys.get("search_space") or {})
+        space = parse_space(params, arguments, may_be_empty=custom is not None)
+        job = self.config.hydra.job
+        name = keys["study_name"] or f"{job.config_name}_{space.digest}"
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        storage = keys["storage"] or f"sqlite:///{folder}/study.db"
+        direction = keys["direction"]
+        settings = StudySettings(
+            study_name=name,
+            storage=storage,
+            directions=[direction] if isinstance(direction, str) else list(direction),
+            n_trials=keys["n_trials"],
+            n_jobs=keys["n_jobs"],
+            stale_after_s=keys["stale_after_s"],
+        )
+        suggest = custom_suggestions(custom, self.config)
+        best = None if keys["best"] is None else Path(keys["best"])
+        sampler = keys.get("sampler") or TPESampler
+        with SharedStudy(settings, sampler, keys["seed"], space.distributions, suggest) as study:
+            # a URL that is stated is in each run's config, its password perhaps not
+            found = {"study_name": name} | ({} if keys["storage"] else {"storage": storage})
+            named = [f"++hydra.sweeper.{key}={_quoted(text)}" for key, text in found.items()]
+            failures = keys["max_failure_rate"]
+            search = Search(
+                study, space, self._launcher, self._context, self.config, best, named, failures
+            )
             search.run(settings.n_jobs)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -7,8 +7,9 @@ Hydra, whose ``instantiate`` calls whatever it is told to.
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -154,11 +155,36 @@ def _build(config: object, where: str) -> Any:  # noqa: ANN401 - as above
     return _make(config[TARGET], values, where) if TARGET in config else values
 
 
+def _nearest(values: Collection[str], known: Collection[str]) -> str:
+    """Return which known key each unknown one is nearest to, as the end of a sentence."""
+    near = [get_close_matches(key, known, 1, 0.0)[0] for key in values if key not in known]
+    return f"; the nearest known is {', '.join(near)}" if near else ""
+
+
+def allowed_classes(config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the classes that a checkpoint may name, as the config's ``model`` names them.
+
+    Raises
+    ------
+    ConfigError
+        ``model`` names a network of trajerr's own, which a checkpoint has with it.
+    """
+    model = config.get("model") or {}
+    found = frozenset(str(value) for key, value in calls(model) if key.rpartition(".")[2] == TARGET)
+    if model and not found:
+        raise ConfigError(
+            f"model: got {model.get('name')}, expected a network of your own, by {TARGET}; a "
+            "checkpoint knows trajerr's own by itself"
+        )
+    return found
+
+
 def _make(target: str, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - as above
     module, _, name = MOVED.get(target, target).rpartition(".")
     kind = getattr(import_module(module), name)
     try:
         inspect.signature(kind).bind(**values)
     except TypeError as error:
-        raise ConfigError(f"{where}: {name}: {error}") from error
+        near = _nearest(values, inspect.signature(kind).parameters)
+        raise ConfigError(f"{where}: {name}: {error}{near}") from error
     return kind(**values)

@@ -20,23 +20,32 @@ from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from trajerr.checks import require
 from trajerr.commands.building import CALLS, calls, require_own
+from trajerr.commands.known import groups
 from trajerr.commands.quoting import refuse_ambiguous, take_file
 from trajerr.errors import ConfigError
 from trajerr.shipped import conf_dir
 
 CODE_GROUPS = ("model", "loss", "optimizer", "schedule", "callbacks", "logger", "hydra")
-EVERYWHERE = ("experiment", "trainer")  # groups whose files set any value; of Hydra's part, these:
+PLACED = {"optimizer": "model.optimizer", "schedule": "model.schedule"}  # group → where it goes
+EVERYWHERE = (
+    "experiment",
+    "trainer",
+    "debug",
+)  # groups whose files set any value; of Hydra's part, these:
 HYDRA_VALUES = ("mode", "run", "sweep", "sweeper")
 SWEEPER_PARTS = ("sampler", "pruner")  # Hydra's word for code within the sweeper's values
 COMMANDS = ("calibrate", "collect", "correct", "evaluate", "export", "prepare", "train")
 ROOTS = (*COMMANDS, "hydra_settings")  # shipped files of no group, which set up Hydra
 CALLED_BY_HYDRA = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
+STOCK_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+OWN_SWEEPER = "hydra_plugins.trajerr_sweepers.optuna_sweeper.OptunaSweeper"
+NAMES_A_FUNCTION = "custom_search_space"  # of the sweeper
 LOG_CALLS = ("()", "class")  # what logging.config calls
 IMPORTED = "ext://"  # how logging.config is told to import a value
 DEEPEST = 50  # levels of a config; interpolations can nest one in itself without end
@@ -60,6 +69,12 @@ class Origin:
     file: str  # for messages
     group: tuple[str, ...]  # () of a root config
     is_code: bool  # set up by trajerr or Hydra, or of a group that brings code in
+
+    @property
+    def place(self) -> str:
+        """Dotted key of the config that its content belongs to; "" of a root config."""
+        group = "/".join(self.group)
+        return PLACED.get(group, ".".join(self.group))
 
     @property
     def is_strict(self) -> bool:
@@ -114,6 +129,8 @@ class CheckedRepository(ConfigRepository):
             raise ConfigError(f"{config_path}: not YAML: {error}") from error
         if loaded is not None:
             origin = find_origin(config_path, loaded.path)
+            if origin.place != ".".join(origin.group):
+                loaded.header["package"] = f"_global_.{origin.place}"
             if not origin.is_code:
                 _check_hydra(origin, _plain(loaded.config))
             if origin.is_strict:
@@ -132,6 +149,15 @@ class CheckedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self.repository = CheckedRepository(config_search_path)
         self._stated: set[tuple[str, str]] = set()
+        self._root: str | None = None
+
+    def list_groups(self, parent_name: str) -> list[str]:
+        """Return the names of groups; at the top, those of the command only."""
+        found = super().list_groups(parent_name)
+        if parent_name or self._root not in COMMANDS:
+            return found
+        own = {name.split("/")[0] for name in groups(str(self._root))}
+        return [name for name in found if name in own]
 
     def load_configuration(
         self,
@@ -149,11 +175,12 @@ class CheckedLoader(ConfigLoaderImpl):
             If anything in it would run other code than trajerr's own, Hydra's, and what files
             of groups for code name; if an override is no ``key=value`` nor a file.
         """
-        self._stated = set()
+        self._stated, self._root = set(), config_name
         given = take_file(config_name or "", overrides)
         config = super().load_configuration(
             config_name, given, run_mode, from_shell, validate_sweep_overrides
         )
+        take_stock_sweeper(config, self._stated)
         check_composed(config, self._stated)
         return config
 
@@ -173,12 +200,20 @@ class CheckedLoader(ConfigLoaderImpl):
         origin = find_origin(default.config_path or "", loaded.path)
         content = _plain(loaded.config)
         if origin.is_code:
-            package = ".".join(origin.group)
             stated = {(key, str(value)) for key, value in _code(content)}
-            self._stated |= {item for item in stated if _is_within(item[0], package)}
+            self._stated |= {item for item in stated if _is_within(item[0], origin.place)}
         else:
             check_data(origin, content)
         return loaded
+
+
+def take_stock_sweeper(config: DictConfig, stated: set[tuple[str, str]]) -> None:
+    """Put our sweeper in the place of hydra-optuna-sweeper's, whose keys it takes."""
+    sweeper = config.hydra.get("sweeper")
+    if sweeper is not None and sweeper.get("_target_") == STOCK_SWEEPER:
+        with open_dict(config):
+            sweeper["_target_"] = OWN_SWEEPER
+        stated.add(("hydra.sweeper._target_", OWN_SWEEPER))
 
 
 def check_data(origin: Origin, content: object) -> None:
@@ -295,6 +330,8 @@ def _code(content: object, where: str = "") -> Iterator[tuple[str, object]]:
 
 def _says_call(key: str, value: object, words: Sequence[str]) -> bool:
     imports = isinstance(value, str) and value.startswith(IMPORTED) and LOG_CALLS[0] in words
+    if key == f"hydra.sweeper.{NAMES_A_FUNCTION}" and value is not None:
+        return LOG_CALLS[0] in words
     return imports or key.rpartition(".")[2] in words
 
 

@@ -22,6 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from trajerr.commands.composition import checked_composition
+from trajerr.commands.known import require_known_keys
+from trajerr.commands.log_file import logged_output, note
 from trajerr.commands.overrides import check_kinds
 from trajerr.commands.quoting import unfilled, unreadable
 from trajerr.errors import ConfigError, TrajerrError
@@ -55,8 +57,10 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 end_with_the_sweep()
             try:
+                require_known_keys(name, _unfilled(cfg))
                 check_kinds(name, cfg)
-                return task(_plain(cfg))
+                with logged_output():
+                    return task(_plain(cfg))
             except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     return _failed_run(error)
@@ -68,26 +72,33 @@ def command(name: str) -> Callable[[Callable[[Config], object]], Callable[[], No
         def main() -> None:
             wants_traceback = os.environ.get(FULL_ERROR) == "1"
             os.environ[FULL_ERROR] = "1"  # makes Hydra raise, so that errors are worded here
-            sys.argv += _own_configs(sys.argv)
+            sys.argv[1:1] = _own_configs(sys.argv)
             try:
                 let_commands_end()
                 _refuse_pickles(sys.argv[1:])
                 with checked_composition():
                     run()
-            except KeyboardInterrupt:
-                sys.stderr.write(f"{name}: interrupted; run the same command again to resume\n")
+            except KeyboardInterrupt as interrupt:
+                said = str(interrupt) or "interrupted; run the same command again to resume"
+                sys.stderr.write(f"{name}: {said}\n")
                 sys.exit(130)
             except (Exception, PastHydra) as error:  # noqa: BLE001 - where all errors end
                 cause = _user_error(error) or _composing_error(error)
                 if cause is None or wants_traceback:
                     traceback.print_exc()
                 else:
+                    note(_one_line(cause), logging.ERROR)
                     sys.stderr.write(f"{name}: {_one_line(cause)}\n")
                 sys.exit(1)
 
         return main
 
     return decorate
+
+
+def _unfilled(cfg: DictConfig) -> Config:
+    config: Any = OmegaConf.to_container(cfg, resolve=False)
+    return dict(config)
 
 
 def _plain(cfg: DictConfig) -> Config:

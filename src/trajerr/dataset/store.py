@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trajerr.checks import require_one_of
 from trajerr.dataset.record import LayerRecord
-from trajerr.dataset.stats import SPLITS, Stats, read_stats
+from trajerr.dataset.stats import FILE, SPLITS, Stats, read_stats
 from trajerr.errors import DataError
 from trajerr.files import write_atomically
 from trajerr.motion.features import FEATURES, HISTORY, TARGETS, compute_features
@@ -186,6 +186,13 @@ def split_files(root: Path, split: str) -> list[Path]:
 def _place(path: Path) -> tuple[int, str]:
     """Return what orders files: their names, but windows beyond the 99,999th by number."""
     return len(path.name) if path.name.startswith(WINDOW) else 0, path.name
+
+
+def prepared_folder(path: Path | str) -> Path:
+    """Return a prepared folder, of which a split's own folder may be named."""
+    folder = Path(path)
+    is_split = folder.name in SPLITS and (folder.parent / FILE).is_file()
+    return folder.parent if is_split else folder
 
 
 def open_split(

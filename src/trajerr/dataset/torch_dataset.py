@@ -1,6 +1,8 @@
 """Windows one at a time, from either layout of a prepared folder."""
 
 import bisect
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ class PrinterSimulationDataset(Dataset[Item]):
 
     Each item holds ``input_features`` (T, 15) in raw units, ``trajectory_targets`` (T, 2)
     mm, ``thermal_targets`` (T, 3) °C where every layer of the split has them, and
-    ``metadata`` (plain values). Tensors are views of the memory-mapped files. For training
-    take :class:`trajerr.training.datamodule.PrinterDataModule`, which gathers whole batches.
+    ``metadata`` (plain values; in layout ``sequences`` with the same keys in every item, NaN or
+    "" where a layer has no value, so that torch's own ``DataLoader`` makes batches). Tensors
+    are views of the memory-mapped files. For training take
+    :class:`trajerr.training.datamodule.PrinterDataModule`, which gathers whole batches.
 
     Parameters
     ----------
@@ -58,6 +62,7 @@ class PrinterSimulationDataset(Dataset[Item]):
             self._ends = _running_sum(
                 [count_windows(len(s), self.sequence_length, self.stride) for s in self._sequences]
             )
+        self._blank = _blank([sequence.metadata for sequence in self._sequences])
         self.has_thermal_targets = self.stats.has_temperatures
 
     def __len__(self) -> int:
@@ -72,9 +77,11 @@ class PrinterSimulationDataset(Dataset[Item]):
         which = bisect.bisect_right(self._ends, index)
         before = self._ends[which - 1] if which else 0
         start = (index - before) * self.stride
-        return make_window(
+        item = make_window(
             self._sequences[which], start, self.sequence_length, self.has_thermal_targets
         )
+        item["metadata"] = {**self._blank, **item["metadata"]}
+        return item
 
     def _require_own_cut(self, folder: Path) -> None:
         asked = (self.sequence_length, self.stride)
@@ -102,6 +109,12 @@ def make_window(sequence: Sequence, start: int, length: int, thermal: bool) -> I
 def own_storage(item: Item) -> Item:
     """Return the item with tensors that own what they show, as a file should hold them."""
     return {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in item.items()}
+
+
+def _blank(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what stands for the value of each key where it has none."""
+    known = {key: value for metadata in several for key, value in metadata.items()}
+    return {key: "" if isinstance(value, str) else math.nan for key, value in known.items()}
 
 
 def _running_sum(counts: list[int]) -> list[int]:

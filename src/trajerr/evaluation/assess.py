@@ -4,7 +4,7 @@ Knows the order of things; every score comes from :mod:`.scores`.
 """
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -61,6 +61,7 @@ class EvaluateSettings:
     runs: str  # folder whose train/ holds the trainings
     targets: Mapping[str, float | None]
     bins: scores.Bins
+    allowed: Collection[str] = frozenset()  # classes of the user's own that a checkpoint may name
 
     def __post_init__(self) -> None:
         require_one_of("split", self.split, SPLITS)
@@ -135,7 +136,7 @@ def assess(
         A checkpoint or the data cannot be used, or a checkpoint was trained on this split.
     """
     files = settings.checkpoints
-    loaded = [load_checkpoint(file) for file in files]
+    loaded = [load_checkpoint(file, settings.allowed) for file in files]
     overlaps = [_check(settings, checkpoint) for checkpoint in loaded]
     material = gather(settings)
     output, names = Path(settings.output_dir), unique_names([_name(c) for c in loaded])

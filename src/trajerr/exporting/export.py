@@ -4,7 +4,7 @@ Knows what belongs into a bundle and how far its graphs may differ; nothing of e
 """
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import cycle
@@ -93,6 +93,7 @@ def export_bundle(
     *,
     quantize: bool = False,
     data_root: Path | None = None,
+    allowed: Collection[str] = (),
 ) -> Exported:
     """Export a checkpoint's network in each format and check each against eager mode.
 
@@ -108,6 +109,8 @@ def export_bundle(
         Also write the ONNX graph with int8 weights, and record what they cost.
     data_root
         The prepared folder on whose test split that cost is measured.
+    allowed
+        Classes of the user's own that the checkpoint may name.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def export_bundle(
         A graph cannot be exported or differs from eager mode by more than 0.1 µm.
     """
     _check_request(formats, quantize, data_root)
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, allowed)
     split = _open_test_split(loaded, data_root) if quantize and data_root else None
     windows = real_windows(loaded)
     with replacing_folder(output_dir) as folder:

@@ -1,6 +1,6 @@
 """What ``export`` is asked to do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ class ExportSettings:
     format: str | Sequence[str]  # one or several
     quantize: bool
     data_root: str | None  # prepared data that int8 weights are judged on
+    allowed: Collection[str] = frozenset()  # classes of the user's own that the checkpoint may name
 
     @property
     def source(self) -> Path:
@@ -40,4 +41,5 @@ class ExportSettings:
             as_names(self.format),
             quantize=self.quantize,
             data_root=root,
+            allowed=self.allowed,
         )

@@ -33,6 +33,17 @@ def trajectory_mae(predicted: Tensor, target: Tensor, scale: Tensor, burn_in: in
     return difference.abs().mean(dim=(0, 1)).sum()
 
 
+def settled_errors(
+    predicted: Tensor, target: Tensor, scale: Tensor, burn_in: int
+) -> tuple[Tensor, Tensor]:
+    """Return prediction and target after the burn-in, normalised, for a loss of another form.
+
+    Parameters and units as for :func:`trajectory_mae`.
+    """
+    start = min(burn_in, predicted.shape[1] - 1)
+    return predicted[:, start:] / scale, target[:, start:] / scale
+
+
 class PhysicsResidual(nn.Module):
     """How far predicted errors are from solving the axis equation, sample by sample.
 

@@ -60,7 +60,11 @@ class TorchModel:
 
 
 def refined(
-    prepared: Prepared, settings: RefineSettings, path: Path, tell: Callable[[Round], None]
+    prepared: Prepared,
+    settings: RefineSettings,
+    path: Path,
+    tell: Callable[[Round], None],
+    allowed: Collection[str] = (),
 ) -> tuple[Prepared, list[Round]]:
     """Refine the network of a prepared correction, and keep it as a checkpoint.
 
@@ -74,6 +78,8 @@ def refined(
         Where the refined checkpoint goes.
     tell
         Called after each round.
+    allowed
+        Classes of the user's own that the checkpoint may name.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def refined(
     DataError
         If the checkpoint or its data cannot be used.
     """
-    loaded = load_checkpoint(settings.checkpoint or find_best_checkpoint(settings.outputs))
+    loaded = load_checkpoint(settings.checkpoint or find_best_checkpoint(settings.outputs), allowed)
     root = Path(settings.data_root) if settings.data_root else None
     network, rounds = refine(
         prepared.scope.original, loaded, prepared.settings, settings, root, tell

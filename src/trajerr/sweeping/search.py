@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from trajerr.checks import require
+from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.sweeping.best import write_experiment
 from trajerr.sweeping.report import FailedRun
@@ -41,7 +43,12 @@ class Search:
     context, config
         Hydra's, of the multirun.
     best
-        Where the best trial's experiment config goes; None for nowhere.
+        Where the best trial's experiment config goes, and beside it under its study's name;
+        None for nowhere.
+    named
+        Overrides by which a run finds its study.
+    max_failure_rate
+        Share of failed trials above which the search ends; None: any.
     """
 
     def __init__(
@@ -52,7 +59,10 @@ class Search:
         context: HydraContext,
         config: DictConfig,
         best: Path | None,
+        named: Sequence[str] = (),
+        max_failure_rate: float | None = None,
     ) -> None:
+        self._named, self._max_failure_rate = named, max_failure_rate
         self._study, self._space, self._launcher = study, space, launcher
         self._context, self._config, self._best = context, config, best
         self._written: int | None = None  # number of the trial that is in the best's file
@@ -66,7 +76,18 @@ class Search:
         while trials := self._study.claim(n_jobs):
             self._launch(trials, folder)
             self._note_best()
+            self._refuse_failures()
         self._close(folder)
+
+    def _refuse_failures(self) -> None:
+        ended = [trial for trial in self._study.trials() if trial.state.is_finished()]
+        failed = sum(trial.state is TrialState.FAIL for trial in ended)
+        most = self._max_failure_rate
+        if most is not None and failed > most * len(ended):
+            raise ConfigError(
+                f"hydra.sweeper.max_failure_rate: got {failed} failures in {len(ended)} trials, "
+                f"expected at most {most:g} of them"
+            )
 
     def _launch(self, trials: Sequence[optuna.Trial], folder: Path) -> None:
         batch = [self._overrides(trial) for trial in trials]
@@ -79,7 +100,8 @@ class Search:
     def _overrides(self, trial: optuna.Trial) -> list[str]:
         of_the_trial = [
             f"hydra.sweep.subdir={_subdir(trial)}",
-            f"hydra.sweeper.trial_id={trial._trial_id}",
+            f"++hydra.sweeper.trial_id={trial._trial_id}",
+            *self._named,
         ]
         return [*self._space.overrides(trial.params), *of_the_trial]
 
@@ -113,7 +135,10 @@ class Search:
         ]
         name = self._config.hydra.job.config_name
         loader = self._context.config_loader
-        write_experiment(self._best, comment, run, best.params, loader, name)
+        study = re.sub(r"\W+", "_", self._study.study.study_name)
+        for path in (self._best, self._best.with_stem(f"{self._best.stem}_{study}")):
+            said = [comment[0], comment[1].replace(self._best.stem, path.stem)]
+            write_experiment(path, said, run, best.params, loader, name)
         self._written = best.number
 
     def _close(self, folder: Path) -> None:

@@ -7,6 +7,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -39,8 +40,16 @@ class Space:
     def _text(self, key: str, value: Scalar) -> str:
         return self.texts[key][value] if key in self.texts else repr(value)
 
+    @property
+    def digest(self) -> str:
+        """Eight letters that another space would not have."""
+        said = [f"{key}={distribution!r}" for key, distribution in self.distributions.items()]
+        return sha256("\n".join(sorted(said)).encode()).hexdigest()[:8]
 
-def parse_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
+
+def parse_space(
+    params: Mapping[str, str], arguments: Sequence[str], may_be_empty: bool = False
+) -> Space:
     """Read a space from a config's entries and a command line, which has the last word.
 
     Raises
@@ -53,7 +62,7 @@ def parse_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
     by_key = {override.get_key_element(): override for override in parsed}
     swept = {key: o for key, o in by_key.items() if o.is_sweep_override()}
     expected = "something to search, e.g. model.optimizer.lr='tag(log, interval(1e-5, 1e-3))'"
-    require("hydra.sweeper.params", stated, len(swept) > 0, expected)
+    require("hydra.sweeper.params", stated, len(swept) > 0 or may_be_empty, expected)
     return Space(
         distributions={key: _distribution(key, override) for key, override in swept.items()},
         fixed=[

@@ -8,6 +8,7 @@ gives the trial up and queues its values again, so that none is lost and none ru
 import contextlib
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,7 @@ from typing import Any, Self
 import numpy as np
 import optuna
 from filelock import FileLock
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
+from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from trajerr.checks import is_number, require, require_count, require_some_of
 from trajerr.errors import ConfigError
 from trajerr.sweeping.owner import Owner
+from trajerr.sweeping.samplers import sampling
 
 SQLITE_WAIT_S = 120.0  # until another's writing is done
 DIRECTIONS = ("minimize", "maximize")
@@ -106,6 +107,8 @@ class SharedStudy:
         Of all sampling; None is a new one each time.
     space
         Distributions by parameter.
+    suggest
+        Called with each new trial, to suggest it what is not in the space.
 
     Raises
     ------
@@ -116,13 +119,15 @@ class SharedStudy:
     def __init__(
         self,
         settings: StudySettings,
-        sampler: Callable[..., BaseSampler],
+        sampler: object,
         seed: int | None,
         space: Mapping[str, BaseDistribution],
+        suggest: Callable[[optuna.Trial], None] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._settings, self._sampler, self._seed = settings, sampler, seed
+        self._settings, self._suggest = settings, suggest
         self._space = dict(space)
+        self._sampling = sampling(sampler, seed, self._space)
         self._storage = open_storage(settings.storage)
         self._lock = _lock_for(settings.storage)
         with self._lock:
@@ -160,21 +165,21 @@ class SharedStudy:
     def _check_same(self) -> None:
         wanted = [direction.upper() for direction in self._settings.directions]
         found = [direction.name for direction in self.study.directions]
-        name = self._settings.study_name
         if found != wanted:
-            raise ConfigError(
-                f"study {name} has the directions {found}, not {wanted}; choose another "
-                "hydra.sweeper.study_name"
-            )
+            raise self._another(f"has the directions {found}, not {wanted}")
         for trial in self.study.get_trials(deepcopy=False):
             for key, before in trial.distributions.items():
                 now = self._space.get(key, before)
-                choices = isinstance(now, CategoricalDistribution)
-                if type(now) is not type(before) or (choices and now != before):
-                    raise ConfigError(
-                        f"study {name} has chosen {key} from {before}, not from {now}; choose "
-                        "another hydra.sweeper.study_name"
-                    )
+                if now != before:
+                    raise self._another(f"has chosen {key} from {before}, not from {now}")
+            varied = trial.distributions.keys()
+            if self._suggest is None and varied and varied != self._space.keys():
+                searched = ", ".join(sorted(varied))
+                raise self._another(f"has searched {searched}, not {', '.join(self._space)}")
+
+    def _another(self, reason: str) -> ConfigError:
+        name = self._settings.study_name
+        return ConfigError(f"study {name} {reason}; choose another hydra.sweeper.study_name")
 
     def claim(self, count: int) -> list[optuna.Trial]:
         """Take up to ``count`` trials, first those that others have left; none when all are."""
@@ -182,19 +187,30 @@ class SharedStudy:
             for trial in self._running():
                 if self._is_stale(trial):
                     self._give_up(trial)
-            room = self._settings.n_trials - sum(map(_counts, self.trials()))
+            most = self._settings.n_trials
+            if self._sampling.at_most is not None:
+                most = min(most, self._sampling.at_most)
+            room = most - sum(map(_counts, self.trials()))
             return [self._ask() for _ in range(min(count, room))]
 
     def _ask(self) -> optuna.Trial:
-        if self._seed is None:
-            self.study.sampler = self._sampler()
-        else:
+        seed = self._sampling.seed
+        if seed is not None and self._sampling.by_trial:
             number = len(self.study.get_trials(deepcopy=False))
-            entropy = [self._seed, number, *self._me.entropy(shared=self._locked)]
+            entropy = [seed, number, *self._me.entropy(shared=self._locked)]
             seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-            self.study.sampler = self._sampler(seed=seed)
-        trial = self.study.ask(self._space)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                given = {} if seed is None else {"seed": seed}
+                self.study.sampler = self._sampling.make(**given)
+                trial = self.study.ask(self._space)
+        except ImportError as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"hydra.sweeper.sampler: {reason}") from error
         trial.set_user_attr(OWNER, vars(self._me))
+        if self._suggest is not None:
+            self._suggest(trial)
         return trial
 
     @property

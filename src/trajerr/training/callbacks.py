@@ -7,12 +7,12 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from trajerr.training.checkpoint import BEST, LAST
+from trajerr.training.checkpoint import BEST, LAST, RESULT
 from trajerr.training.task import as_task
 
 OBJECTIVE = "val/loss"
@@ -27,15 +27,21 @@ class BestCheckpoint(ModelCheckpoint):
         Where it goes.
     say
         What to do with a line for the user.
+    monitor
+        What is least; None: the last there is.
+    by_epoch
+        Whether validation comes with the end of each epoch, and not within.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, say: Callable[[str], None], monitor: str | None, by_epoch: bool
+    ) -> None:
         self._say = say
         super().__init__(
             dirpath=folder,
             filename=Path(BEST).stem,
-            monitor=OBJECTIVE,
-            save_on_train_epoch_end=True,
+            monitor=monitor,
+            save_on_train_epoch_end=by_epoch or monitor is None,
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
@@ -44,8 +50,21 @@ class BestCheckpoint(ModelCheckpoint):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Save if the epoch is the best so far, and say so."""
+        if self.monitor is not None and self.monitor not in trainer.callback_metrics:
+            return  # an epoch that steps have ended before its validation
         before = self.best_model_score
         super().on_train_epoch_end(trainer, pl_module)
+        self._tell(before)
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Save where validation comes within epochs."""
+        before = self.best_model_score
+        super().on_validation_end(trainer, pl_module)
+        self._tell(before)
+
+    def _tell(self, before: Tensor | None) -> None:
         if self.best_model_score is not before:
             self._say(f"  ✓ Saved checkpoint: {self.best_model_path}")
 
@@ -77,6 +96,13 @@ class LastCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Mark the run as unfinished, once all processes have seen what it was."""
+        if trainer.is_global_zero:
+            (Path(str(self.dirpath)).parent / RESULT).unlink(missing_ok=True)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Forget where the run before kept its own."""
 
@@ -90,6 +116,19 @@ class LastCheckpoint(ModelCheckpoint):
         path = Path(str(self.dirpath)) / LAST
         if isinstance(exception, KeyboardInterrupt) and not path.is_file():
             trainer.save_checkpoint(path)
+
+
+class PatientEnd(EarlyStopping):
+    """Lightning's early stopping, whose patience is the config's, also after a resume."""
+
+    @property
+    def state_key(self) -> str:
+        """Name of its state in checkpoints, as Lightning's own."""
+        return super().state_key.replace(type(self).__qualname__, EarlyStopping.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over how long there has been nothing better."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
 
 class EpochSeed(lightning.Callback):
@@ -156,12 +195,6 @@ class StepRecord(lightning.Callback):
         self._every_n_steps = every_n_steps
         self._every_n_epochs = every_n_epochs
 
-    def on_train_epoch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Forget the steps of the epoch before."""
-        as_task(pl_module).training_metrics.reset()
-
     def on_before_optimizer_step(
         self,
         trainer: lightning.Trainer,
@@ -185,9 +218,8 @@ class StepRecord(lightning.Callback):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Record the means of the epoch."""
-        means = as_task(pl_module).training_metrics.mean()
-        pl_module.log_dict({f"train/{n}": value for n, value in means.items()}, sync_dist=True)
+        """Record the means of the epoch, before the report wants them."""
+        as_task(pl_module).log_training_means()
 
 
 def _gradients(module: lightning.LightningModule) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from trajerr.checks import require
 from trajerr.errors import ConfigError, DataError
+from trajerr.models.foreign import is_foreign
 from trajerr.models.registry import build_network
-from trajerr.training.task import TrajectoryTask
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
@@ -30,6 +29,10 @@ UNREADABLE = (
     KeyError,
     UserWarning,
 )
+
+
+class ForeignNetworkError(ConfigError):
+    """A network of the user's own that is not allowed, or is not there."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,27 @@ class Loaded:
         return str(self.stats["identity"])
 
 
-def load_checkpoint(path: Path | str) -> Loaded:
+def load_checkpoint(path: Path | str, allowed: Collection[str] = ()) -> Loaded:
     """Read a checkpoint that ``train`` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    allowed
+        Classes of the user's own that its network may be; it cannot allow itself any.
 
     Raises
     ------
     DataError
         The file is missing, damaged, foreign, or of a network that this version lacks.
+    ConfigError
+        Its network is of a class that is not allowed or cannot be imported.
     """
     content = read_checkpoint(Path(path))
     try:
         made_from = content["hyper_parameters"]
-        network = build_network(made_from["network"])
+        network = _network(Path(path), made_from["network"], allowed)
         weights = content["state_dict"]
         network.load_state_dict(
             {
@@ -88,9 +100,20 @@ def load_checkpoint(path: Path | str) -> Loaded:
             burn_in=content["trajerr"]["burn_in"],
             version=made_from["version"],
         )
+    except ForeignNetworkError:
+        raise
     except (KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: not a checkpoint of this version of trajerr: {reason}") from error
+
+
+def _network(path: Path, config: Mapping[str, Any], allowed: Collection[str]) -> nn.Module:
+    if not is_foreign(config):
+        return build_network(config)
+    try:
+        return build_network(config, allowed)
+    except ConfigError as error:
+        raise ForeignNetworkError(f"{path}: {error}") from error
 
 
 def find_best_checkpoint(outputs: Path | str = "outputs") -> Path:
@@ -139,32 +162,3 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
     return content
-
-
-def check_resumable(path: Path, task: TrajectoryTask, split_identity: str, wanted: int) -> None:
-    """Refuse a checkpoint of another network, of other data, or with nothing left to do.
-
-    Parameters
-    ----------
-    path
-        The checkpoint.
-    task, split_identity
-        What would be trained, and on which data.
-    wanted
-        Epochs in all; below 0: without end.
-
-    Raises
-    ------
-    DataError, ConfigError
-        It is not a checkpoint to go on from.
-    """
-    loaded = load_checkpoint(path)
-    if dict(loaded.network_config) != dict(task.hparams["network"]):
-        raise DataError(
-            f"{path}: holds another network than model={task.hparams['network']['name']}"
-        )
-    if loaded.split_identity != split_identity:
-        raise DataError(f"{path}: was trained on data that was prepared otherwise")
-    done = int(read_checkpoint(path)["epoch"]) + 1
-    expected = f"more than the {done} epochs that {path} has behind it"
-    require("trainer.max_epochs", wanted, wanted < 0 or wanted > done, expected)

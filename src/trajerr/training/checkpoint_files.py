@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from trajerr.errors import ConfigError
 from trajerr.files import clear_leftovers, write_atomically
+from trajerr.training.checkpoint import BEST, FOLDER, LAST
 
 LOCK = ".training.lock"
 
@@ -70,3 +71,16 @@ def alone_in(output: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def written(output: Path) -> dict[Path, int]:
+    """Return the best and the last checkpoint in a run's folder, each with its time of writing."""
+    paths = (output / FOLDER / name for name in (BEST, LAST))
+    return {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+def unwritten(output: Path, before: Mapping[Path, int]) -> list[Path]:
+    """Return which of the best and the last are not there, or are as they were ``before``."""
+    now = written(output)
+    paths = (output / FOLDER / name for name in (BEST, LAST))
+    return [path for path in paths if path not in now or now[path] == before.get(path)]

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 from trajerr.checks import as_names, require_count, require_from_zero
 from trajerr.dataset.stats import Stats, read_stats
-from trajerr.dataset.store import Sequence, Split, open_split
+from trajerr.dataset.store import Sequence, Split, open_split, prepared_folder
 from trajerr.dataset.windows import WindowTable
 from trajerr.errors import DataError
 
@@ -101,6 +101,22 @@ class BatchSampler(DistributedSampler[Draw]):
         return [(self.rank + i * world) % total for i in range(each)]
 
 
+class FirstBatches(SequentialSampler, DistributedSampler[Draw]):
+    """The same batches each epoch, for Lightning's ``overfit_batches``.
+
+    Of both kinds, so that Lightning neither replaces it to keep its order nor to share it.
+    """
+
+    def __init__(self, drawn: BatchSampler) -> None:
+        self._draws = list(drawn)
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def __iter__(self) -> Iterator[Draw]:  # type: ignore[override]  # the first yields numbers
+        return iter(self._draws)
+
+
 class BatchLoader(DataLoader[Batch]):
     """A DataLoader that leaves its machinery out where it only gathers in this process."""
 
@@ -179,7 +195,7 @@ class PrinterDataModule(lightning.LightningDataModule):
         require_count("data.num_workers", num_workers, at_least=0)
         require_count("data.seed", seed, at_least=0)
         require_from_zero("data.augment_noise", augment_noise)
-        self.root = Path(root)
+        self.root = prepared_folder(root)
         self.batch_size = batch_size
         self._sequence_length = sequence_length
         self._stride = stride
@@ -218,6 +234,11 @@ class PrinterDataModule(lightning.LightningDataModule):
     def stride(self) -> int:
         """Samples between the windows of evaluation."""
         return self._stride or self.stats.stride
+
+    @property
+    def samples(self) -> int | None:
+        """Training windows an epoch; None: as many as there are at the stride."""
+        return self._samples_per_epoch
 
     def open_split(self, split: str) -> Split:
         """Open the sequences of one split, of the kinds that this module is for.
@@ -273,7 +294,7 @@ class PrinterDataModule(lightning.LightningDataModule):
         self, split: str, samples: int | None = None, noisy: bool = False
     ) -> DataLoader[Batch]:
         table = self.table(split)
-        sampler = BatchSampler(
+        drawn = BatchSampler(
             table,
             self.batch_size,
             stride=self.stride,
@@ -281,6 +302,8 @@ class PrinterDataModule(lightning.LightningDataModule):
             seed=self._seed,
             noisy=noisy,
         )
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        sampler = FirstBatches(drawn) if overfits else drawn
         std = torch.tensor(self.stats.feature_std, dtype=torch.float32)
         return BatchLoader(
             WindowBatches(table, self._augment_noise, std),

@@ -78,9 +78,10 @@ class ErrorMetrics(nn.Module):
         return named
 
     def reset(self) -> None:
-        """Forget everything."""
-        for metric in (self.mae, self.rmse, self.r2, self.moving, self.early):
-            metric.reset()
+        """Forget everything; what is left can be added to in any of torch's modes."""
+        with torch.inference_mode(mode=False):
+            for metric in (self.mae, self.rmse, self.r2, self.moving, self.early):
+                metric.reset()
 
 
 def _rows(errors: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
-"""Optimisers by name."""
+"""Optimisers from what a config says of them."""
 
 from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -9,36 +10,54 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 
 from trajerr.errors import ConfigError
-from trajerr.training.settings import OptimizerSettings
-
-OPTIMIZERS = ("muon", "adamw")
+from trajerr.models.foreign import TARGET, find, is_foreign, make, parameters
+from trajerr.training.parts import OPTIMIZERS, OptimizerSettings, require_arguments
 
 
 def make_optimizer(
-    parameters: Iterable[Parameter], settings: OptimizerSettings, rate: float
+    trained: Iterable[Parameter], settings: OptimizerSettings, rate: float
 ) -> Optimizer:
     """Return an optimiser.
 
     Parameters
     ----------
-    parameters
-        Of the network and what is trained with it.
+    trained
+        Parameters of the network and what is trained with it.
     settings
-        Its name, of :data:`OPTIMIZERS`, and its decay.
+        Its name, or a class of the user's own, with its arguments.
     rate
         Peak learning rate, which a range test may have found.
 
     Raises
     ------
     ConfigError
-        The name is unknown, or there is no matrix for Muon.
+        An argument is out of range, or there is no matrix for Muon.
     """
-    name, decay = settings.name, settings.weight_decay
-    if name == "adamw":
-        return AdamW(parameters, lr=rate, weight_decay=decay)
-    if name == "muon":
-        return MuonAdamW(parameters, rate, decay)
-    raise ConfigError(f"model.optimizer.name: got {name}, expected one of {', '.join(OPTIMIZERS)}")
+    if is_foreign(settings.arguments):
+        return _make_foreign(trained, settings, rate)
+    require_arguments("model.optimizer", settings, OPTIMIZERS)
+    given = {"lr": rate, "weight_decay": settings.weight_decay, **settings.arguments}
+    try:
+        if settings.name == "muon":
+            return MuonAdamW(trained, given.pop("lr"), given.pop("weight_decay"), **given)
+        (kind,) = OPTIMIZERS[settings.name]
+        made: Optimizer = kind(trained, **given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.optimizer: {settings.name}: {error}") from error
+    return made
+
+
+def _make_foreign(
+    trained: Iterable[Parameter], settings: OptimizerSettings, rate: float
+) -> Optimizer:
+    name = str(settings.arguments[TARGET])
+    taken = parameters(find(f"model.optimizer.{TARGET}", name))
+    shared = {"lr": rate, "weight_decay": settings.weight_decay}
+    given = {key: value for key, value in shared.items() if taken is None or key in taken}
+    made = make("model.optimizer", {**settings.arguments, **given}, trained)
+    if not isinstance(made, Optimizer):
+        raise ConfigError(f"model.optimizer: got a {type(made).__name__}, expected an Optimizer")
+    return made
 
 
 class MuonAdamW(Optimizer):
@@ -56,6 +75,8 @@ class MuonAdamW(Optimizer):
         Learning rate of both.
     weight_decay
         Decoupled, of both.
+    arguments
+        Further ones; each of both takes those that it knows.
 
     Raises
     ------
@@ -63,7 +84,13 @@ class MuonAdamW(Optimizer):
         There is no matrix.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], rate: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        rate: float,
+        weight_decay: float,
+        **arguments: Any,  # noqa: ANN401 - the classes' own
+    ) -> None:
         trained = list(parameters)
         matrices = [p for p in trained if _is_matrix(p)]
         others = [p for p in trained if not _is_matrix(p)]
@@ -71,11 +98,14 @@ class MuonAdamW(Optimizer):
             raise ConfigError(
                 "model.optimizer.name: got muon, expected adamw: this model has no weight matrices"
             )
+        of_muon = {k: v for k, v in arguments.items() if k in signature(Muon).parameters}
+        of_adamw = {k: v for k, v in arguments.items() if k in signature(AdamW).parameters}
+        shared: dict[str, Any] = {"lr": rate, "weight_decay": weight_decay}
         self._parts: list[Optimizer] = [
-            Muon(matrices, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            Muon(matrices, **shared, **of_muon, adjust_lr_fn="match_rms_adamw")
         ]
         if others:
-            self._parts.append(AdamW(others, lr=rate, weight_decay=weight_decay))
+            self._parts.append(AdamW(others, **shared, **of_adamw))
         groups = [group for part in self._parts for group in part.param_groups]
         super().__init__(groups, {"lr": rate, "weight_decay": weight_decay})
         self._share_groups()

@@ -1,66 +1,59 @@
 """One training run from settings to checkpoints: builds the trainer and drives it."""
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from trajerr.dataset.record import stated_printer
-from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.models.fir import FirNetwork
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
-from trajerr.training.callbacks import (
-    OBJECTIVE,
-    BestCheckpoint,
-    EpochSeed,
-    HopelessEnd,
-    LastCheckpoint,
-    LayerFigure,
-    StepRecord,
-)
+from trajerr.training.callbacks import OBJECTIVE, HopelessEnd
 from trajerr.training.checkpoint import (
     BEST,
     FOLDER,
     LAST,
     RESULT,
     Loaded,
-    check_resumable,
+    load_checkpoint,
     read_checkpoint,
 )
-from trajerr.training.checkpoint_files import WholeCheckpointFiles, alone_in
+from trajerr.training.checkpoint_files import alone_in, unwritten, written
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.messages import own_messages
+from trajerr.training.parts import flat
 from trajerr.training.progress import EpochReport
+from trajerr.training.resume import check_resumable, going_on
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.settings import TrainerSettings, TrainSettings
 from trajerr.training.task import TrajectoryTask
+from trajerr.training.trainer import PROFILE, make_trainer, resolve_precision
 from trajerr.training.transfer import load_start, take_weights, with_pretrained, with_resumed
 
 Plain = Mapping[str, Any]
 
-FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
+BEST_METRICS = "best/"  # of names in logs: of the best checkpoint, at no step of its own
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to."""
 
-    best: Path  # checkpoint of least validation loss
-    last: Path
-    objective: float  # least validation loss
+    best: Path | None  # checkpoint of least validation loss; None where none are kept
+    last: Path | None
+    objective: float | None  # least validation loss; None without validation
     metrics: Mapping[str, float]  # of the validation split, at the best checkpoint
     parameters: int
     seconds: float
@@ -86,12 +79,13 @@ def make_task(settings: TrainSettings, stats: Plain) -> TrajectoryTask:
             network[key] = value
     return TrajectoryTask(
         network=network,
-        loss=asdict(settings.loss),
-        optimizer=asdict(settings.optimizer),
-        schedule=asdict(settings.schedule),
+        loss=flat(settings.loss),
+        optimizer=flat(settings.optimizer),
+        schedule=flat(settings.schedule),
         stats=stats,
         printer=printer,
         config=settings.record,
+        allowed=settings.allowed,
     )
 
 
@@ -134,18 +128,25 @@ def _train(
 ) -> Outcome:
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     console = Console(quiet=getattr(rank_zero_only, "rank", 0) != 0)
-    report = EpochReport(console)
+    report = EpochReport(console, settings.trainer["enable_progress_bar"] is not False)
+    settings = going_on(settings, output)
+    before = {} if settings.resume is not None else written(output)
     task = _start(settings, data, report)
     trainer = make_trainer(settings, data, output, report, extra)
     with threads_for(task.network):
         if isinstance(task.network, FirNetwork):
-            _fit_closed_form(trainer, task, task.network, data, output / FOLDER)
+            _fit_closed_form(trainer, task, task.network, data, settings.trainer)
         else:
             _search(trainer, task, data, settings, output, report)
-            _fit(trainer, task, data, settings, report)
-    outcome = _outcome(task, output, time.monotonic() - began, report.epoch_seconds)
+            _fit(trainer, task, data, settings, output, report)
+        if settings.trainer.keeps:
+            _keep(trainer, task, data, settings.trainer, unwritten(output, before))
+    seconds = time.monotonic() - began
+    outcome = _outcome(trainer, task, settings, output, seconds, report.epoch_seconds)
     if trainer.is_global_zero:
         _record(outcome, settings, trainer, output)
+        if settings.trainer["profiler"] is not None:
+            report.say(f"Profile: {output / f'fit-{PROFILE}.txt'}")
         report.say(_closing(outcome))
     return outcome
 
@@ -158,6 +159,8 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
         stats = with_pretrained(stats, before) if is_pretrained else with_resumed(stats, before)
     task = make_task(settings, stats)
     report.say(_opening(settings, task, data))
+    if settings.resume is not None:
+        report.say(f"Going on from {settings.resume}")
     if before is not None and settings.pretrained is not None:
         take_weights(task, before)
         report.say(f"Weights of {before.path}, trained on {_machine(before)}")
@@ -168,78 +171,6 @@ def _machine(pretrained: Loaded) -> str:
     return "measured motion" if pretrained.printer is None else str(pretrained.printer["name"])
 
 
-def make_trainer(
-    settings: TrainSettings,
-    data: PrinterDataModule,
-    output: Path,
-    report: EpochReport,
-    extra: Sequence[Callback] = (),
-) -> lightning.Trainer:
-    """Return Lightning's trainer with all callbacks, the extra ones among them.
-
-    Raises
-    ------
-    ConfigError
-        Lightning refuses a setting of ``trainer``.
-    DataError
-        The data has no validation split.
-    """
-    asked, every = settings.trainer, settings.trainer.figure_every_n_epochs
-    sequence = data.open_split("val").sequences[0]
-    stretch = slice(0, FIGURE_SAMPLES)
-    folder = output / FOLDER
-    callbacks: list[Callback] = [
-        StepRecord(asked["log_every_n_steps"], every),
-        report,
-        EpochSeed(settings.seed),
-        LayerFigure(
-            sequence.features[stretch], sequence.targets[stretch], data.stats.sample_rate_hz, every
-        ),
-        LearningRateMonitor(logging_interval="step"),
-        EarlyStopping(OBJECTIVE, **settings.early_stopping.arguments, verbose=False),
-        *extra,
-        BestCheckpoint(folder, report.say),
-        LastCheckpoint(folder),
-    ]
-    logger = TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
-    try:
-        return lightning.Trainer(
-            **{**asked.arguments, "precision": _precision(asked)},
-            default_root_dir=output,
-            logger=logger,
-            callbacks=callbacks,
-            plugins=[WholeCheckpointFiles()],
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        raise ConfigError(f"trainer: {error}") from error
-
-
-def _precision(trainer: TrainerSettings) -> str:
-    return resolve_precision(trainer["precision"], trainer["accelerator"])
-
-
-def resolve_precision(precision: int | str, accelerator: str) -> str:
-    """Return Lightning's word for a precision; 16 is fp16 on CUDA and bf16 elsewhere.
-
-    Raises
-    ------
-    ConfigError
-        It is neither 16, 32, 64 nor one of Lightning's words.
-    """
-    words = {"32": "32-true", "64": "64-true"}
-    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    words["16"] = "16-mixed" if on_cuda else "bf16-mixed"
-    known = ("16-mixed", "bf16-mixed", "32-true", "64-true")
-    resolved = words.get(str(precision), str(precision))
-    if resolved not in known:
-        raise ConfigError(
-            f"trainer.precision is {precision!r}, expected 16, 32, 64 or one of {', '.join(known)}"
-        )
-    return resolved
-
-
 def _search(
     trainer: lightning.Trainer,
     task: TrajectoryTask,
@@ -248,12 +179,35 @@ def _search(
     output: Path,
     report: EpochReport,
 ) -> None:
-    """Find batch size and learning rate where asked to."""
+    """Find batch size and learning rate where asked to; what is resumed has its own."""
+    if settings.resume is not None:
+        if settings.batch_size_find:
+            before = load_checkpoint(Path(settings.resume), settings.allowed)
+            data.batch_size = int(before.config["data"]["batch_size"])
+        return
+    device, share = trainer.strategy.root_device, trainer.strategy.broadcast
     if settings.batch_size_find:
-        report.say(f"Batch size found: {find_batch_size(trainer, task, data)}")
+        data.batch_size = share(find_batch_size(task, data, device))
+        record = task.hparams["config"]
+        task.hparams["config"] = _with_batch_size(record, data.batch_size)
+        report.say(f"Batch size found: {data.batch_size}")
     if settings.lr_find:
-        rate = find_learning_rate(trainer, task, data, output)
-        report.say(f"Learning rate found: {rate:.3g}, see {output / PLOT}")
+        clip = settings.trainer["gradient_clip_val"]
+        steps = _steps(settings.trainer, data)
+        task.lr = share(find_learning_rate(task, data, device, clip, steps, output))
+        report.say(f"Learning rate found: {task.lr:.3g}, see {output / PLOT}")
+
+
+def _steps(asked: TrainerSettings, data: PrinterDataModule) -> float:
+    """Return the optimiser's steps that a training will take, infinite where it has no end."""
+    epochs, most = asked["max_epochs"], asked.max_steps
+    of_an_epoch = len(data.train_dataloader()) / int(asked["accumulate_grad_batches"] or 1)
+    planned = of_an_epoch * epochs if epochs is not None and epochs > 0 else math.inf
+    return min(planned, math.inf if most is None else most)
+
+
+def _with_batch_size(config: Plain, size: int) -> Plain:
+    return {**config, "data": {**config["data"], "batch_size": size}}
 
 
 def _fit(
@@ -261,19 +215,19 @@ def _fit(
     task: TrajectoryTask,
     data: PrinterDataModule,
     settings: TrainSettings,
+    output: Path,
     report: EpochReport,
 ) -> None:
     resumed = settings.resume
     if resumed is not None:
-        epochs = int(settings.trainer["max_epochs"])
-        check_resumable(Path(resumed), task, data.split_identity, epochs)
+        check_resumable(Path(resumed), task, data.split_identity, settings, settings.allowed)
     if settings.trainer.compile:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
     except SystemExit as exit_:  # Lightning's answer to Ctrl-C, after its shutdown
-        raise KeyboardInterrupt from exit_
+        raise KeyboardInterrupt(_to_go_on(settings, output)) from exit_
     finally:
         signal.signal(signal.SIGINT, on_interrupt)  # Lightning ignores it after the first
     stopping = trainer.early_stopping_callback
@@ -281,33 +235,63 @@ def _fit(
         report.say(f"Stopped early: no better epoch within {stopping.patience}")
 
 
+def _to_go_on(settings: TrainSettings, output: Path) -> str:
+    if not settings.trainer.keeps:
+        return "interrupted; it kept no checkpoint to resume from"
+    return f"interrupted; run the same command again with hydra.run.dir={output} to resume"
+
+
 def _fit_closed_form(
     trainer: lightning.Trainer,
     task: TrajectoryTask,
     network: FirNetwork,
     data: PrinterDataModule,
-    folder: Path,
+    asked: TrainerSettings,
 ) -> None:
-    """Solve for the weights at once; the checkpoint is best and last in one."""
+    """Solve for the weights at once."""
     pairs = {
         split: [(s.features, s.targets) for s in data.open_split(split).sequences]
         for split in ("train", "val")
     }
     network.fit(pairs["train"], pairs["val"])
-    trainer.validate(task, datamodule=data, verbose=False)
-    for name in (BEST, LAST):
-        trainer.save_checkpoint(folder / name)
+    if asked.validates:
+        trainer.validate(task, datamodule=data, verbose=False)
+
+
+def _keep(
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    data: PrinterDataModule,
+    asked: TrainerSettings,
+    missing: Sequence[Path],
+) -> None:
+    """Write the checkpoints that no epoch's end has written: of a solution, or a part of one."""
+    missing = trainer.strategy.broadcast(missing)
+    if missing and asked.validates and OBJECTIVE not in trainer.callback_metrics:
+        trainer.validate(task, datamodule=data, verbose=False, weights_only=True)
+    for path in missing:
+        trainer.save_checkpoint(path)
 
 
 def _outcome(
-    task: TrajectoryTask, output: Path, seconds: float, epoch_seconds: Sequence[float]
+    trainer: lightning.Trainer,
+    task: TrajectoryTask,
+    settings: TrainSettings,
+    output: Path,
+    seconds: float,
+    epoch_seconds: Sequence[float],
 ) -> Outcome:
-    best, last = output / FOLDER / BEST, output / FOLDER / LAST
-    metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
+    keeps = settings.trainer.keeps
+    best, last = (output / FOLDER / name if keeps else None for name in (BEST, LAST))
+    if best is None:
+        logged = trainer.callback_metrics.items()
+        metrics = {name: float(value) for name, value in logged if name.startswith("val/")}
+    else:
+        metrics = dict(read_checkpoint(best)["trajerr"]["metrics"])
     return Outcome(
         best=best,
         last=last,
-        objective=metrics[OBJECTIVE],
+        objective=metrics.get(OBJECTIVE),
         metrics=metrics,
         parameters=count_parameters(task.network),
         seconds=seconds,
@@ -321,7 +305,8 @@ def _record(
     """Write hyper-parameters with their metrics to TensorBoard, and ``train.json``."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_flat(settings.record), dict(outcome.metrics))
+            best = {f"{BEST_METRICS}{name}": value for name, value in outcome.metrics.items()}
+            logger.log_hyperparams(_flat(settings.record), best, step=trainer.global_step)
             logger.save()
     result = {
         "model": settings.model,
@@ -330,7 +315,7 @@ def _record(
         "epochs": trainer.current_epoch,
         "seconds": round(outcome.seconds, 1),
         "epoch_seconds": [round(value, 2) for value in outcome.epoch_seconds],
-        "best_checkpoint": str(outcome.best),
+        "best_checkpoint": None if outcome.best is None else str(outcome.best),
         "metrics": dict(outcome.metrics),
     }
     write_atomically(output / RESULT, (json.dumps(result, indent=2) + "\n").encode())
@@ -347,23 +332,26 @@ def _flat(config: Plain, prefix: str = "") -> dict[str, Any]:
 
 
 def _opening(settings: TrainSettings, task: TrajectoryTask, data: PrinterDataModule) -> str:
-    splits = data.stats.splits
+    splits, asked = data.stats.splits, settings.trainer
+    precision = resolve_precision(asked["precision"], asked["accelerator"])
     counts = ", ".join(f"{name} {split.windows} windows" for name, split in splits.items())
     return (
         f"Model {settings.model}: {count_parameters(task.network):,} parameters\n"
         f"Data {data.root}: {counts}, {data.stats.sample_rate_hz:g} Hz\n"
         f"Windows of {data.table('train').sequence_length} samples, "
-        f"burn-in {task.burn_in} samples, precision {_precision(settings.trainer)}"
+        f"burn-in {task.burn_in} samples, precision {precision}"
     )
 
 
 def _closing(outcome: Outcome) -> str:
-    m = outcome.metrics
-    return (
-        f"Best epoch, validation windows after burn-in: MAE {m['val/mae_mm'] * 1e3:.2f} µm, "
-        f"RMSE {m['val/rmse_mm'] * 1e3:.2f} µm, R² {m['val/r2']:.5f}, "
-        f"loss {outcome.objective:.5f}\n"
-        f"Trained in {outcome.seconds:.0f} s\n"
-        f"Last checkpoint: {outcome.last}\n"
-        f"Best checkpoint: {outcome.best}"
-    )
+    m, lines = outcome.metrics, list[str]()
+    if outcome.objective is not None:
+        lines.append(
+            f"Best epoch, validation windows after burn-in: MAE {m['val/mae_mm'] * 1e3:.2f} µm, "
+            f"RMSE {m['val/rmse_mm'] * 1e3:.2f} µm, R² {m['val/r2']:.5f}, "
+            f"loss {outcome.objective:.5f}"
+        )
+    lines.append(f"Trained in {outcome.seconds:.0f} s")
+    for name, path in (("Last", outcome.last), ("Best", outcome.best)):
+        lines.append(f"{name} checkpoint: {'none kept' if path is None else path}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules by name."""
+"""Learning-rate schedules from what a config says of them."""
 
 import math
 from typing import Any
@@ -7,13 +7,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from trajerr.errors import ConfigError
-from trajerr.training.settings import ScheduleSettings
+from trajerr.models.foreign import TARGET, find, is_foreign, make, parameters
+from trajerr.training.parts import OF_A_SCHEDULE, SCHEDULES, ScheduleSettings, require_arguments
 
-SCHEDULES = ("plateau", "cosine", "one_cycle", "constant")
+EPOCH = "epoch"  # how often Lightning steps a schedule that does not say
 
 
 def make_schedule(
-    optimizer: Optimizer, schedule: ScheduleSettings, total_steps: int
+    optimizer: Optimizer, schedule: ScheduleSettings, total_steps: float
 ) -> dict[str, Any]:
     """Return a schedule in the form that Lightning takes.
 
@@ -22,29 +23,35 @@ def make_schedule(
     optimizer
         Whose learning rate changes.
     schedule
-        Its name, of :data:`SCHEDULES`; for ``plateau`` its factor and patience, for all
-        others the share of all steps in which the rate rises.
+        Its name, or a class of the user's own; for ``plateau`` its factor and patience, for
+        all others the share of all steps in which the rate rises.
     total_steps
-        Steps of the whole training.
+        Steps of the whole training; infinite where it has no end.
 
     Raises
     ------
     ConfigError
         The name is unknown, or a value that it needs is missing.
     """
+    try:
+        return _make(optimizer, schedule, total_steps)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.schedule: {schedule.name}: {error}") from error
+
+
+def _make(optimizer: Optimizer, schedule: ScheduleSettings, total_steps: float) -> dict[str, Any]:
+    if is_foreign(schedule.arguments):
+        return _make_foreign(optimizer, schedule)
+    require_arguments("model.schedule", schedule, SCHEDULES)
     name = schedule.name
-    if name not in SCHEDULES:
-        raise ConfigError(
-            f"model.schedule.name: got {name}, expected one of {', '.join(SCHEDULES)}"
-        )
     if name == "plateau":
         patience = int(_needed(schedule, "patience"))
         plateau = ReduceLROnPlateau(
-            optimizer, factor=_needed(schedule, "factor"), patience=patience
+            optimizer, factor=_needed(schedule, "factor"), patience=patience, **schedule.arguments
         )
-        return {"scheduler": plateau, "monitor": "val/loss", "interval": "epoch"}
+        return {"scheduler": plateau, "monitor": "val/loss", "interval": EPOCH}
     share = _needed(schedule, "warm_up")
-    warm_up = max(1, round(share * total_steps))
+    warm_up = max(1, round(share * total_steps)) if math.isfinite(total_steps) else 1
     if name == "cosine":
         steps = LambdaLR(optimizer, lambda step: cosine_factor(step, warm_up, total_steps))
         return {"scheduler": steps, "interval": "step"}
@@ -53,13 +60,24 @@ def make_schedule(
         cycle = OneCycleLR(
             optimizer,
             peak,
-            total_steps + 1,
+            int(total_steps) + 1,
             pct_start=share,
-            cycle_momentum="betas" in optimizer.defaults,
+            **{"cycle_momentum": "betas" in optimizer.defaults, **schedule.arguments},
         )
         return {"scheduler": cycle, "interval": "step"}
     flat = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm_up))
     return {"scheduler": flat, "interval": "step"}
+
+
+def _make_foreign(optimizer: Optimizer, schedule: ScheduleSettings) -> dict[str, Any]:
+    """Make a schedule of the user's own; factor and patience are its own where it takes them."""
+    said = {k: v for k, v in schedule.arguments.items() if k not in OF_A_SCHEDULE}
+    taken = parameters(find(f"model.schedule.{TARGET}", str(said[TARGET]))) or set()
+    ours = {"factor": schedule.factor, "patience": schedule.patience}
+    given = {key: value for key, value in ours.items() if key in taken and value is not None}
+    made = make("model.schedule", {**said, **given}, optimizer)
+    lightnings = {k: v for k, v in schedule.arguments.items() if k in OF_A_SCHEDULE}
+    return {"scheduler": made, "interval": EPOCH, "monitor": "val/loss", **lightnings}
 
 
 def _needed(schedule: ScheduleSettings, key: str) -> float:
@@ -69,7 +87,7 @@ def _needed(schedule: ScheduleSettings, key: str) -> float:
     return value
 
 
-def cosine_factor(step: int, warm_up: int, total: int) -> float:
+def cosine_factor(step: int, warm_up: int, total: float) -> float:
     """Return the share of the peak rate at a step: linear rise, then half a cosine to 1 %."""
     if step < warm_up:
         return (step + 1) / warm_up

@@ -7,125 +7,29 @@ would only fail hours later.
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from trajerr.checks import require, require_one_of
+import lightning
+
+from trajerr.checks import require, require_known, require_one_of
+from trajerr.errors import ConfigError
+from trajerr.models.foreign import parameters
+from trajerr.models.registry import named_classes
 from trajerr.shipped import fields_of
+from trajerr.training.parts import (
+    EarlyStoppingSettings,
+    LossSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+)
+from trajerr.training.ranges import Range, require_text, require_within
 
 Plain = Mapping[str, Any]
 
-ABSURD = 1e12
-ENDLESS = -1  # of trainer.max_epochs
-NEED_AN_END = ("cosine", "one_cycle")  # schedules that are spread over all steps
+ENDLESS = -1  # of trainer.max_epochs and trainer.max_steps
+GROUPS = ("logger", "callbacks")  # Lightning's arguments that are groups of their own
 NOT_OF_THE_NETWORK = ("optimizer", "schedule")  # within the group model
 RESUME, TRANSFER = "resume", "transfer"  # what the old key `start` took
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a number may be; an open end is not itself in the range."""
-
-    least: float
-    greatest: float = ABSURD
-    above: bool = False  # open at its least
-    below: bool = False  # open at its greatest
-
-    def __contains__(self, value: float) -> bool:
-        at_open_end = value in (self.least,) * self.above + (self.greatest,) * self.below
-        return self.least <= value <= self.greatest and not at_open_end
-
-    def __str__(self) -> str:
-        low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
-        return f"{low}, {'below' if self.below else 'at most'} {self.greatest:g}"
-
-
-def require_within(key: str, value: object, allowed: Range) -> None:
-    """Refuse a number out of range, or what is none; None stays what it means.
-
-    Raises
-    ------
-    ConfigError
-        Naming the key.
-    """
-    holds = value is None or (isinstance(value, int | float) and value in allowed)
-    require(key, value, holds, str(allowed))
-
-
-def require_text(key: str, value: object, expected: str) -> None:
-    """Refuse what is neither a text nor None.
-
-    Raises
-    ------
-    ConfigError
-        Naming the key.
-    """
-    require(key, value, value is None or isinstance(value, str | Path), expected)
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """Which optimiser, of :data:`trajerr.training.optimizers.OPTIMIZERS`, at which rate.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range; the message names the key.
-    """
-
-    name: str
-    lr: float  # peak
-    weight_decay: float
-
-    def __post_init__(self) -> None:
-        require_within("model.optimizer.lr", self.lr, Range(0, 1e3, above=True))
-        require_within("model.optimizer.weight_decay", self.weight_decay, Range(0, 1e3))
-
-
-@dataclass(frozen=True)
-class ScheduleSettings:
-    """How the learning rate goes, by a name of :data:`trajerr.training.schedules.SCHEDULES`.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range; the message names the key.
-    """
-
-    name: str
-    # Each schedule has its own; None where a model's file leaves out what its schedule has not.
-    warm_up: float | None = None  # share of all steps
-    factor: float | None = None  # plateau: what the rate is multiplied by
-    patience: int | None = None  # plateau: epochs without progress before that
-
-    def __post_init__(self) -> None:
-        factor = Range(0, 1, above=True, below=True)
-        require_within("model.schedule.warm_up", self.warm_up, Range(0, 1))
-        require_within("model.schedule.factor", self.factor, factor)
-        require_within("model.schedule.patience", self.patience, Range(0))
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """The terms of the loss and what of a window they leave out.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range; the message names the key.
-    """
-
-    lambda_physics: float  # weight of the axis equation's residual
-    thermal_weight: float  # weight of a head that predicts the temperatures
-    burn_in: int | None  # samples at a window's begin; None: one settling time of the printer
-    burn_in_without_printer: int  # samples
-    printer: Plain | None  # of the physics loss; None: what the data names
-
-    def __post_init__(self) -> None:
-        for key in ("lambda_physics", "thermal_weight", "burn_in", "burn_in_without_printer"):
-            require_within(f"loss.{key}", getattr(self, key), Range(0))
-        is_printer = self.printer is None or "kinematics" in self.printer
-        require("loss.printer", self.printer, is_printer, "the keys of a conf/printer")
 
 
 @dataclass(frozen=True)
@@ -143,14 +47,36 @@ class TrainerSettings:
     arguments: Plain  # of Lightning's Trainer
 
     def __post_init__(self) -> None:
+        known = (parameters(lightning.Trainer) or set()) - {*GROUPS}
+        require_known("trainer", self.arguments, known | set(self.__dataclass_fields__))
         require_within("trainer.gradient_clip_val", self["gradient_clip_val"], Range(0))
         for key in ("accumulate_grad_batches", "log_every_n_steps"):
             require_within(f"trainer.{key}", self[key], Range(1))
         require_within("trainer.figure_every_n_epochs", self.figure_every_n_epochs, Range(1))
         epochs = self["max_epochs"]
-        holds = epochs is not None and (epochs >= 1 or epochs == ENDLESS)
-        require("trainer.max_epochs", epochs, holds, f"1 or more, or {ENDLESS}")
+        ends_otherwise = self.max_steps is not None or self["max_time"] is not None
+        if (epochs is None and not ends_otherwise) or (
+            epochs is not None and (epochs == 0 or epochs < ENDLESS)
+        ):
+            raise ConfigError(f"trainer.max_epochs: got {epochs}, expected 1 or more, or {ENDLESS}")
         require_text("trainer.max_time", self["max_time"], "DD:HH:MM:SS")
+
+    @property
+    def max_steps(self) -> int | None:
+        """Steps at which training ends; None where they do not end it."""
+        steps = self["max_steps"]
+        return None if steps is None or steps == ENDLESS else int(steps)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is validation."""
+        return bool(self["limit_val_batches"] != 0)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether checkpoints are written."""
+        off = self["enable_checkpointing"] is False or self["barebones"] or self["fast_dev_run"]
+        return not off
 
     def __getitem__(self, argument: str) -> Any:  # noqa: ANN401 - whatever it is
         """Return an argument of Lightning's; None where it is not given."""
@@ -161,23 +87,6 @@ class TrainerSettings:
         """Part our own keys from Lightning's arguments."""
         own = fields_of(cls, values)
         return cls(**own, arguments={k: v for k, v in values.items() if k not in own})
-
-
-@dataclass(frozen=True)
-class EarlyStoppingSettings:
-    """When a training ends before its last epoch: arguments of Lightning's EarlyStopping.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range; the message names the key.
-    """
-
-    arguments: Plain
-
-    def __post_init__(self) -> None:
-        for key in ("patience", "min_delta"):
-            require_within(f"early_stopping.{key}", self.arguments[key], Range(0))
 
 
 @dataclass(frozen=True)
@@ -197,7 +106,9 @@ class TrainSettings:
     schedule: ScheduleSettings
     loss: LossSettings
     trainer: TrainerSettings
-    early_stopping: EarlyStoppingSettings
+    early_stopping: EarlyStoppingSettings | None
+    callbacks: Plain  # further ones by name; ``checkpoint`` is Lightning's ModelCheckpoint
+    logger: Plain  # each by its kind, or a class of the user's own by any name
     pretrained: str | None  # checkpoint whose weights alone training starts from
     resume: str | None  # checkpoint that training goes on from, exactly where it ended
     lr_find: bool
@@ -207,10 +118,19 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_within("seed", self.seed, Range(0, 2**32 - 1))
-        epochs, schedule = self.trainer["max_epochs"], self.schedule.name
-        ends = epochs != ENDLESS or schedule not in NEED_AN_END
-        expected = f"1 or more, as model.schedule.name={schedule} is spread over all epochs"
-        require("trainer.max_epochs", epochs, ends, expected)
+        name = str(self.experiment_name or "")
+        require("experiment_name", name, bool(name) and not set(name) & {"/", "\\"}, "a name")
+        epochs, steps = self.trainer["max_epochs"], self.trainer.max_steps
+        if epochs in (None, ENDLESS) and steps is None and self.schedule.needs_an_end:
+            raise ConfigError(
+                f"trainer.max_epochs: got {epochs}, expected 1 or more, or trainer.max_steps, as "
+                f"model.schedule.name={self.schedule.name} is spread over all epochs"
+            )
+        if self.schedule.name == "plateau" and not self.trainer.validates:
+            raise ConfigError(
+                "model.schedule.name: got plateau, expected another without validation "
+                "(trainer.limit_val_batches=0)"
+            )
         names = [self.objective] if isinstance(self.objective, str) else self.objective
         holds = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
         require("objective", self.objective, holds, "a name or a list of names")
@@ -223,8 +143,14 @@ class TrainSettings:
 
     @property
     def model(self) -> str:
-        """Name of the network."""
+        """What the network is called."""
         return str(self.network["name"])
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Classes of the user's own that this training may use: those that it names."""
+        parts = (self.network, self.optimizer.arguments, self.schedule.arguments)
+        return frozenset().union(*map(named_classes, (*parts, self.loss.arguments)))
 
     @classmethod
     def from_dict(cls, config: Plain) -> Self:
@@ -233,17 +159,23 @@ class TrainSettings:
         Raises
         ------
         ConfigError
-            If a value is out of range; the message names the key.
+            If a key is unknown or a value is out of range; the message names the key.
         """
         config = without_old_start(config)
-        model = config["model"]
+        model, stopping = config["model"], config.get("early_stopping")
+        network = {k: v for k, v in model.items() if k not in NOT_OF_THE_NETWORK}
+        for group in NOT_OF_THE_NETWORK:
+            if not model.get(group):
+                raise ConfigError(f"model.{group}: missing, expected the group {group}")
         parts = {
-            "network": {k: v for k, v in model.items() if k not in NOT_OF_THE_NETWORK},
-            "optimizer": OptimizerSettings(**fields_of(OptimizerSettings, model["optimizer"])),
-            "schedule": ScheduleSettings(**fields_of(ScheduleSettings, model["schedule"])),
-            "loss": LossSettings(**fields_of(LossSettings, config["loss"])),
+            "network": {"name": network.get("_target_"), **network},
+            "optimizer": OptimizerSettings.from_dict(model["optimizer"]),
+            "schedule": ScheduleSettings.from_dict(model["schedule"]),
+            "loss": LossSettings.from_dict(config["loss"]),
             "trainer": TrainerSettings.from_dict(config["trainer"]),
-            "early_stopping": EarlyStoppingSettings(config["early_stopping"]),
+            "early_stopping": None if stopping is None else EarlyStoppingSettings(stopping),
+            "callbacks": config.get("callbacks") or {},
+            "logger": config.get("logger") or {},
             "record": config,
         }
         return cls(**{**fields_of(cls, config), **parts})

@@ -1,16 +1,18 @@
 """The LightningModule: steps, logging, optimiser. What is computed is in ``models``."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Self
 
 import lightning
 from torch import Tensor
 
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
+from trajerr.models.foreign import is_foreign, make, require_allowed
 from trajerr.models.losses import (
     PhysicsResidual,
     physics_loss,
+    settled_errors,
     settling_samples,
     trajectory_mae,
 )
@@ -18,8 +20,8 @@ from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
 from trajerr.training.metrics import ErrorMetrics, StepMetrics, mean_errors
 from trajerr.training.optimizers import make_optimizer
+from trajerr.training.parts import LossSettings, OptimizerSettings, ScheduleSettings
 from trajerr.training.schedules import make_schedule
-from trajerr.training.settings import LossSettings, OptimizerSettings, ScheduleSettings
 from trajerr.version import __version__
 
 Batch = Mapping[str, Tensor]
@@ -48,6 +50,9 @@ class TrajectoryTask(lightning.LightningModule):
         The whole resolved config of the run, for the record.
     version
         Of trajerr that made it, for the record.
+    allowed
+        Classes of the user's own that network, loss, optimiser and schedule may name; not kept
+        in the checkpoint, so that none brings its own permission along.
 
     Raises
     ------
@@ -65,12 +70,15 @@ class TrajectoryTask(lightning.LightningModule):
         printer: Plain | None = None,
         config: Plain | None = None,
         version: str = __version__,
+        allowed: Collection[str] = (),
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
-        self.network = build_network(network)
+        self.save_hyperparameters(ignore=["allowed"])
+        self._allowed = frozenset(allowed)
+        self.network = build_network(network, allowed)
         self.network.scaling.set_statistics(stats)
-        self._loss = LossSettings(**loss)
+        self._loss = LossSettings.from_dict(loss)
+        self.criterion = _criterion(self._loss, allowed)
         self.lr = float(optimizer["lr"])
         axes = _axes(printer)
         self.burn_in = _burn_in(self._loss, axes, stats["sample_rate_hz"])
@@ -79,6 +87,19 @@ class TrajectoryTask(lightning.LightningModule):
         self.training_metrics = StepMetrics()
         self.validation_metrics = ErrorMetrics()
         self.test_metrics = ErrorMetrics()
+
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,  # noqa: ANN401 - Lightning's
+        *arguments: Any,  # noqa: ANN401
+        allowed: Collection[str] = (),
+        **keywords: Any,  # noqa: ANN401
+    ) -> Self:
+        """Load as Lightning does; what may be imported is said here, whatever the file says."""
+        return super().load_from_checkpoint(
+            checkpoint_path, *arguments, allowed=tuple(allowed), **keywords
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15]."""
@@ -89,15 +110,35 @@ class TrajectoryTask(lightning.LightningModule):
         """Return the loss of one batch."""
         features, target = batch["input_features"], batch["trajectory_targets"]
         predicted = self.network(features).float()
-        trajectory = trajectory_mae(predicted, target, self._scale, self.burn_in)
+        trajectory = self._trajectory(predicted, target)
         errors = mean_errors(predicted, target, self.burn_in)
-        metrics = {"loss": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
+        metrics = {"trajectory": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
         loss = trajectory
         for name, weight, term in self._further_terms(batch, predicted):
             metrics[name] = term
             loss = loss + weight * term
-        self.training_metrics.add(metrics, len(target))
+        self.training_metrics.add({"loss": loss, **metrics}, len(target))
         return loss
+
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the error [B, T, 2] mm of one batch."""
+        error: Tensor = self.network(batch["input_features"]).float()
+        return error
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the steps of the epoch before."""
+        self.training_metrics.reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means of the epoch, once."""
+        self.log_training_means()
+
+    def log_training_means(self) -> None:
+        """Log what the epoch's steps came to, where nobody has."""
+        means = self.training_metrics.mean()
+        if means and not self.trainer.barebones:
+            self.log_dict({f"train/{n}": value for n, value in means.items()}, sync_dist=True)
+        self.training_metrics.reset()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Gather the metrics of one validation batch."""
@@ -117,10 +158,13 @@ class TrajectoryTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """Return the optimiser and its schedule."""
-        settings = OptimizerSettings(**self.hparams["optimizer"])
-        optimizer = make_optimizer(self.parameters(), settings, self.lr)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(optimizer, ScheduleSettings(**self.hparams["schedule"]), steps)
+        said = {part: self.hparams[part] for part in ("optimizer", "schedule")}
+        for part, values in said.items():
+            require_allowed(f"model.{part}", values, self._allowed)
+        optimizer_settings = OptimizerSettings.from_dict(said["optimizer"])
+        optimizer = make_optimizer(self.parameters(), optimizer_settings, self.lr)
+        steps = self.trainer.estimated_stepping_batches  # infinite where there is no end
+        schedule = make_schedule(optimizer, ScheduleSettings.from_dict(said["schedule"]), steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -135,6 +179,11 @@ class TrajectoryTask(lightning.LightningModule):
     @property
     def _scale(self) -> Tensor:
         return self.network.scaling.target_std
+
+    def _trajectory(self, predicted: Tensor, target: Tensor) -> Tensor:
+        if self.criterion is None:
+            return trajectory_mae(predicted, target, self._scale, self.burn_in)
+        return self.criterion(*settled_errors(predicted, target, self._scale, self.burn_in))
 
     def _further_terms(
         self, batch: Batch, predicted: Tensor
@@ -155,7 +204,8 @@ class TrajectoryTask(lightning.LightningModule):
 
     def _log_metrics(self, stage: str, metrics: ErrorMetrics) -> None:
         values = {f"{stage}/{name}": v for name, v in metrics.compute(self._scale).items()}
-        self.log_dict(values, sync_dist=True)
+        if not self.trainer.barebones:
+            self.log_dict(values, sync_dist=True)
         metrics.reset()
 
 
@@ -170,6 +220,16 @@ def as_task(module: lightning.LightningModule) -> TrajectoryTask:
     if not isinstance(module, TrajectoryTask):
         raise TypeError(f"got {type(module).__name__}, expected a TrajectoryTask")
     return module
+
+
+def _criterion(
+    loss: LossSettings, allowed: Collection[str]
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    if not is_foreign(loss.arguments):
+        return None
+    require_allowed("loss", loss.arguments, allowed)
+    made: Callable[[Tensor, Tensor], Tensor] = make("loss", loss.arguments)
+    return made
 
 
 def _axes(printer: Plain | None) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from trajerr.checks import require
 from trajerr.errors import DataError
 from trajerr.models.fir import FirNetwork
+from trajerr.models.registry import LABELS, architecture
 from trajerr.training.checkpoint import Loaded, load_checkpoint
 from trajerr.training.settings import TrainSettings
 from trajerr.training.task import TrajectoryTask
@@ -22,7 +23,11 @@ Plain = Mapping[str, Any]
 SCALES_OF_INPUTS = ("feature_mean", "feature_std")
 SCALES_OF_OUTPUTS = ("scaling.target_mean", "scaling.target_std")
 ANCESTORS = "ancestors"  # of stats: training sources of the networks that it came from
-NOT_OF_SHAPE = ("dropout", "context_length")  # may differ between a network and its pretrained one
+NOT_OF_SHAPE = (
+    "dropout",
+    "context_length",
+    *LABELS,
+)  # may differ between a network and its pretrained one
 
 
 def load_start(settings: TrainSettings) -> Loaded | None:
@@ -34,7 +39,7 @@ def load_start(settings: TrainSettings) -> Loaded | None:
         The checkpoint cannot be used.
     """
     path = settings.pretrained or settings.resume
-    return None if path is None else load_checkpoint(Path(path))
+    return None if path is None else load_checkpoint(Path(path), settings.allowed)
 
 
 def with_pretrained(stats: Plain, pretrained: Loaded) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def take_weights(task: TrajectoryTask, pretrained: Loaded) -> None:
 
 def _require_same(pretrained: Loaded, wanted: Plain) -> None:
     theirs = pretrained.network_config
-    if theirs["name"] != wanted["name"]:
+    if architecture(theirs) != architecture(wanted):
         raise DataError(
             f"{pretrained.path}: holds model={theirs['name']}, not model={wanted['name']}; "
             "a transfer keeps the network"
