@@ -1,11 +1,13 @@
 """A whole calibration in one process: what it refuses, what it leaves alone, what it repeats."""
 
+import hashlib
 import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
 from tests.calibration.shipped import ABSENT
@@ -14,6 +16,7 @@ from tests.shipped import as_shipped
 from trajerr.calibration.resonance import Sweep
 from trajerr.calibration.run import CalibrationRun
 from trajerr.dataset.logs import LogAxis, LogFormat
+from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError, DataError
 from trajerr.reports.calibration_report import write_calibration
 
@@ -90,7 +93,11 @@ def test_the_same_recording_gives_the_same_bytes_and_nothing_is_overwritten(tmp_
     calibrate(again, Console(file=said))
     assert out.read_bytes() == first
     assert (tmp_path / "results" / "calibration.json").read_bytes() == kept
-    assert json.loads(kept)["base"] == "ender3_v2"
+    report, written = json.loads(kept), Printer.from_dict(yaml.safe_load(first))
+    assert report["base"] == "ender3_v2"
+    digest = hashlib.sha256((tmp_path / "raw.csv").read_bytes()).hexdigest()
+    assert written.recordings == (digest,)
+    assert report["identity"] == written.identity != load_printer("ender3_v2").identity
 
 
 def test_uneven_times_are_resampled_and_told(tmp_path, recorded):

@@ -16,6 +16,7 @@ from trajerr.calibration.identify import identify
 from trajerr.calibration.servo import Servo, predict_error
 from trajerr.calibration.stretches import AxisLog, Stretch, read_axes
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection
+from trajerr.dynamics.designed_shapers import designed_shaper
 from trajerr.errors import ConfigError, DataError
 
 
@@ -59,6 +60,19 @@ def test_ripple_microsteps_and_jitter_do_not_mislead():
     assert abs(errors["natural_freq_hz"]) < 0.01
     assert abs(errors["damping_ratio"]) < 0.15
     assert abs(errors["friction_mm_s2"]) < 0.1
+
+
+def test_a_log_of_a_printer_with_an_input_shaper():
+    """Its command is the one before the shaper, which the base printer states."""
+    bare = load_printer("ender3_v2").only("friction")
+    printer = replace(bare, shaper=designed_shaper(bare, "mzv"))
+    errors, _, found = recovered(printer, printer, axis=0, seconds=3.0)
+    assert abs(errors["natural_freq_hz"]) < 0.01
+    assert abs(errors["damping_ratio"]) < 0.05
+    assert abs(errors["friction_mm_s2"]) < 0.05
+    assert found.rms(held_out=False)[1] < 2.5 * NOISE_MM
+    left = (found.measured[-1] - found.predicted[-1])[:-20]  # ms, into what follows the log
+    assert np.sqrt(np.mean(left**2)) < 2.0 * NOISE_MM
 
 
 def test_a_late_log_that_begins_in_motion():

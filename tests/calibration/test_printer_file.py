@@ -63,6 +63,17 @@ def test_a_file_loads_back(tmp_path, name, source):
     assert loaded(tmp_path, text) == replace(found, source=source.replace("${", "$ {"))
 
 
+def test_recordings_and_the_base_s_shaper_stay(tmp_path):
+    mzv = {"type": "mzv", "frequency_hz": 40.0, "damping_ratio": 0.1}
+    base = replace(load_printer("klipper_fast"), shaper={"x": mzv}, recordings=["0" * 64])
+    found = calibrated(base, "mine", {"x": X}, "a test", ["b" * 64, "a" * 64])
+    assert found.recordings == ("a" * 64, "b" * 64)
+    assert found.shaper == base.shaper
+    again = loaded(tmp_path, render(found, base, {"x": X}, "0.1.0"))
+    assert again == found
+    assert again.identity == found.identity
+
+
 def test_small_numbers_stay_numbers(tmp_path):
     base = load_printer("ender3_v2")
     odd = replace(base, x=replace(base.x, jitter_s=5e-6, ripple_amplitudes_mm=(1e-5, 2e-16)))

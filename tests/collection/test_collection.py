@@ -22,6 +22,7 @@ from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import Variant
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import LayerMetrics, load_metrics
+from trajerr.dynamics.designed_shapers import designed_shaper
 from trajerr.dynamics.error_sources import average, split_error
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.thermal import temperatures
@@ -283,6 +284,27 @@ def test_a_layer_in_pieces_is_the_layer(tmp_path: Path, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(again.actual, whole.actual)
         np.testing.assert_array_equal(again.time, whole.time)
         np.testing.assert_array_equal(again.commanded, whole.commanded)
+
+
+def test_a_printer_with_input_shaper_errs_against_what_was_commanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motion = plan(small_program(), printer().limits)
+    params: dict[str, str | float] = {"source_sha256": "x"}
+    shaped = replace(printer(), shaper=designed_shaper(printer(), "mzv"))
+    settings = collection(tmp_path, printer=shaped)
+    for variant in (Variant(), Variant(kind="perturbed"), Variant(kind="precompensated")):
+        whole = record_layer(settings, motion, "small", 2, variant, params)
+        with monkeypatch.context() as patched:
+            patched.setattr(sampling, "PIECE", 777)
+            again = record_layer(settings, motion, "small", 2, variant, params)
+        np.testing.assert_array_equal(again.time, whole.time)
+        np.testing.assert_allclose(again.actual, whole.actual, atol=1e-6)
+    plain = record_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
+    record = record_layer(settings, motion, "small", 2, Variant(), params)
+    np.testing.assert_array_equal(record.commanded, plain.commanded)
+    np.testing.assert_array_equal(record.time, plain.time)
+    assert np.max(np.abs(record.actual - plain.actual)) > 0.02
 
 
 def test_lead_in_waits_until_both_axes_have_moved() -> None:

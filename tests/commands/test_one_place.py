@@ -59,8 +59,8 @@ IN_BOTH = {  # class → its fields that have a default in YAML and in a signatu
         NOT_ACTING,
     ),
     "Printer": (
-        {"bed_origin_mm", "belt_imbalance"},
-        f"{NOT_ACTING}; earlier files lack the origin",
+        {"bed_origin_mm", "belt_imbalance", "shaper", "recordings"},
+        f"{NOT_ACTING}; earlier files lack origin, shaper and recordings",
     ),
     "MachineLimits": (
         {"jerk_mm_s", "square_corner_velocity_mm_s", "minimum_cruise_ratio", "path_velocity_mm_s"}

@@ -193,6 +193,7 @@ def test_all_that_a_report_replays_is_planned_by_the_board(printer, tmp_path):
         report_layers=1,
         compare=["subtract"],
         force=False,
+        other_machine=False,
         sample_rate_hz=200.0,
         rounds=0,
         settings=CorrectionSettings.shipped(method="twin", board="marlin_sd"),

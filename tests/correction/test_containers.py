@@ -46,6 +46,7 @@ def run(path: Path, **changes) -> CorrectionRun:
         "report_layers": 1,
         "compare": [],
         "force": False,
+        "other_machine": False,
         "sample_rate_hz": 200.0,
         "rounds": 0,
         "settings": CorrectionSettings.shipped(method="twin"),

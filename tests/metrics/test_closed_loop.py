@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from tests.paths import CONF
+from trajerr.dynamics.designed_shapers import designed_shaper
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program
 from trajerr.metrics import closed_loop
-from trajerr.metrics.closed_loop import STIFFNESS, Replay, WallErrors, WallMotion
+from trajerr.metrics.closed_loop import SHAPERS, STIFFNESS, Replay, WallErrors, WallMotion
 from trajerr.motion import sampling
 from trajerr.motion.rests import LONGEST_REST_S
 from trajerr.reports.correction_plots import comparison, corner, error_maps, spectra
@@ -113,6 +114,16 @@ def test_shapers_reduce_the_ringing_of_a_linear_printer(printer):
     assert replay.errors("zv").wall_contour_rms_um < 0.5 * (
         replay.errors("uncorrected").wall_contour_rms_um
     )
+
+
+def test_designed_shapers_take_the_place_of_the_printers_own(printer):
+    own = replace(printer, shaper=designed_shaper(printer, "ei"))
+    before, after = (Replay(program(square()), {}, one, [1]) for one in (printer, own))
+    for name in SHAPERS:
+        assert after.errors(name) == before.errors(name)
+    wanted = before.errors("ei").wall_contour_rms_um
+    assert after.errors("uncorrected").wall_contour_rms_um == pytest.approx(wanted, rel=1e-3)
+    assert abs(wanted / before.errors("uncorrected").wall_contour_rms_um - 1.0) > 0.1
 
 
 def test_a_softer_printer_errs_more(printer):

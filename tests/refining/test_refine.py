@@ -1,16 +1,19 @@
 """Refinement: predictions against the plant, a network that learns, a checkpoint read back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.correction.cases import linear_printer, small_print
 from trajerr.correction.original import Original
+from trajerr.correction.run import CorrectionRun
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import ConfigError
 from trajerr.models.registry import build_network
 from trajerr.refining import refine as module
-from trajerr.refining.refine import TorchModel, refine, save_refined
+from trajerr.refining.refine import TorchModel, refine, refined, save_refined
 from trajerr.refining.settings import RefineSettings
 from trajerr.training.checkpoint import load_checkpoint
 
@@ -117,3 +120,31 @@ def test_windows_come_from_stretches_that_are_long_enough():
 def test_values_out_of_range_name_their_key(key):
     with pytest.raises(ConfigError, match=key):
         RefineSettings.shipped(**{key: -1})
+
+
+def test_a_checkpoint_of_another_machine_is_refused_before_any_work(loaded, tmp_path):
+    printer = linear_printer()
+    (tmp_path / "small.gcode").write_bytes(small_print().text)
+    settings = RefineSettings.shipped(rounds=1, checkpoint=str(loaded.path), data_root=None)
+    other = replace(printer, name="other", x=printer.y)
+    run = CorrectionRun(
+        gcode=str(tmp_path / "small.gcode"),
+        bundle=None,
+        out=None,
+        in_place=False,
+        layers="all",
+        report=False,
+        report_dir=None,
+        report_layers=1,
+        compare=[],
+        force=False,
+        other_machine=False,
+        sample_rate_hz=200.0,
+        rounds=1,
+        settings=QUICK,
+    )
+    with pytest.raises(
+        ConfigError, match=r"^printer: got other \(\w+\), expected linear .* differs in x;"
+    ):
+        refined(run.prepare(other), settings, tmp_path / "refined.ckpt", lambda _: None)
+    assert not (tmp_path / "refined.ckpt").exists()

@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.shipped import data_module
 from tests.training.cases import TINY_NETWORK, make_task, prepare_tiny, train, train_config
+from trajerr.commands.configs import load_printer
 from trajerr.errors import ConfigError, DataError
 from trajerr.shipped import shipped
 from trajerr.training import search
@@ -275,6 +276,17 @@ def test_physics_loss_without_a_printer_is_refused(tmp_path: Path) -> None:
     data = data_module(root, batch_size=8, stride=16)
     with pytest.raises(ConfigError, match="lambda_physics needs the printer"):
         train(train_config(loss__lambda_physics=0.1), data, tmp_path / "run")
+
+
+def test_physics_loss_behind_an_input_shaper_is_refused(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    """Its equation takes the command as motors get it; data holds the one before the shaper."""
+    mzv = {"type": "mzv", "frequency_hz": 24.0, "damping_ratio": 0.1}
+    printer = {**load_printer("ender3_v2").to_dict(), "shaper": {"x": mzv}}
+    config = train_config(loss__lambda_physics=0.1, loss__printer=printer)
+    with pytest.raises(ConfigError, match=r"^loss\.lambda_physics: got 0\.1, expected 0 for a pr"):
+        train(config, data, tmp_path / "run")
 
 
 def test_foreign_and_damaged_checkpoints_are_refused(

@@ -6,7 +6,7 @@ its interval, or where it comes from. It holds no date: the same measurement, th
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from trajerr.calibration.uncertainty import Estimate
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.printer import Printer
 
+PARTS = ("x", "y", "limits", "thermal")  # keys that hold a part with a class of its own
 DIGITS = 6  # significant, of measured values: more than any measurement has
 
 
@@ -26,7 +27,13 @@ class Measured:
     friction_mm_s2: Estimate | None = None  # F_c / m; None: not measured
 
 
-def calibrated(base: Printer, name: str, axes: Mapping[str, Measured], source: str) -> Printer:
+def calibrated(
+    base: Printer,
+    name: str,
+    axes: Mapping[str, Measured],
+    source: str,
+    recordings: Sequence[str] = (),
+) -> Printer:
     """Return the base printer with measured axes.
 
     A frequency tells stiffness over mass, not both. On a cartesian printer the mass is the
@@ -43,6 +50,8 @@ def calibrated(base: Printer, name: str, axes: Mapping[str, Measured], source: s
         By "x" and "y", those measured.
     source
         Where the values come from.
+    recordings
+        SHA-256s of what was measured.
     """
     parts = {axis: _axis(getattr(base, axis), found, base) for axis, found in axes.items()}
     if base.kinematics == "corexy":
@@ -55,6 +64,7 @@ def calibrated(base: Printer, name: str, axes: Mapping[str, Measured], source: s
         base,
         name=name,
         source=source,
+        recordings=recordings,
         x=parts.get("x", base.x),
         y=parts.get("y", base.y),
     )
@@ -111,7 +121,7 @@ def _block(path: str, values: Mapping[str, Any], kind: type, comment: Any) -> It
     if not path:
         yield "_convert_: all"
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key in PARTS:
             yield f"{key}:"
             yield from _block(key, value, _kind(key), comment)
             continue
@@ -128,6 +138,8 @@ def _comment(path: str, printer: Printer, base: Printer, axes: Mapping[str, Meas
     axis, _, key = path.rpartition(".")
     if path in ("name", "source"):
         return ""
+    if path == "recordings":
+        return "SHA-256s of the files that it was calibrated from"
     kept = f"as {_quoted(base.name)}"
     if axis not in ("x", "y"):
         return kept
@@ -162,6 +174,8 @@ def _said(estimate: Estimate, unit: str) -> str:
 def _scalar(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
     if value is None or isinstance(value, bool):
         return json.dumps(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_scalar(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(_scalar(item) for item in value)}]"
     if isinstance(value, str):

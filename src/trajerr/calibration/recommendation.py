@@ -13,8 +13,7 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.calibration.recordings import PowerSpectrum
-from trajerr.dynamics.firmware_shapers import firmware_shaper
-from trajerr.dynamics.shapers import Shaper, residual
+from trajerr.dynamics.shapers import Shaper, residual, shaper
 
 # Lowest frequencies that Klipper tries: each about a suggested acceleration of 1500 mm/s².
 LOWEST_HZ = {"zv": 21.0, "mzv": 23.0, "ei": 29.0, "2hump_ei": 39.0, "3hump_ei": 48.0}
@@ -69,7 +68,7 @@ def recommend(spectrum: PowerSpectrum) -> tuple[ShaperChoice, list[ShaperChoice]
 
 def worst_remaining(choice: ShaperChoice, frequency: Floats) -> Floats:
     """Return the share (F,) that a choice leaves at the worst of the tested dampings."""
-    tuned = firmware_shaper(choice.name, choice.frequency_hz, DAMPING)
+    tuned = shaper(choice.name, choice.frequency_hz, DAMPING)
     worst: Floats = np.max([residual(tuned, frequency, d) for d in TEST_DAMPINGS], axis=0)
     return worst
 
@@ -100,7 +99,7 @@ def _try_all(name: str, frequency: Floats, density: Floats) -> list[ShaperChoice
     tested = np.arange(LOWEST_HZ[name], HIGHEST_HZ, STEP_HZ)[::-1]
     choices = []
     for tuning in tested:
-        tuned = firmware_shaper(name, float(tuning), DAMPING)
+        tuned = shaper(name, float(tuning), DAMPING)
         left = max(
             float(np.maximum(residual(tuned, frequency, d) * density - threshold, 0.0).sum())
             for d in TEST_DAMPINGS

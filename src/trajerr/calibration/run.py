@@ -112,7 +112,8 @@ class CalibrationRun:
         measured = {axis: _measured(found) for axis, found in axes.items()}
         sources = {str(path): _sha256(path) for path in self._files}
         said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())
-        printer = calibrated(self.base, self.name, measured, f"trajerr.calibrate from {said}")
+        source = f"trajerr.calibrate from {said}"
+        printer = calibrated(self.base, self.name, measured, source, list(sources.values()))
         text = render(printer, self.base, measured, version("trajerr"))
         return Calibrated(axes, text, self._report(axes, printer, sources))
 
@@ -164,6 +165,7 @@ class CalibrationRun:
             "sources": [{"file": file, "sha256": digest} for file, digest in sources.items()],
             "axes": {axis: _axis_report(found) for axis, found in axes.items()},
             "printer": printer.to_dict(),
+            "identity": printer.identity,
         }
 
 

@@ -17,6 +17,7 @@ from scipy.signal import lfilter
 from trajerr.arrays import Floats
 from trajerr.calibration.stretches import Stretch
 from trajerr.dynamics.axis import AxisParameters
+from trajerr.dynamics.input_shaper import AxisShaper
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, PlantState, simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
@@ -60,7 +61,8 @@ def predict_error(
     stretch
         Its command; the simulation starts from its first measured position and speed.
     base
-        Gives mass and belt; of its effects belt and friction act, where it has them.
+        Gives mass, belt and input shaper, through which the log's command goes; of its effects
+        belt and friction act, where it has them.
     axis
         "x" or "y".
     start
@@ -75,7 +77,8 @@ def predict_error(
     rate = times_finer * stretch.sample_rate
     count = (len(stretch.time) - 1) * times_finer + 1
     time = stretch.time[0] + np.arange(count) / rate
-    command = _dragged(servo, stretch.command_at(time - servo.delay_s), rate)
+    shaper = None if base.shaper is None else getattr(base.shaper, axis)
+    command = _dragged(servo, _shaped(shaper, stretch, time - servo.delay_s), rate)
     position = float(stretch.measured[0]) - servo.offset_mm + start[0]
     moving = np.array([position, stretch.start_speed + start[1]])
     state = PlantState(0, np.full(2, command[0]), np.full(2, command[0]), *_start(moving))
@@ -95,8 +98,28 @@ def _plant(servo: Servo, base: Printer, axis: str) -> Printer:
     effects = sorted({*effects, "friction"})
     same = servo.axis(getattr(base, axis))
     return replace(
-        base, x=same, y=same, kinematics="cartesian", belt_imbalance=0.0, effects=tuple(effects)
+        base,
+        x=same,
+        y=same,
+        kinematics="cartesian",
+        belt_imbalance=0.0,
+        effects=tuple(effects),
+        shaper=None,
     )
+
+
+def _shaped(shaper: AxisShaper | None, stretch: Stretch, time: Floats) -> Floats:
+    """Return what motors are told at some times (M,) s.
+
+    A shaper looks beyond the stretch; there the axis is taken to move on as it did at its end.
+    """
+    if shaper is None:
+        return stretch.command_at(time)
+    impulses, end = shaper.impulses(), float(stretch.time[-1])
+    wanted = time - impulses.times[:, None]
+    slope = np.diff(stretch.commanded[-2:])[0] / np.diff(stretch.time[-2:])[0]
+    told = stretch.command_at(np.minimum(wanted, end)) + slope * np.maximum(wanted - end, 0.0)
+    return np.asarray(impulses.amplitudes @ told)
 
 
 def _dragged(servo: Servo, command: Floats, rate: float) -> Floats:

@@ -24,7 +24,7 @@ from trajerr.dataset.quality import LayerMetrics, layer_path, measure, save_metr
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import PLANNED_SPEED
 from trajerr.dynamics.error_sources import ErrorSources, split_error
-from trajerr.dynamics.layer import simulate_layer, simulation_rate
+from trajerr.dynamics.layer import lookahead, simulate_layer, simulation_rate
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.thermal import temperatures
@@ -291,7 +291,10 @@ def record_layer(
     motion, rate = LayerMotion.of(planned, layer, longest), collection.simulation_rate
     begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
-    commanded, added = command(variant, collection.printer, lambda: motion.pieces(rate), seed)
+    beyond = lookahead(collection.printer)
+    commanded, added = command(
+        variant, collection.printer, lambda: motion.pieces(rate, beyond), seed
+    )
     coarse, xy = simulate_layer(
         collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )

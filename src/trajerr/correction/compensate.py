@@ -214,6 +214,8 @@ class _Job:
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
         began, printer, how = time.perf_counter(), scope.original.printer, settings.learning
+        if printer.shaper is not None:
+            settings = replace(settings, emission=settings.emission.behind_shaper())
         family = () if settings.method == "subtract" else how.family  # it knows no iteration
         nozzle = Nozzle(model, printer, family, how.threads)
         windows = _windows(scope, nozzle.rate, how.lead_out_s)

@@ -57,10 +57,12 @@ class EmissionSettings:
     most_growth: float  # times the file's size; beyond it, thinning may move points farther
     small_kb: float  # kB, a size to which any file may grow all the same
     acceleration_mm_s2: float  # limit while corrected moves run
+    shaped_acceleration_mm_s2: float  # and, if that is more, on a printer with an input shaper
     jerk_mm_s: float | None  # limit while corrected moves run; None: what the firmware needs
 
     def __post_init__(self) -> None:
-        for key in ("rate_hz", "most_growth", "acceleration_mm_s2", "jerk_mm_s"):
+        limits = ("acceleration_mm_s2", "shaped_acceleration_mm_s2", "jerk_mm_s")
+        for key in ("rate_hz", "most_growth", *limits):
             value = getattr(self, key)
             if value is not None and not 0.0 < value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected above 0")
@@ -70,6 +72,15 @@ class EmissionSettings:
             value = getattr(self, key)
             if not 0.0 <= value < np.inf:
                 raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+
+    def behind_shaper(self) -> Self:
+        """Return the settings for a printer with an input shaper.
+
+        What is to come out behind it has to be commanded with more acceleration; what motors are
+        told has no more than without it.
+        """
+        most = max(self.acceleration_mm_s2, self.shaped_acceleration_mm_s2)
+        return replace(self, acceleration_mm_s2=most)
 
     def jerk_on(self, limits: MachineLimits) -> float:
         """Return the jerk, or square corner velocity, while corrected moves run, mm/s.

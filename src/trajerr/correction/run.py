@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
+from trajerr.checks import require
 from trajerr.correction.boards import on_board, planned_on
 from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
@@ -45,6 +47,7 @@ class CorrectionRun:
     report_layers: int
     compare: Sequence[str]  # further methods to show beside
     force: bool
+    other_machine: bool  # correct by a bundle of another machine than the printer all the same
     sample_rate_hz: float  # of the twin, where no bundle says
     rounds: int  # of refinement before; 0: none
     settings: CorrectionSettings  # of all layers; which are corrected, says the file
@@ -58,6 +61,8 @@ class CorrectionRun:
             raise ConfigError("out: not given, expected a file where gcode is standard input (-)")
         for method in self.compare:
             check_method(method)
+        forced = self.other_machine
+        require("other_machine", forced, isinstance(forced, bool), "true or false")
         if self.report_layers < 1:
             raise ConfigError(f"report_layers: got {self.report_layers}, expected 1 or more")
         if self.rounds > 0 and self.method != "inverse":
@@ -91,15 +96,15 @@ class CorrectionRun:
         Parameters
         ----------
         printer
-            The true printer; ``None`` is the bundle's.
+            The true printer; ``None`` is the one whose motion the bundle has learnt.
 
         Raises
         ------
         GcodeError
             If the file cannot be read or corrected.
         ConfigError
-            If ``out`` is the file itself or asks for a container that cannot be written, or the
-            model or a layer does not exist.
+            If ``out`` is the file itself or asks for a container that cannot be written, the model
+            or a layer does not exist, or the bundle has learnt the motion of another machine.
         """
         if self.in_place:
             check_replaceable(self.target)
@@ -129,15 +134,32 @@ class CorrectionRun:
             if printer is None:
                 message = "printer: got null and no bundle, expected e.g. printer=ender3_v2"
                 raise ConfigError(message)
-            twin = TwinModel(printer, self.sample_rate_hz)
-            return {"twin": twin, "subtract": twin}, printer
+            return self._twin_alone(printer)
         if self.bundle is None:
             raise ConfigError("bundle: got null, expected the folder of an exported bundle")
         predictor = Predictor.load(self.bundle)
-        true = printer or Printer.from_dict(predictor.bundle.manifest["printer"])
+        learnt = LearntMachine.of_bundle(predictor.bundle)
+        true = printer or learnt.printer
+        if true is None:
+            raise ConfigError(
+                "printer: got null, expected e.g. printer=mine: the bundle names none"
+            )
+        if printer is not None and not self.other_machine:
+            if self._by_twin_alone and not learnt.is_that_of(printer):
+                return self._twin_alone(printer)
+            learnt.require_that_of(printer, "the bundle")
         network = NetworkModel(predictor)
         twin = TwinModel(true, predictor.sample_rate_hz)
         return {"inverse": network, "subtract": network, "twin": twin}, true
+
+    @property
+    def _by_twin_alone(self) -> bool:
+        """Whether a bundle would only show, beside, what it is not asked for."""
+        return self.method == "twin" and "inverse" not in self.compare
+
+    def _twin_alone(self, printer: Printer) -> tuple[dict[str, ErrorModel], Printer]:
+        twin = TwinModel(printer, self.sample_rate_hz)
+        return {"twin": twin, "subtract": twin}, printer
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 from .axis import AxisParameters as AxisParameters
+from .designed_shapers import shape_trajectory as shape_trajectory
 from .error_sources import ErrorSources as ErrorSources
 from .error_sources import split_error as split_error
+from .input_shaper import AxisShaper as AxisShaper
+from .input_shaper import InputShaper as InputShaper
 from .layer import simulate_layer as simulate_layer
 from .plant import SIMULATION_RATE_HZ as SIMULATION_RATE_HZ
 from .plant import simulate as simulate
 from .printer import Printer as Printer
 from .shapers import SHAPERS as SHAPERS
 from .shapers import Shaper as Shaper
-from .shapers import shape_trajectory as shape_trajectory
 from .shapers import shaper as shaper
 from .thermal import ThermalParameters as ThermalParameters
 from .thermal import temperatures as temperatures

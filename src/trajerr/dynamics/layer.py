@@ -16,6 +16,11 @@ def simulation_rate(sample_rate_hz: float) -> float:
     return float(np.ceil(SIMULATION_RATE_HZ / sample_rate_hz) * sample_rate_hz)
 
 
+def lookahead(printer: Printer) -> float:
+    """Return how far, s, beyond an instant a printer's motion at it depends on the command."""
+    return 0.0 if printer.shaper is None else printer.shaper.reach
+
+
 def simulate_layer(
     printer: Printer,
     layer: LayerMotion,
@@ -37,7 +42,8 @@ def simulate_layer(
     seed
         Of timing jitter.
     commanded
-        What motors are told in place of the plan, in pieces at :func:`simulation_rate`.
+        What is commanded in place of the plan, in pieces at :func:`simulation_rate`; beyond the
+        layer's end as far as the printer's :func:`lookahead`.
 
     Returns
     -------
@@ -46,7 +52,9 @@ def simulate_layer(
     actual : (N, 2)
         mm, where the nozzle is.
     """
-    pieces = layer.pieces(simulation_rate(sample_rate_hz)) if commanded is None else commanded
-    coarse, xy = simulate_decimated(printer, pieces, sample_rate_hz, seed=seed)
-    own = slice(int(np.searchsorted(coarse.time, layer.begin)), None)
+    if commanded is None:
+        commanded = layer.pieces(simulation_rate(sample_rate_hz), lookahead(printer))
+    coarse, xy = simulate_decimated(printer, commanded, sample_rate_hz, seed=seed)
+    first = int(np.searchsorted(coarse.time, layer.begin))
+    own = slice(first, int(np.searchsorted(coarse.time, layer.end, side="right")))
     return coarse.rows(own), xy[own]

@@ -26,7 +26,7 @@ class PlantState:
     """Where the carriage is and how it moves: carried from layer to layer."""
 
     index: int  # of the sample at which it holds, on the grid of the whole print
-    command: Floats  # (2,) mm, commanded there
+    command: Floats  # (2,) mm, commanded there, after any shaper
     late: Floats  # (2,) mm, what the motors made of it
     axes: Floats  # (2, 2) x mm and ẋ mm/s, of x and y
     jitter: Floats  # (2,) normalised timing error of each motor at `jitter_index`
@@ -49,7 +49,8 @@ def simulate(
     Parameters
     ----------
     printer
-        Its enabled effects act.
+        Its enabled effects act, and its input shaper, where it has one: it shapes the trajectory,
+        before and after which the command rests.
     trajectory
         Sampled at :data:`SIMULATION_RATE_HZ` or any rate fast against the mechanics; the
         command runs straight between samples.
@@ -63,8 +64,21 @@ def simulate(
     Raises
     ------
     ValueError
-        If the trajectory does not follow on the state.
+        If the trajectory does not follow on the state; or if the printer has a shaper, which
+        looks beyond the ends of a piece: :func:`simulate_pieces` lets it.
     """
+    if printer.shaper is None:
+        return _follow(printer, trajectory, seed, state)
+    if state is not None:
+        raise ValueError("state: got one, expected None for a printer with an input shaper")
+    shaped = printer.shaper.shape(trajectory.position[:, :2], trajectory.sample_rate)
+    return _follow(printer, trajectory.with_xy(shaped), seed, state)
+
+
+def _follow(
+    printer: Printer, trajectory: Trajectory, seed: int, state: PlantState | None
+) -> ActualMotion:
+    """Return where the nozzle goes when motors are told a trajectory, after any shaper."""
     if not len(trajectory):
         return ActualMotion(np.empty((0, 2)), state)
     first, command = _command(trajectory, state)
@@ -106,13 +120,22 @@ def simulate_pieces(
     Yields
     ------
     tuple
-        Each piece and what the nozzle does in it.
+        Each piece, as commanded, and what the nozzle does in it.
     """
     state = None
-    for piece in pieces:
-        motion = simulate(printer, piece, seed=seed, state=state)
+    for piece, driven in _driven(printer, pieces):
+        motion = _follow(printer, driven, seed, state)
         state = motion.state
         yield piece, motion
+
+
+def _driven(
+    printer: Printer, pieces: Iterable[Trajectory]
+) -> Iterator[tuple[Trajectory, Trajectory]]:
+    """Yield each piece and what its firmware tells the motors of it."""
+    if printer.shaper is None:
+        return ((piece, piece) for piece in pieces)
+    return printer.shaper.shape_pieces(pieces)
 
 
 def decimate(

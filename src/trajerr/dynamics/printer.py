@@ -3,13 +3,17 @@
 Knows how a printer is put together and checked. Does not know how it moves.
 """
 
+import hashlib
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
+from dataclasses import KW_ONLY, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Self, TypeVar
 
-from trajerr.checks import require, require_number, require_numbers, require_one_of
+from trajerr.checks import is_number, require, require_number, require_numbers, require_one_of
 from trajerr.dynamics.axis import AxisParameters
+from trajerr.dynamics.input_shaper import InputShaper
 from trajerr.dynamics.thermal import ThermalParameters
 from trajerr.errors import ConfigError
 from trajerr.gcode.program import Program
@@ -20,6 +24,10 @@ KINEMATICS = ("cartesian", "corexy")
 T = TypeVar("T")
 
 EFFECTS: tuple[str, ...] = ("belt", "friction", "ripple", "quantisation", "jitter")
+# What makes a printer's motion; the rest names it, bounds it or says where it stands.
+OF_MOTION = ("kinematics", "x", "y", "effects", "belt_imbalance", "shaper", "recordings")
+DIGEST = re.compile(r"[0-9a-f]{64}")
+SHORT = 12  # hexadecimal digits of an identity
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Printer:
     On a ``corexy`` machine two belts pull on both axes: ripple, microsteps, jitter and the
     belts' spans belong to the motor coordinates A = x + y and B = x − y, for which the motor
     and belt keys of ``x`` and ``y`` stand. Masses, friction and the stiffness and damping
-    that the carriage feels stay those of x and y.
+    that the carriage feels stay those of x and y. An input shaper shapes x and y of the tool
+    head on any machine.
 
     Positions, such as the belts' pulleys, count from the bed's front left corner, whatever
     G-code calls that; :meth:`placed` brings a program there.
@@ -47,8 +56,11 @@ class Printer:
     bed_mm: Sequence[float]  # reach of x, y, z from the bed's front left corner
     thermal: ThermalParameters
     _: KW_ONLY
-    # Printers in bundles and layer files of earlier versions lack it; None is what held then.
+    # Printers in bundles and layer files of earlier versions lack some of these; what stands
+    # here is what held then.
     bed_origin_mm: Sequence[float] | None = None  # x, y of that corner in G-code; None: by file
+    shaper: InputShaper | None = None  # of its firmware; plain containers are read as one
+    recordings: Sequence[str] = ()  # SHA-256s of the files that it was calibrated from
     kinematics: str
     belt_imbalance: float = 0.0  # corexy: belt A is stiffer by this share, belt B softer
     effects: Sequence[str]
@@ -66,6 +78,8 @@ class Printer:
         good = len(self.bed_mm) == 3 and all(size > 0.0 for size in self.bed_mm)
         _require("bed_mm", list(self.bed_mm), good, "three sizes above 0: x, y, z")
         self._check_origin()
+        self._check_recordings()
+        object.__setattr__(self, "shaper", InputShaper.read(self.shaper))
         _require(
             "belt_imbalance", self.belt_imbalance, abs(self.belt_imbalance) <= 0.5, "-0.5 to 0.5"
         )
@@ -82,6 +96,29 @@ class Printer:
         good = len(origin) == 2 and all(map(math.isfinite, origin))
         _require("bed_origin_mm", list(origin), good, wanted)
         object.__setattr__(self, "bed_origin_mm", tuple(float(value) for value in origin))
+
+    def _check_recordings(self) -> None:
+        given, wanted = self.recordings, "a list of SHA-256s, each of 64 hexadecimal digits"
+        listed = isinstance(given, Sequence) and not isinstance(given, str)
+        good = listed and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in given)
+        _require("recordings", given, good, wanted)
+        object.__setattr__(self, "recordings", tuple(sorted(set(given))))
+
+    @property
+    def identity(self) -> str:
+        """A short digest of what makes its motion, the same in every version that knows it.
+
+        Kinematics, axes, effects, belts, shaper, and the recordings that it was calibrated from;
+        neither name nor limits, bed or temperatures.
+        """
+        text = json.dumps(self.motion(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
+
+    def motion(self) -> dict[str, Any]:
+        """Return what makes its motion, by key; what has its neutral value is left out."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name in OF_MOTION}
+        stated: dict[str, Any] = _stated(plain)
+        return {key: value for key, value in stated.items() if value not in (None, 0.0, [])}
 
     def bed(self, program: Program) -> Bed:
         """Return where the bed is in a program's coordinates."""
@@ -161,6 +198,19 @@ def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         return kind(**values)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _stated(value: Any) -> Any:  # noqa: ANN401 - whatever a printer holds
+    """Return plain containers that are equal where values are; defaults of parts are left out."""
+    if isinstance(value, Mapping):
+        return {key: _stated(item) for key, item in value.items()}
+    if is_dataclass(value):
+        chosen = {f.name: getattr(value, f.name) for f in fields(value)}
+        told = {f.name: chosen[f.name] for f in fields(value) if chosen[f.name] != f.default}
+        return _stated(told)
+    if isinstance(value, tuple | list):
+        return [_stated(item) for item in value]
+    return float(value) if is_number(value) else value
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from trajerr.arrays import Floats32
+from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.manifest import (
     ONNX,
     ONNX_INT8,
@@ -284,6 +285,7 @@ def _manifest(
         "model": {**loaded.network_config, "parameters": count_parameters(network)},
         "stats": loaded.stats,
         "printer": loaded.printer,
+        "machine": LearntMachine.of(loaded.printer, loaded.stats).to_dict(),
         "training_config": loaded.config,
         "metrics": _plain(loaded.metrics),
         "checkpoint": {"file": loaded.path.name, "sha256": sha256_of(loaded.path)},

@@ -6,16 +6,17 @@ filament laid down grows with the path, and corrected files lay down the same.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
+from trajerr.dynamics.designed_shapers import designed_shaper, shape_trajectory
+from trajerr.dynamics.layer import lookahead
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion, simulate_pieces
 from trajerr.dynamics.printer import Printer
-from trajerr.dynamics.shapers import reach, shape_trajectory
 from trajerr.errors import DataError
 from trajerr.gcode.program import WALLS, Program
 from trajerr.metrics.contour import contour_offsets
@@ -91,7 +92,7 @@ class Replay:
         Plans that are known already, by method; the nominal one is "uncorrected".
     machine
         What moves the nozzle in place of the printer's own plant; the printer then plans, and
-        its shapers are tuned to what it is taken for.
+        shapers are designed for what it is taken for.
     """
 
     nominal: Program
@@ -138,7 +139,7 @@ class Replay:
         planned, is_wall = self._moving[name], self._is_wall(self.plans[name].program)
         along = self._progress(planned.program, is_wall, layer)
         pieces = []
-        for driven, motion in self._moved(self._driven(method, layer), stiffness):
+        for driven, motion in self._moved(method, layer, stiffness):
             kept = np.flatnonzero(is_wall[driven.move] & (driven.layer == layer))
             kept = kept[(driven.first + kept) % self._every == 0]
             actual = motion.xy[kept]
@@ -165,20 +166,31 @@ class Replay:
         return int(np.clip(np.ceil(seconds * SIMULATION_RATE_HZ / MOST_KEPT), 1, MOST_THINNED))
 
     def _driven(self, method: str, layer: int) -> Iterator[Trajectory]:
-        """Yield what motors are told, from a lead-in before a layer to its end, in pieces."""
+        """Yield what is commanded, from a lead-in before a layer to its end, in pieces.
+
+        Designed shapers have shaped it already. The printer's own, which comes after, is given
+        as much of what follows the layer as it looks ahead.
+        """
         if method not in SHAPERS:
-            yield from LayerMotion.of(self._moving[method], layer).pieces(SIMULATION_RATE_HZ)
+            motion = LayerMotion.of(self._moving[method], layer)
+            yield from motion.pieces(SIMULATION_RATE_HZ, lookahead(self.printer))
             return
         motion = LayerMotion.of(self._moving[UNCORRECTED], layer)
-        margin = reach(self.printer, method)
+        margin = designed_shaper(self.printer, method).reach
         for wide, own in motion.pieces_around(SIMULATION_RATE_HZ, margin):
             yield shape_trajectory(wide, self.printer, method).rows(own)
 
-    def _moved(self, pieces: Pieces, stiffness: float) -> Moved:
-        """Yield pieces of what motors are told, each with what the nozzle does in it."""
+    def _moved(self, method: str, layer: int, stiffness: float) -> Moved:
+        """Yield pieces of what is commanded, each with what the nozzle does in it.
+
+        A designed shaper takes the place of the printer's own.
+        """
+        pieces = self._driven(method, layer)
         if self.machine is not None:
             return self.machine(pieces, stiffness)
         printer = self.printer.with_stiffness_scale(stiffness)
+        if method in SHAPERS:
+            printer = replace(printer, shaper=None)
         return simulate_pieces(printer, pieces, seed=self.seed)
 
     def errors(self, method: str, stiffness: float = 1.0) -> WallErrors:

@@ -46,9 +46,9 @@ class LayerMotion:
         begin, end = busy_span(moving, layer, longest)
         return cls(moving, lead_in(moving, begin), begin, end)
 
-    def pieces(self, rate: float) -> Iterator[Trajectory]:
-        """Sample it at a rate in Hz, from its lead-in on, piece by piece."""
-        return sample_pieces(self.planned, rate, self.start, self.end)
+    def pieces(self, rate: float, beyond: float = 0.0) -> Iterator[Trajectory]:
+        """Sample it at a rate in Hz, from its lead-in to ``beyond`` s after it, piece by piece."""
+        return sample_pieces(self.planned, rate, self.start, self.end + beyond)
 
     def pieces_around(self, rate: float, margin: float) -> Iterator[tuple[Trajectory, slice]]:
         """Sample it likewise, each piece with ``margin`` s of what surrounds it, and its rows."""

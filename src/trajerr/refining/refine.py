@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats
+from trajerr.bundle.machine import LearntMachine
 from trajerr.correction.compensate import correct
 from trajerr.correction.original import Original
 from trajerr.correction.run import Prepared
@@ -90,8 +91,13 @@ def refined(
     ------
     DataError
         If the checkpoint or its data cannot be used.
+    ConfigError
+        If the checkpoint has learnt the motion of another machine.
     """
     loaded = load_checkpoint(settings.checkpoint or find_best_checkpoint(settings.outputs), allowed)
+    if not prepared.run.other_machine:
+        learnt = LearntMachine.of(loaded.printer, loaded.stats)
+        learnt.require_that_of(prepared.printer, f"{loaded.path}")
     root = Path(settings.data_root) if settings.data_root else None
     network, rounds = refine(
         prepared.scope.original, loaded, prepared.settings, settings, root, tell

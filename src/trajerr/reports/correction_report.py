@@ -79,6 +79,7 @@ def write_report(
         "refinement": [_round_record(r) for r in rounds],
         "source": {"name": replay.nominal.name, "sha256": replay.nominal.sha256},
         "printer": replay.printer.name,
+        "shaper": replay.printer.to_dict()["shaper"],  # of its firmware; designed ones are rows
         "version": __version__,
         "config": dict(config),
     }

@@ -6,6 +6,7 @@ from typing import Any, Self
 import lightning
 from torch import Tensor
 
+from trajerr.checks import require
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.models.foreign import is_foreign, make, require_allowed
@@ -81,6 +82,7 @@ class TrajectoryTask(lightning.LightningModule):
         self.criterion = _criterion(self._loss, allowed)
         self.lr = float(optimizer["lr"])
         axes = _axes(printer)
+        _require_unshaped(printer, self._loss)
         self.burn_in = _burn_in(self._loss, axes, stats["sample_rate_hz"])
         self.physics = _physics(self._loss, axes, stats["sample_rate_hz"])
         self.thermal = _thermal(self._loss, self.network, stats)
@@ -237,6 +239,14 @@ def _axes(printer: Plain | None) -> tuple[Any, ...]:
         return ()
     machine = Printer.from_dict(printer)
     return machine.x, machine.y
+
+
+def _require_unshaped(printer: Plain | None, loss: LossSettings) -> None:
+    """Refuse the physics loss behind an input shaper: it takes the command as motors get it."""
+    shaped = printer is not None and Printer.from_dict(printer).shaper is not None
+    holds = loss.lambda_physics == 0.0 or not shaped
+    expected = "0 for a printer with an input shaper, whose motors are told another command"
+    require("loss.lambda_physics", loss.lambda_physics, holds, expected)
 
 
 def _burn_in(loss: LossSettings, axes: tuple[Any, ...], sample_rate: float) -> int:
