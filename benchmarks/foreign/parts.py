@@ -30,7 +30,7 @@ class Part:
     def read(self, printer: Printer, folder: Path) -> Original:
         """Read it as a printer is to print it."""
         if self.file is None:
-            return Original(load_part(self.name), printer)
+            return Original(load_part(self.name, printer.limits.firmware), printer)
         return Original(read_program(folder / self.file, printer.limits.firmware), printer)
 
 

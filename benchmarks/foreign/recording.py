@@ -100,7 +100,8 @@ def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Rec
 def _motions(printer: Printer) -> list[LayerMotion]:
     """Return how parts A move, each with its lead-in."""
     parts = dict.fromkeys(part for part, _ in PRINTS)
-    planned = {name: plan(printer.placed(load_part(name)), printer.limits) for name in parts}
+    read = {name: load_part(name, printer.limits.firmware) for name in parts}
+    planned = {name: plan(printer.placed(read[name]), printer.limits) for name in parts}
     return [LayerMotion.of(planned[part], layer) for part, layer in PRINTS]
 
 

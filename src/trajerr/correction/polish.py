@@ -94,20 +94,24 @@ class Polisher:
         for windows in self._groups():
             chosen = self._chosen(windows)
             timed = self._timed(correction, chosen)
-            _, self._feed_factor = keep_time(timed, limits, self._feed_factor, FIRST_ROUNDS)
+            tried = [keep_time(timed, limits, self._feed_factor, FIRST_ROUNDS)[1]]
 
             def predict(
-                correction: Floats, active: Sequence[int], chosen: Bools = chosen
+                correction: Floats,
+                active: Sequence[int],
+                chosen: Bools = chosen,
+                tried: list[Floats] = tried,
             ) -> list[Prediction]:
                 timed = self._timed(correction, chosen)
-                planned, taken = timed.at(self._feed_factor).planned(limits)
-                self._feed_factor = timed.adjusted(self._feed_factor, planned, taken)
-                return self._predicted(
-                    active, planned, self._clock(timed, taken, self.segmentation)
-                )
+                planned, taken = timed.at(tried[-1]).planned(limits)
+                tried.append(timed.adjusted(tried[-1], planned, taken))
+                clock = self._clock(timed, taken, self.segmentation)
+                return self._predicted(active, planned, clock)
 
             responses = [learned[i].response for i in windows]
-            self._learning.iterate(correction, windows, responses, predict, iterations)
+            found = self._learning.iterate(correction, windows, responses, predict, iterations)
+            for window, each in zip(windows, found, strict=True):
+                self._keep(window, tried[each.best])
         self.segmentation = self._moved(correction)
 
     def _keep(self, window: int, feed_factor: Floats) -> None:
