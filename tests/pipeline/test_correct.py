@@ -59,6 +59,7 @@ def test_the_report_holds_the_agreed_numbers(done):
     folder, _ = done
     report = json.loads((folder / "part_corrected_report" / "correction.json").read_text())
     assert set(report["cases"]) == {"nominal", "soft", "stiff"}
+    assert (report["printer"], report["shaper"]) == ("ender3_v2", None)
     for case in report["cases"].values():
         assert set(case) == {"uncorrected", "zv", "mzv", "ei", "subtract", "twin"}
         for errors in case.values():
