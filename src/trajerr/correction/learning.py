@@ -20,6 +20,7 @@ from trajerr.inversion.response import Response, measure
 from trajerr.inversion.search import Search
 from trajerr.motion.bed import Bed
 
+POOR = 0.3  # of its first score, at which a window gets half of the iterations at least
 ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
 
 
@@ -146,7 +147,8 @@ class Learning:
     def _is_done(self, search: Search, enough: float) -> bool:
         scores = search.scores
         stale = len(scores) - 1 - search.progress >= self.settings.patience
-        return stale or scores[-1] <= enough * scores[0]
+        poor = min(scores) > POOR * scores[0] and len(scores) <= self.settings.iterations // 2
+        return (stale and not poor) or scores[-1] <= enough * scores[0]
 
     def _search(self, rows: WindowRows, response: Response) -> Search:
         time = self.sampled.time

@@ -7,6 +7,7 @@ carriage that sticks does not answer at all. So a share of it is found for each 
 from the same changes, and again from each change that an iteration makes.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from trajerr.inversion.signals import blurred, fast_length
 Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
 
-PROBES = 2  # changes that a model is asked about
+PROBES, PROBED_S = 2, 40.0  # changes that a model is asked about: so many, and so much motion
 PROBE_MM = (
     0.06  # RMS of one on each axis: about what corrections are, and sets axes free as they do
 )
@@ -30,7 +31,7 @@ SEGMENT = 512  # samples of a spectrum
 OVERLAP = 4  # segments that a sample is in
 ROUNDS = 3  # of finding the response from the shares, and the shares from the response
 NEAR_S = 0.04  # standard deviation of the time around an instant that tells its share
-LEAST = 0.2  # what a share is taken for at least: a change tells whether it is more
+LEAST = 0.5  # what a share is taken for at least: a change sets free what sticks, as probes may not
 MOST = 2.0  # what a share may be: friction that lets go answers by more than the mean
 COUPLED = 0.1  # coherence of one axis with the other's command from which on it counts
 PADDING_S = 0.6  # of rest around a motion, so that its ends do not meet
@@ -143,7 +144,7 @@ def measure(
     random = np.random.default_rng(seed)
     before = predict(commanded)
     changes, answers = [], []
-    for _ in range(PROBES):
+    for _ in range(max(PROBES, math.ceil(PROBED_S * rate / sum(map(len, commanded))))):
         sent = [_probe(random, len(c), rate) for c in commanded]
         after = predict([_shifted(c, change) for c, change in zip(commanded, sent, strict=True)])
         changes.append(sent)
