@@ -34,7 +34,11 @@ def test_an_axis_that_sticks_has_no_share_then():
     (response,) = measure(lambda c: sticking(c, 2000, 2600), [strokes(30.0)], RATE)
     np.testing.assert_allclose(response.share[2050:2550, 0], LEAST, rtol=1e-6)
     assert np.median(response.share[2050:2550, 1]) == pytest.approx(1.0, abs=0.15)
-    assert np.median(response.share[3000:, 0]) == pytest.approx(1.0, abs=0.15)
+    # What sticks counts for half in the transfer, so that the rest of the axis has a larger share.
+    b, a = AXES[0]
+    wanted = np.abs(freqz(b, a, FREQUENCY, fs=RATE)[1])[INSIDE]
+    moving = np.median(response.share[3000:, 0]) * np.abs(response.gain[:, 0, 0])[INSIDE]
+    assert np.abs(moving - wanted).max() < 0.2 * wanted.max()
 
 
 def test_what_a_change_comes_to_is_learned():

@@ -93,7 +93,7 @@ def test_a_board_bounds_what_is_written(done, tmp_path):
     for name, words in {"free": fine, "serial": [*fine, "board=marlin_serial"]}.items():
         report = name == "serial"
         words = [*words, f"out={tmp_path / name}.gcode", f"report={str(report).lower()}"]
-        result = correct(folder, "gcode=part.gcode", "method=twin", "printer=ender3_v2", *words)
+        result = correct(folder, "gcode=part.gcode", *MACHINE, *words)
         assert result.returncode == 0, result.stderr
         assert re.search(BOARD_LINE, result.stdout), result.stdout
         assert ("rate_hz" in result.stdout) == report
