@@ -104,7 +104,9 @@ def test_an_interrupt_exits_as_shells_expect(toy):
 @pytest.mark.parametrize("module", ["trajerr.train", "other"])
 def test_an_interrupt_while_a_command_is_imported_ends_in_one_line(tmp_path, module):
     """Somebody else's program that imports trajerr is let be."""
-    (tmp_path / "numpy.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    for name in ("numpy", "omegaconf"):
+        text = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+        (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "__init__.py").write_text("import trajerr")
     (tmp_path / "other" / "__main__.py").write_text("import numpy")

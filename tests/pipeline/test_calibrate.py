@@ -100,7 +100,7 @@ def test_the_measured_servo_by_the_command_of_the_docs(shared, tmp_path):
     ("overrides", "message"),
     [
         ([], "name: got null, expected letters"),
-        (["name=mine"], "got neither"),
+        (["name=mine"], "log_file: got null, expected a file here or accelerometer.x=FILE"),
         (["name=mine", "accelerometer.x=absent.csv"], "absent.csv: no such file"),
         (["name=mine", "accelerometer.x=empty.csv"], "empty.csv: is empty"),
         (["name=mine", "log=csv", "log_file=wrong.csv"], "column time is missing"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from trajerr.checks import require
 from trajerr.errors import ConfigError, DataError
 from trajerr.models.foreign import require_allowed
 from trajerr.models.registry import same_network
@@ -94,10 +95,9 @@ def check_resumable(
     _refuse_contradictions(path, loaded, content["hyper_parameters"], settings)
     wanted = settings.trainer["max_epochs"]
     done = int(content["epoch"]) + 1
-    if wanted is not None and wanted >= 0 and done >= wanted:
-        raise ConfigError(
-            f"{path} has {done} epochs behind it; trainer.max_epochs={wanted} leaves none to do"
-        )
+    left = wanted is None or wanted < 0 or wanted > done
+    expected = f"more than the {done} epochs that {path} has behind it"
+    require("trainer.max_epochs", wanted, left, expected)
 
 
 def _refuse_contradictions(
