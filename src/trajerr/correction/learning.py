@@ -7,6 +7,7 @@ that will be written, as firmware will plan them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -68,6 +69,11 @@ class Learning:
     nozzle: Nozzle
     settings: LearningSettings
     most_mm: float
+
+    @cached_property
+    def _wanted(self) -> Floats:
+        """(N, 2) mm, where the file wants the nozzle at the windows' samples."""
+        return np.asarray(self.scope.nominal.asked(self.sampled.time)[:, :2])
 
     def learn(self) -> tuple[Floats, list[Learned]]:
         """Return the (N, 2) correction of the trajectory, mm, and what is known of each window."""
@@ -167,7 +173,7 @@ class Learning:
     def _judged(self, window: int, positions: Floats, drift: Floats) -> Prediction:
         rows = self.sampled.rows[window]
         judge = self.scope.walls.at(self.sampled.time[rows.own])
-        error = positions + drift - self.sampled.nominal[rows.whole, :2]
+        error = positions + drift - self._wanted[rows.whole]
         scores = (judge(xy[rows.core]) for xy in (positions, positions + drift))
         return Prediction(error, *scores)
 

@@ -135,13 +135,28 @@ class Plan:
     def asked_in(self, index: Ints, time: Floats) -> Floats:
         """Return the same of times (N,) in s that are known to lie in segments (N,).
 
-        It differs from the position by the rounding to whole steps, and where moves were merged.
+        It differs from the position by the rounding to whole steps, where moves were merged, and
+        on arcs, which firmware cuts into chords.
         """
         if is_klipper(self.limits.firmware):
-            return self.position_in(index, time)
+            return self._on_arcs(index, self.position_in(index, time))
         place = self._place(index, time)
         nodes, points = self._asked_nodes
-        return np.column_stack([np.interp(place, nodes, axis) for axis in points.T])
+        chord = np.column_stack([np.interp(place, nodes, axis) for axis in points.T])
+        return self._on_arcs(index, chord)
+
+    def _on_arcs(self, index: Ints, points: Floats) -> Floats:
+        """Move (N, 4) points on the chords of arcs, mm, out to the arcs; in place."""
+        move = self.move[index]
+        (curved,) = np.nonzero(self.program.moves.sweep[move] != 0.0)
+        if len(curved):
+            moves, own = self.program.moves, move[curved]
+            centre = moves.center[own]
+            spoke = points[curved, :2] - centre
+            radius = np.linalg.norm(moves.start[own, :2] - centre, axis=1)
+            length = np.maximum(np.linalg.norm(spoke, axis=1), 0.5 * radius)
+            points[curved, :2] = centre + spoke * (radius / length)[:, None]
+        return points
 
     def filament_in(self, index: Ints, time: Floats) -> Floats:
         """Return (N,) mm of filament fed, as the file wants it, at times known to lie in segments.
