@@ -20,6 +20,7 @@ from trajerr.motion.features import compute_features
 
 Result = TypeVar("Result")
 
+FINER = 10  # times the sample rate, at which motion between samples is simulated
 FAMILY_RATE_HZ = 600.0  # at least; at which the family is simulated
 
 
@@ -81,6 +82,28 @@ class Nozzle:
         if not self.family:
             return [np.zeros((len(c), 2)) for c in commanded]
         return self.map(self._drift, commanded)
+
+    def unseen(self, commanded: Floats, fine: Floats) -> Floats:
+        """Return what a motion between samples adds to where the nozzle is, as simulated.
+
+        Parameters
+        ----------
+        commanded : (T, 3)
+            mm; the model takes it as straight in between.
+        fine : ((T − 1) · FINER + 1, 2)
+            mm, the same motion in full.
+
+        Returns
+        -------
+        (T, 2)
+            mm.
+        """
+        at = np.arange(len(fine)) / FINER
+        straight = [np.interp(at, np.arange(len(commanded)), column) for column in commanded.T[:2]]
+        rate = FINER * self.rate
+        twin = TwinModel(self.printer.without("quantisation"), rate, 1, rate)
+        apart = twin.motion(fine) - twin.motion(np.column_stack(straight))
+        return np.asarray(apart[::FINER])
 
     def _drift(self, commanded: Floats) -> Floats:
         own, *others = (twin.errors(commanded[None])[0] for twin in self._twins)

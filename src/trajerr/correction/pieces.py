@@ -12,10 +12,10 @@ from typing import Self
 import numpy as np
 
 from trajerr.arrays import Bools, Floats, Ints
+from trajerr.checks import require, require_from_zero, require_positive
 from trajerr.correction.blocks import Block, Divider, move_times
 from trajerr.correction.regions import CorrectionRegion, Role
 from trajerr.correction.thinning import thinned
-from trajerr.errors import ConfigError
 from trajerr.gcode.program import Moves, Program
 from trajerr.motion.limits import MARLIN, MachineLimits
 from trajerr.motion.planner import Plan
@@ -63,15 +63,11 @@ class EmissionSettings:
     def __post_init__(self) -> None:
         limits = ("acceleration_mm_s2", "shaped_acceleration_mm_s2", "jerk_mm_s")
         for key in ("rate_hz", "most_growth", *limits):
-            value = getattr(self, key)
-            if value is not None and not 0.0 < value < np.inf:
-                raise ConfigError(f"emission {key}: got {value}, expected above 0")
-        if self.rate_hz > FASTEST_HZ:
-            raise ConfigError(f"rate_hz: got {self.rate_hz}, expected at most {FASTEST_HZ:g}")
+            if getattr(self, key) is not None:
+                require_positive(key, getattr(self, key))
+        require("rate_hz", self.rate_hz, self.rate_hz <= FASTEST_HZ, f"at most {FASTEST_HZ:g}")
         for key in ("across_mm", "across_share", "along_mm", "along_share", "small_kb"):
-            value = getattr(self, key)
-            if not 0.0 <= value < np.inf:
-                raise ConfigError(f"emission {key}: got {value}, expected 0 or more")
+            require_from_zero(key, getattr(self, key))
 
     def behind_shaper(self) -> Self:
         """Return the settings for a printer with an input shaper.

@@ -16,6 +16,7 @@ from trajerr.arrays import Bools, Floats
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.layer_windows import LayerWindow, batches
 from trajerr.correction.learning import Learned, Learning, Prediction, bounded
+from trajerr.correction.nozzle import FINER
 from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.correction.regions import Role
 from trajerr.motion.bed import Bed
@@ -141,7 +142,7 @@ class Polisher:
         planned, taken = timed.planned(self._limits)
         clock = self._clock(timed, taken, segmentation)
         windows = range(len(self._windows))
-        return [each.own_mm for each in self._predicted(windows, planned, clock)]
+        return [each.own_mm for each in self._predicted(windows, planned, clock, finely=True)]
 
     @property
     def _limits(self) -> MachineLimits:
@@ -196,8 +197,13 @@ class Polisher:
         corrected = np.column_stack([done - taken, done])
         return Clock(np.maximum.accumulate(corrected.ravel()), np.maximum.accumulate(spans.ravel()))
 
-    def _predicted(self, windows: Sequence[int], planned: Plan, clock: Clock) -> list[Prediction]:
-        """Return where the nozzle will be in some windows as planned."""
+    def _predicted(
+        self, windows: Sequence[int], planned: Plan, clock: Clock, *, finely: bool = False
+    ) -> list[Prediction]:
+        """Return where the nozzle will be in some windows as planned; finely, between samples too.
+
+        Firmware may brake within a piece, for less than a sample.
+        """
         nozzle, rows = self._learning.nozzle, self._learning.sampled.rows
         result: list[Prediction] = []
         for part in batches([len(rows[i]) for i in windows], self._learning.settings.batch):
@@ -205,6 +211,10 @@ class Polisher:
             motions = nozzle.map(lambda i: self._sampled(self._windows[i], planned, clock), chosen)
             commanded = [motion.position for motion in motions]
             positions, drifts = nozzle.positions(commanded), nozzle.drifts(commanded)
+            if finely:
+                fine = nozzle.map(partial(_finer, planned), motions)
+                unseen = nozzle.map(nozzle.unseen, commanded, fine)
+                positions = [xy + more for xy, more in zip(positions, unseen, strict=True)]
             judged = (partial(self._judged, clock), chosen, motions, positions, drifts)
             result += nozzle.map(*judged)
         return result
@@ -239,3 +249,9 @@ class Polisher:
 
 def _interpolated(wanted: Floats, time: Floats, values: Floats) -> Floats:
     return np.column_stack([np.interp(wanted, time, values[:, i]) for i in range(2)])
+
+
+def _finer(planned: Plan, motion: Trajectory) -> Floats:
+    """Return the (N, 2) positions of a sampled motion in mm, on a finer grid."""
+    begin, end = (motion.time[[0, -1]]).tolist()
+    return sample(planned, FINER * motion.sample_rate, begin, end).position[:, :2]

@@ -8,7 +8,7 @@ import numpy as np
 
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
-from trajerr.checks import require
+from trajerr.checks import require, require_count
 from trajerr.correction.boards import on_board, planned_on
 from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
@@ -53,8 +53,7 @@ class CorrectionRun:
     settings: CorrectionSettings  # of all layers; which are corrected, says the file
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gcode, str):
-            raise ConfigError(f"gcode: got {self.gcode}, expected one file")
+        require("gcode", self.gcode, isinstance(self.gcode, str), "one file")
         if self.in_place and self.out:
             raise ConfigError(f"out: got {self.out} beside in_place=true, expected one of them")
         if Path(self.gcode) == STANDARD_INPUT and (self.in_place or not self.out):
@@ -63,10 +62,9 @@ class CorrectionRun:
             check_method(method)
         forced = self.other_machine
         require("other_machine", forced, isinstance(forced, bool), "true or false")
-        if self.report_layers < 1:
-            raise ConfigError(f"report_layers: got {self.report_layers}, expected 1 or more")
-        if self.rounds > 0 and self.method != "inverse":
-            raise ConfigError(f"refine.rounds: got method {self.method}, expected inverse")
+        require_count("report_layers", self.report_layers)
+        holds = self.rounds == 0 or self.method == "inverse"
+        require("method", self.method, holds, "inverse, which refine.rounds works on")
 
     @property
     def method(self) -> str:

@@ -4,12 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
-from trajerr.checks import require, require_count, require_from_zero, require_positive
+from trajerr.checks import (
+    require,
+    require_count,
+    require_from_zero,
+    require_one_of,
+    require_positive,
+)
 from trajerr.correction.boards import check_board
 from trajerr.correction.pieces import EmissionSettings
-from trajerr.errors import ConfigError
 from trajerr.gcode.program import WALLS, FeatureType
 from trajerr.shipped import fields_of, shipped
 
@@ -89,9 +92,8 @@ class CorrectionSettings:
         check_method(self.method)
         check_board(self.board)
         for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
-            value = getattr(self, key)
-            if not low < value < np.inf:
-                raise ConfigError(f"{key}: got {value}, expected above {low:g}")
+            require_positive(key, getattr(self, key))
+            require(key, getattr(self, key), getattr(self, key) > low, f"above {low:g}")
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
@@ -114,8 +116,7 @@ def check_method(method: str) -> None:
     ConfigError
         Naming the key.
     """
-    if method not in METHODS:
-        raise ConfigError(f"method: got {method}, expected one of {', '.join(METHODS)}")
+    require_one_of("method", method, METHODS)
 
 
 def feature_numbers(names: str | Sequence[str]) -> frozenset[int]:
@@ -132,6 +133,5 @@ def feature_numbers(names: str | Sequence[str]) -> frozenset[int]:
     known = {f.name.lower(): int(f) for f in FeatureType}
     for name in wanted:
         if name not in known:
-            allowed = ", ".join(["walls", *known])
-            raise ConfigError(f"feature_types: got {name}, expected some of {allowed}")
+            require("feature_types", name, False, f"some of {', '.join(['walls', *known])}")
     return frozenset(known[name] for name in wanted)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from trajerr.errors import ConfigError
+from trajerr.checks import require, require_count
 from trajerr.shipped import fields_of, shipped
 
 
@@ -32,16 +32,10 @@ class RefineSettings:
 
     def __post_init__(self) -> None:
         for key in ("rounds", "layers", "steps", "batch"):
-            least = 0 if key == "rounds" else 1
-            if getattr(self, key) < least:
-                got = getattr(self, key)
-                raise ConfigError(f"refine {key}: got {got}, expected {least} or more")
-        if self.window < 64:
-            raise ConfigError(f"refine window: got {self.window}, expected 64 samples or more")
-        if not 0.0 <= self.replay < 1.0:
-            raise ConfigError(f"refine replay: got {self.replay}, expected 0 or more, below 1")
-        if not 0.0 < self.lr < 1.0:
-            raise ConfigError(f"refine lr: got {self.lr}, expected above 0, below 1")
+            require_count(f"refine.{key}", getattr(self, key), at_least=0 if key == "rounds" else 1)
+        require_count("refine.window", self.window, at_least=64)
+        require("refine.replay", self.replay, 0.0 <= self.replay < 1.0, "0 or more, below 1")
+        require("refine.lr", self.lr, 0.0 < self.lr < 1.0, "above 0, below 1")
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
