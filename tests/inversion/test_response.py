@@ -12,7 +12,7 @@ INSIDE = (FREQUENCY > 2.0) & (FREQUENCY < 45.0)
 
 
 def test_a_linear_machine_answers_by_its_transfer_function():
-    (response,) = measure(linear, [strokes(40.0)], RATE)
+    (response,) = measure(linear, [strokes(40.0)], RATE, 60.0)
     for axis, (b, a) in enumerate(AXES):
         wanted = freqz(b, a, FREQUENCY, fs=RATE)[1]
         got = response.gain[:, axis, axis]
@@ -23,7 +23,7 @@ def test_a_linear_machine_answers_by_its_transfer_function():
 
 
 def test_the_other_axis_counts_where_it_matters():
-    (response,) = measure(coupled, [strokes(40.0)], RATE)
+    (response,) = measure(coupled, [strokes(40.0)], RATE, 60.0)
     b, a = AXES[0]
     wanted = freqz(b, a, FREQUENCY, fs=RATE)[1] / 3.0
     assert np.abs(response.gain[:, 1, 0] - wanted)[INSIDE].max() < 0.15 * np.abs(wanted).max()
@@ -31,7 +31,7 @@ def test_the_other_axis_counts_where_it_matters():
 
 
 def test_an_axis_that_sticks_has_no_share_then():
-    (response,) = measure(lambda c: sticking(c, 2000, 2600), [strokes(30.0)], RATE)
+    (response,) = measure(lambda c: sticking(c, 2000, 2600), [strokes(30.0)], RATE, 60.0)
     np.testing.assert_allclose(response.share[2050:2550, 0], LEAST, rtol=1e-6)
     assert np.median(response.share[2050:2550, 1]) == pytest.approx(1.0, abs=0.15)
     # What sticks counts for half in the transfer, so that the rest of the axis has a larger share.
@@ -42,7 +42,7 @@ def test_an_axis_that_sticks_has_no_share_then():
 
 
 def test_what_a_change_comes_to_is_learned():
-    (response,) = measure(linear, [strokes(10.0)], RATE)
+    (response,) = measure(linear, [strokes(10.0)], RATE, 60.0)
     change = np.zeros((2000, 2))
     change[1000:1100] = np.sin(np.linspace(0.0, 6.0 * np.pi, 100))[:, None]
     effect = response.transfer.effect(change)
@@ -52,14 +52,14 @@ def test_what_a_change_comes_to_is_learned():
 
 
 def test_motions_of_one_kind_have_the_transfer_in_common():
-    together = measure(linear, [strokes(20.0, 1), strokes(7.0, 2), strokes(1.5, 3)], RATE)
+    together = measure(linear, [strokes(20.0, 1), strokes(7.0, 2), strokes(1.5, 3)], RATE, 60.0)
     for response in together[1:]:
         np.testing.assert_array_equal(response.gain, together[0].gain)
     assert [len(response.share) for response in together] == [4000, 1400, 300]
 
 
 def test_transposed_is_the_transpose_of_the_effect():
-    (response,) = measure(coupled, [strokes(8.0)], RATE)
+    (response,) = measure(coupled, [strokes(8.0)], RATE, 60.0)
     random = np.random.default_rng(3)
     a, b = random.standard_normal((2, 1600, 2))
     transfer = response.transfer

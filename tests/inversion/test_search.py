@@ -24,7 +24,7 @@ def test_restricted_it_is_the_least_squares_answer(monkeypatch):
     free = Freedom(weight, np.arange(count) % 3 > 0, hold)
     share = random.uniform(0.2, 1.5, (count, 2))
     error = np.cumsum(random.normal(size=(count, 2)), axis=0) * 0.01
-    (response,) = measure(coupled, [strokes(30.0)], RATE)
+    (response,) = measure(coupled, [strokes(30.0)], RATE, 60.0)
     transfer = type(response.transfer)(response.gain, count, RATE)
     smooth = LowPass(60.0, RATE, count)
     got = learning_step(error, transfer, share, free, smooth, damping)
@@ -42,7 +42,7 @@ def test_restricted_it_is_the_least_squares_answer(monkeypatch):
 
 
 def searched(machine, wanted, iterations, free=None):
-    (response,) = measure(machine, [wanted], RATE)
+    (response,) = measure(machine, [wanted], RATE, 60.0)
     free = free or everywhere(len(wanted))
     search = Search(response, free, LowPass(60.0, RATE, len(wanted)), 0.7)
     change = np.zeros((len(wanted), 2))

@@ -162,7 +162,7 @@ def _precompensate(printer: Printer, nominal: Trajectory, seed: int) -> tuple[Fl
         fine = (_between(command[:, :2], every, len(nominal)) for command in commands)
         return [simulate(plant, nominal.with_xy(xy), seed=seed).xy[::every] for xy in fine]
 
-    (response,) = measure(predict, [wanted], rate, seed)
+    (response,) = measure(predict, [wanted], rate, BAND_HZ, seed)
     search = Search(response, freedom, LowPass(BAND_HZ, rate, len(wanted)), GAIN)
     change = np.zeros((len(wanted), 2))
     for _ in range(iterations):

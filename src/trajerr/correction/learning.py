@@ -21,6 +21,7 @@ from trajerr.inversion.response import Response, measure
 from trajerr.inversion.search import Search
 from trajerr.motion.bed import Bed
 
+MOST_PROBED = 0.45  # of the sample rate
 POOR = 0.3  # of its first score, at which a window gets half of the iterations at least
 ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
 
@@ -82,7 +83,8 @@ class Learning:
         for chosen in self.batches():
             windows = range(chosen.start, chosen.stop)
             commanded = [self.commanded(correction, i) for i in windows]
-            responses = measure(self.nozzle.positions, commanded, self.nozzle.rate)
+            probed = min(self.settings.probe_hz, MOST_PROBED * self.nozzle.rate)
+            responses = measure(self.nozzle.positions, commanded, self.nozzle.rate, probed)
             learned += self.iterate(
                 correction, windows, responses, self._predicted, self.settings.iterations, ENOUGH
             )

@@ -31,6 +31,7 @@ class LearningSettings:
 
     gain: float  # share of the learning filter's change that one iteration takes
     band_hz: float  # above which a correction fades out
+    probe_hz: float  # up to which the model is asked how the nozzle answers
     iterations: int  # at most, on the trajectory
     planned_iterations: int  # at most, on the moves that will be written, planner in the loop
     patience: int  # iterations without progress after which a window is done
@@ -43,7 +44,8 @@ class LearningSettings:
 
     def __post_init__(self) -> None:
         require("learning.gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
-        require_positive("learning.band_hz", self.band_hz)
+        for key in ("band_hz", "probe_hz"):
+            require_positive(f"learning.{key}", getattr(self, key))
         for key in ("iterations", "patience", "batch"):
             require_count(f"learning.{key}", getattr(self, key))
         require_count("threads", self.threads)

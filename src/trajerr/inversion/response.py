@@ -25,7 +25,6 @@ PROBES, PROBED_S = 2, 40.0  # changes that a model is asked about: so many, and 
 PROBE_MM = (
     0.06  # RMS of one on each axis: about what corrections are, and sets axes free as they do
 )
-HIGHEST = 0.3  # of the sample rate: up to there changes are sent, and answered
 FADE_IN_S = 0.25  # in which a change begins
 SEGMENT = 512  # samples of a spectrum
 OVERLAP = 4  # segments that a sample is in
@@ -124,7 +123,7 @@ class Response:
 
 
 def measure(
-    predict: Predict, commanded: Sequence[Floats], rate: float, seed: int = 0
+    predict: Predict, commanded: Sequence[Floats], rate: float, band_hz: float, seed: int = 0
 ) -> list[Response]:
     """Measure the responses of a machine along some motions of one kind.
 
@@ -138,14 +137,16 @@ def measure(
         (T, 3) mm each; T may differ.
     rate
         Of samples, Hz.
+    band_hz
+        Up to which changes are sent; above, no answer is known.
     seed
         Of the changes that are sent.
     """
-    random = np.random.default_rng(seed)
+    random, band = np.random.default_rng(seed), band_hz / rate
     before = predict(commanded)
     changes, answers = [], []
     for _ in range(max(PROBES, math.ceil(PROBED_S * rate / sum(map(len, commanded))))):
-        sent = [_probe(random, len(c), rate) for c in commanded]
+        sent = [_probe(random, len(c), rate, band) for c in commanded]
         after = predict([_shifted(c, change) for c, change in zip(commanded, sent, strict=True)])
         changes.append(sent)
         answers.append([a - b for a, b in zip(after, before, strict=True)])
@@ -153,7 +154,7 @@ def measure(
     came = [list(pair) for pair in zip(*answers, strict=True)]
     shares = [np.ones((len(c), 2)) for c in commanded]
     for _ in range(ROUNDS):
-        gain = _gain(asked, came, shares)
+        gain = _gain(asked, came, shares, band)
         responses = [
             _response(gain, rate, changes, answers)
             for changes, answers in zip(asked, came, strict=True)
@@ -174,7 +175,7 @@ def _response(
 
 
 def _gain(
-    changes: list[list[Floats]], answers: list[list[Floats]], shares: list[Floats]
+    changes: list[list[Floats]], answers: list[list[Floats]], shares: list[Floats], band: float
 ) -> Complexes:
     """Return the transfer whose shares explain answers best, (SEGMENT // 2 + 1, 2, 2)."""
     bins = SEGMENT // 2 + 1
@@ -189,19 +190,19 @@ def _gain(
                 cross[axis] += np.einsum("sfj,sfk->fj", np.conj(x), y)
                 power[axis] += np.sum(np.abs(y[..., 0]) ** 2, axis=0)
     solved = [
-        _solved(_smoothed(own[i]), _smoothed(cross[i]), _smoothed(power[i]).real, i)
+        _solved(_smoothed(own[i]), _smoothed(cross[i]), _smoothed(power[i]).real, i, band)
         for i in range(2)
     ]
     return np.stack(solved, axis=1)
 
 
-def _solved(own: Complexes, cross: Complexes, power: Floats, axis: int) -> Complexes:
+def _solved(own: Complexes, cross: Complexes, power: Floats, axis: int, band: float) -> Complexes:
     """Return an axis' answer to both axes' changes; to the other's only where that counts."""
     least = 1e-9 * float(np.max(np.abs(own)))
     direct: Complexes = np.zeros_like(cross)
     direct[:, axis] = cross[:, axis] / (own[:, axis, axis].real + least)
     both = np.asarray(np.linalg.solve(own + least * np.eye(2), cross[..., None])[..., 0])
-    sent = slice(0, int(2 * HIGHEST * len(own)))
+    sent = slice(0, int(2 * band * len(own)))
     left = np.sum(_unexplained(own, cross, power, direct)[sent])
     gained = 1.0 - np.sum(_unexplained(own, cross, power, both)[sent]) / max(left, TINY)
     gain = both if gained > COUPLED else direct
@@ -232,12 +233,12 @@ def _spectra(values: Floats) -> Complexes:
     return np.asarray(np.fft.rfft(parts, SEGMENT, axis=1))
 
 
-def _probe(random: np.random.Generator, count: int, rate: float) -> Floats:
+def _probe(random: np.random.Generator, count: int, rate: float, band: float) -> Floats:
     """Return a (count, 2) change in mm: noise up to some frequency, from nothing at its begin."""
     length = fast_length(max(count, SEGMENT))
     normal = random.standard_normal((length // 2 + 1, 2, 2))
     spectrum = normal[..., 0] + 1j * normal[..., 1]
-    spectrum[int(HIGHEST * length) :] = 0.0
+    spectrum[int(band * length) :] = 0.0
     spectrum[0] = 0.0
     noise = np.fft.irfft(spectrum, length, axis=0)
     noise *= PROBE_MM / np.std(noise, axis=0)
