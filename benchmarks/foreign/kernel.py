@@ -16,12 +16,15 @@ for the step; a whole step of speeds (midpoint rule); and both halves again. Sec
 
 import math
 
+import numba
 import numpy as np
 
 from trajerr.arrays import Floats
-from trajerr.dynamics.compiled import compiled
 
 from .machine import MN_PER_N, RIPPLE_PERIOD_MM, Axis, Frame
+
+# Not kept on disk: what is kept names its module, which scripts and tests call differently.
+compiled = numba.njit(nogil=True)
 
 PER_AXIS = 6  # state of an axis: u, q₁, q₂, q̇₁, q̇₂, z; after both, w and ẇ
 Values = tuple[float, ...]
