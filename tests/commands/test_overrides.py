@@ -100,9 +100,9 @@ def test_several_checkpoints_are_compared_and_nothing_else():
         ("export", "format=5", "format: got 5, expected a list"),
         ("export", "quantize=maybe", "quantize: got maybe, expected true or false"),
         ("correct", "rate_hz=x", "rate_hz: got x, expected a number"),
-        ("correct", "gcode=[a,b]", "gcode: got ['a', 'b'], expected one file"),
+        ("correct", "gcode=[a,b]", "gcode: got [a, b], expected one file"),
         ("correct", "gcode=???", "gcode: not given, expected gcode=VALUE"),
-        ("correct", "gcode=null", "gcode: got None, expected one file"),
+        ("correct", "gcode=null", "gcode: got null, expected one file"),
     ],
 )
 def test_each_command_names_the_key(tmp_path: Path, monkeypatch, capsys, command, override, says):

@@ -202,7 +202,7 @@ def test_unknown_names_and_arguments_are_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": "resnet"}, "name: got resnet, expected one of base, small"),
+        ({"architecture": "resnet"}, "architecture: got resnet, expected one of transformer, lstm"),
         ({"axes": "both"}, "axes: got both, expected one of shared, joint"),
         ({"kinematics": "delta"}, "kinematics: got delta, expected one of cartesian, corexy"),
         ({"positions": "learned"}, "positions: got learned, expected one of "),

@@ -36,7 +36,8 @@ def correct(folder, *overrides):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("correct")
     (folder / "part.gcode").write_text(PRINT)
-    result = correct(folder, "gcode=part.gcode", *MACHINE)
+    # Beside friction, a print of two seconds takes more iterations than a layer does.
+    result = correct(folder, "gcode=part.gcode", *MACHINE, "learning.planned_iterations=12")
     return folder, result
 
 
