@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trajerr.errors import GcodeError
+from trajerr.gcode.containers.text import MOST_BYTES, Verbatim
 
 MAGIC = b"PK\x03\x04"
 _PLATE = re.compile(r"Metadata/plate_\d+\.gcode")
@@ -27,11 +28,10 @@ _END_MAGIC = b"PK\x05\x06"
 _ENCRYPTED = 0x1  # bits of the flags
 _NAME_FLAG = 0x800  # the name is UTF-8
 _DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError)
-_MOST = 1 << 31  # bytes; far more than any print, and no zip64 below
 
 
 @dataclass(frozen=True)
-class Plate:
+class Plate(Verbatim):
     """An archive of one sliced plate."""
 
     ending: ClassVar[str] = ".gcode.3mf"
@@ -51,10 +51,6 @@ class Plate:
             renewed[_digest_name(self.plate)] = (new + end).encode()
         with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
             return _rewritten(self.content, archive, renewed)
-
-    def as_read(self, text: bytes) -> bytes:
-        """Return what :func:`unpack` makes of a packed text: the same."""
-        return text
 
 
 def unpack(content: bytes, where: str) -> tuple[Plate, bytes]:
@@ -117,7 +113,7 @@ def _read(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     info = archive.getinfo(name)
     if info.flag_bits & _ENCRYPTED:
         raise GcodeError(f"{where}: {name} is encrypted, expected it open")
-    if info.file_size > _MOST:
+    if info.file_size > MOST_BYTES:
         raise GcodeError(f"{where}: {name} says that it holds more than 2 GiB")
     return archive.read(name)
 

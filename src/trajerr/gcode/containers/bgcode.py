@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from trajerr.errors import GcodeError
 from trajerr.gcode.containers import meatpack
+from trajerr.gcode.containers.text import MOST_BYTES
 
 MAGIC = b"GCDE"
 _FILE = struct.Struct("<4sIH")  # magic, version, kind of checksum
@@ -30,7 +31,6 @@ _WINDOWS = {2: 11, 3: 12}  # compression → heatshrink's window; it looks ahead
 _LOOKAHEAD = 4
 _PLAIN, _MEATPACK, _MEATPACK_COMMENTS = 0, 1, 2  # encodings of G-code
 _CHUNK = 1 << 16  # bytes of text in a block, as libbgcode writes them
-_MOST = 1 << 31  # bytes of text; what claims more is no print
 _FIRST = b"; binary G-code\n"
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
@@ -137,7 +137,7 @@ def unpack(content: bytes, where: str) -> tuple[BinaryGcode, bytes]:
     if len(places) != last - first + 1:
         raise GcodeError(f"{where}: other blocks among those of G-code, expected them before")
     gcode = blocks[first : last + 1]
-    if sum(block.size for block in gcode) > _MOST:
+    if sum(block.size for block in gcode) > MOST_BYTES:
         raise GcodeError(f"{where}: says that it holds more than 2 GiB of G-code")
     head, settings = _comments(blocks, where)
     container = BinaryGcode(

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trajerr.errors import GcodeError
+from trajerr.gcode.containers.text import MOST_BYTES, Verbatim
 
 MAGIC = b"\x1f\x8b"
-_MOST = 1 << 31  # bytes of text; what unpacks to more is no print
 _PART = 1 << 24
 _TIME = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
-class Gzipped:
+class Gzipped(Verbatim):
     """A gzip archive without its text."""
 
     ending: ClassVar[str] = ".gcode.gz"
@@ -26,10 +26,6 @@ class Gzipped:
     def pack(self, text: bytes) -> bytes:
         """Return a text as an archive of one member."""
         return gzip.compress(text, mtime=self.time)
-
-    def as_read(self, text: bytes) -> bytes:
-        """Return what :func:`unpack` makes of a packed text: the same."""
-        return text
 
 
 def unpack(content: bytes, where: str) -> tuple[Gzipped, bytes]:
@@ -58,7 +54,7 @@ def unpack(content: bytes, where: str) -> tuple[Gzipped, bytes]:
                 parts.append(part)
                 if not (part or member.eof):
                     raise GcodeError(f"{where}: the gzip archive breaks off")
-                if size > _MOST:
+                if size > MOST_BYTES:
                     raise GcodeError(f"{where}: a gzip archive of more than 2 GiB of G-code")
             rest = member.unused_data
         (time,) = _TIME.unpack_from(content, 4)

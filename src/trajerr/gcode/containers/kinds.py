@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.containers import archive, bgcode, gzipped
+from trajerr.gcode.containers.text import Verbatim
 
 _UNPACK: dict[bytes, Callable[[bytes, str], tuple["Container", bytes]]] = {
     bgcode.MAGIC: bgcode.unpack,
@@ -39,17 +40,13 @@ class Container(Protocol):
         """Return what unpacking makes of a packed text."""
 
 
-class Plain:
+class Plain(Verbatim):
     """No container: the file is the text."""
 
     ending: ClassVar[str] = ".gcode"
     name: ClassVar[str] = "text"
 
     def pack(self, text: bytes) -> bytes:
-        """Return the text."""
-        return text
-
-    def as_read(self, text: bytes) -> bytes:
         """Return the text."""
         return text
 
