@@ -154,22 +154,25 @@ def test_the_largest_correction_and_the_bed_bound_what_is_written(printer, metho
     assert np.all(again.moves.end[:, :2].max(axis=0) <= np.array(printer.bed_mm[:2]) + 1e-9)
 
 
-def test_a_family_of_equals_does_not_drift(printer):
+def test_a_family_of_equals_aims_where_the_modelled_printer_is(printer):
     three = Nozzle(TwinModel(printer), printer, family=((1.0, 0.5), (1.0, 0.25)))
     rng = np.random.default_rng(0)
-    commanded = np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05
-    np.testing.assert_allclose(three.drifts([commanded])[0], 0.0, atol=1e-9)
+    commanded = [np.cumsum(rng.normal(size=(400, 3)), axis=0) * 0.05]
+    positions = three.positions(commanded)
+    np.testing.assert_allclose(three.aimed(commanded, positions)[0], positions[0], atol=1e-9)
 
 
 def test_a_softer_family_errs_more_a_stiffer_one_less(printer):
     time = np.arange(0.0, 2.0, 1 / 200)
-    commanded = np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])
+    commanded = [np.column_stack([5 * np.sin(2 * np.pi * 6 * time), 0 * time, 0 * time])]
     alone = Nozzle(TwinModel(printer), printer)
-    error = alone.positions([commanded])[0] - commanded[:, :2]
+    positions = alone.positions(commanded)
+    error = np.std((positions[0] - commanded[0][:, :2])[100:, 0])
     for factor, larger in ((0.81, True), (1.21, False)):
-        (drift,) = Nozzle(TwinModel(printer), printer, family=((factor, 1.0),)).drifts([commanded])
-        assert (np.std((error + drift)[100:, 0]) > np.std(error[100:, 0])) == larger
-    assert not np.any(alone.drifts([commanded])[0])
+        family = Nozzle(TwinModel(printer), printer, family=((factor, 1.0),))
+        (aimed,) = family.aimed(commanded, positions)
+        assert (np.std((aimed - commanded[0][:, :2])[100:, 0]) > error) == larger
+    assert alone.aimed(commanded, positions) is positions
 
 
 def test_trajectories_of_different_length_are_predicted_as_alone(printer):

@@ -5,16 +5,17 @@ G-code. The same iteration (:mod:`trajerr.inversion`) corrects a trajectory firs
 that will be written, as firmware will plan them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Self
 
 import numpy as np
 
-from trajerr.arrays import Floats
+from trajerr.arrays import Bools, Floats
 from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
 from trajerr.correction.nozzle import Nozzle
-from trajerr.correction.scope import Scope
+from trajerr.correction.scope import Judge, Scope
 from trajerr.correction.settings import LearningSettings
 from trajerr.inversion.least_squares import LowPass
 from trajerr.inversion.response import Response, measure
@@ -33,6 +34,19 @@ class Prediction:
     error: Floats  # (T, 2) mm, of the mean of a family around the modelled printer
     own_mm: float  # what the modelled printer's score is
     aimed_mm: float  # and the family's
+
+    @classmethod
+    def of(
+        cls,
+        error: Floats,
+        judge: Judge,
+        positions: Floats,
+        aimed: Floats,
+        core: slice | Bools,
+    ) -> Self:
+        """Return a prediction from its error and from (T, 2) positions, judged in their core."""
+        own = judge(positions[core])
+        return cls(error, own, own if aimed is positions else judge(aimed[core]))
 
 
 Predict = Callable[[Floats, Sequence[int]], list[Prediction]]
@@ -80,19 +94,15 @@ class Learning:
         """Return the (N, 2) correction of the trajectory, mm, and what is known of each window."""
         correction = np.zeros((len(self.sampled.time), 2))
         learned: list[Learned] = []
-        for chosen in self.batches():
+        for chosen in batches([len(rows) for rows in self.sampled.rows], self.settings.batch):
             windows = range(chosen.start, chosen.stop)
+            judges = {i: self._judge(i) for i in windows}
             commanded = [self.commanded(correction, i) for i in windows]
             probed = min(self.settings.probe_hz, MOST_PROBED * self.nozzle.rate)
             responses = measure(self.nozzle.positions, commanded, self.nozzle.rate, probed)
-            learned += self.iterate(
-                correction, windows, responses, self._predicted, self.settings.iterations, ENOUGH
-            )
+            predict, most = partial(self._predicted, judges), self.settings.iterations
+            learned += self.iterate(correction, windows, responses, predict, most, ENOUGH)
         return correction, learned
-
-    def batches(self) -> list[slice]:
-        """Return which windows are worked on together."""
-        return list(batches([len(rows) for rows in self.sampled.rows], self.settings.batch))
 
     def commanded(self, correction: Floats, window: int) -> Floats:
         """Return the (T, 3) command of a window, mm, with its part of an (N, 2) correction."""
@@ -129,12 +139,12 @@ class Learning:
         """
         rows = [self.sampled.rows[i] for i in windows]
         searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
-        own: list[list[float]] = [[] for _ in rows]
+        before: list[float] = []
         active = list(range(len(rows)))
         for iteration in range(iterations + 1):
             found = predict(correction, [windows[k] for k in active])
+            before = before or [prediction.own_mm for prediction in found]
             for k, prediction in zip(active, found, strict=True):
-                own[k].append(prediction.own_mm)
                 change = correction[rows[k].whole].copy()
                 searches[k].note(change, prediction.error, prediction.aimed_mm)
             done = {k for k in active if self._is_done(searches[k], enough)}
@@ -148,8 +158,8 @@ class Learning:
                 correction[rows[k].own] = change
                 self.bound(correction, rows[k].own)
         return [
-            Learned(search.response, scores[0], search.best)
-            for search, scores in zip(searches, own, strict=True)
+            Learned(search.response, score, search.best)
+            for search, score in zip(searches, before, strict=True)
         ]
 
     def _is_done(self, search: Search, enough: float) -> bool:
@@ -166,18 +176,22 @@ class Learning:
         smooth = LowPass(self.settings.band_hz, self.nozzle.rate, len(rows))
         return Search(response, freedom, smooth, self.settings.gain)
 
-    def _predicted(self, correction: Floats, windows: Sequence[int]) -> list[Prediction]:
+    def _judge(self, window: int) -> Judge:
+        return self.scope.walls.at(self.sampled.time[self.sampled.rows[window].own])
+
+    def _predicted(
+        self, judges: Mapping[int, Judge], correction: Floats, windows: Sequence[int]
+    ) -> list[Prediction]:
         commanded = [self.commanded(correction, i) for i in windows]
         positions = self.nozzle.positions(commanded)
-        drifts = self.nozzle.drifts(commanded)
-        return self.nozzle.map(self._judged, windows, positions, drifts)
+        aimed = self.nozzle.aimed(commanded, positions)
 
-    def _judged(self, window: int, positions: Floats, drift: Floats) -> Prediction:
-        rows = self.sampled.rows[window]
-        judge = self.scope.walls.at(self.sampled.time[rows.own])
-        error = positions + drift - self._wanted[rows.whole]
-        scores = (judge(xy[rows.core]) for xy in (positions, positions + drift))
-        return Prediction(error, *scores)
+        def judged(window: int, positions: Floats, aimed: Floats) -> Prediction:
+            rows = self.sampled.rows[window]
+            error = aimed - self._wanted[rows.whole]
+            return Prediction.of(error, judges[window], positions, aimed, rows.core)
+
+        return self.nozzle.map(judged, windows, positions, aimed)
 
     def bound(self, correction: Floats, part: slice) -> None:
         """Bring a part of a correction within its bounds, in place."""

@@ -77,11 +77,18 @@ class Nozzle:
         errors = np.concatenate(self.map(self.model.errors, shares))
         return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
 
-    def drifts(self, commanded: Sequence[Floats]) -> list[Floats]:
-        """Return by how much the family's mean is elsewhere, (T, 2) mm for each of (T, 3) mm."""
+    def aimed(self, commanded: Sequence[Floats], positions: list[Floats]) -> list[Floats]:
+        """Return where the family's mean will be: without a family, the positions themselves.
+
+        Parameters
+        ----------
+        commanded, positions
+            (T, 3) mm each, and (T, 2) mm, what :meth:`positions` makes of them.
+        """
         if not self.family:
-            return [np.zeros((len(c), 2)) for c in commanded]
-        return self.map(self._drift, commanded)
+            return positions
+        drifts = self.map(self._drift, commanded)
+        return [xy + drift for xy, drift in zip(positions, drifts, strict=True)]
 
     def unseen(self, commanded: Floats, fine: Floats) -> Floats:
         """Return what a motion between samples adds to where the nozzle is, as simulated.

@@ -27,7 +27,6 @@ from trajerr.motion.trajectory import Trajectory
 
 FIRST_ROUNDS = 3  # of timing the pieces before the first iteration; then one in each
 MARGIN = 0.2  # s of motion beyond what is sampled, where a part of a print begins at rest
-TOGETHER = 1 << 18  # samples of windows whose pieces are planned at once: 20 minutes at 200 Hz
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,8 @@ class Polisher:
             At most.
         """
         correction, limits = self._start.copy(), self._limits
-        for windows in self._groups():
+        for together in batches(self._lengths, len(self._windows)):
+            windows = range(together.start, together.stop)
             chosen = self._chosen(windows)
             timed = self._timed(correction, chosen)
             tried = [keep_time(timed, limits, self._feed_factor, FIRST_ROUNDS)[1]]
@@ -148,17 +148,10 @@ class Polisher:
     def _limits(self) -> MachineLimits:
         return self._scope.original.printer.limits
 
-    def _groups(self) -> list[range]:
-        """Return the windows whose pieces are planned together."""
-        groups: list[range] = []
-        samples = 0
-        for number, rows in enumerate(self._learning.sampled.rows):
-            if not groups or samples + len(rows) > TOGETHER:
-                groups.append(range(number, number))
-                samples = 0
-            groups[-1] = range(groups[-1].start, number + 1)
-            samples += len(rows)
-        return groups
+    @property
+    def _lengths(self) -> list[int]:
+        """Samples of each window."""
+        return [len(rows) for rows in self._learning.sampled.rows]
 
     def _chosen(self, windows: Sequence[int]) -> Bools:
         """Return (M,) the moves in and around some windows."""
@@ -204,33 +197,32 @@ class Polisher:
 
         Firmware may brake within a piece, for less than a sample.
         """
-        nozzle, rows = self._learning.nozzle, self._learning.sampled.rows
+        nozzle, lengths = self._learning.nozzle, self._lengths
         result: list[Prediction] = []
-        for part in batches([len(rows[i]) for i in windows], self._learning.settings.batch):
+        for part in batches([lengths[i] for i in windows], self._learning.settings.batch):
             chosen = windows[part]
             motions = nozzle.map(lambda i: self._sampled(self._windows[i], planned, clock), chosen)
             commanded = [motion.position for motion in motions]
-            positions, drifts = nozzle.positions(commanded), nozzle.drifts(commanded)
+            positions = nozzle.positions(commanded)
             if finely:
                 fine = nozzle.map(partial(_finer, planned), motions)
                 unseen = nozzle.map(nozzle.unseen, commanded, fine)
                 positions = [xy + more for xy, more in zip(positions, unseen, strict=True)]
-            judged = (partial(self._judged, clock), chosen, motions, positions, drifts)
-            result += nozzle.map(*judged)
+            aimed = nozzle.aimed(commanded, positions)
+            result += nozzle.map(partial(self._judged, clock), chosen, motions, positions, aimed)
         return result
 
     def _judged(
-        self, clock: Clock, window: int, motion: Trajectory, positions: Floats, drift: Floats
+        self, clock: Clock, window: int, motion: Trajectory, positions: Floats, aimed: Floats
     ) -> Prediction:
         """Judge a window's motion at its own samples; its error is on the nominal clock."""
         time = clock.to_nominal(motion.time)
         core = self._windows[window].contains(time)
-        judge = self._scope.walls.at(time[core])
-        scores = (judge(xy[core]) for xy in (positions, positions + drift))
-        error = positions + drift - self._scope.nominal.asked(time)[:, :2]
+        error = aimed - self._scope.nominal.asked(time)[:, :2]
         sampled = self._learning.sampled
         at = clock.to_corrected(sampled.time[sampled.rows[window].whole])
-        return Prediction(_interpolated(at, motion.time, error), *scores)
+        error = _interpolated(at, motion.time, error)
+        return Prediction.of(error, self._scope.walls.at(time[core]), positions, aimed, core)
 
     def _sampled(self, window: LayerWindow, planned: Plan, clock: Clock) -> Trajectory:
         start, stop = clock.to_corrected(np.array([window.lead_in, window.lead_out]))

@@ -22,9 +22,7 @@ Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
 
 PROBES, PROBED_S = 2, 40.0  # changes that a model is asked about: so many, and so much motion
-PROBE_MM = (
-    0.06  # RMS of one on each axis: about what corrections are, and sets axes free as they do
-)
+PROBE_MM = 0.06  # RMS of one on each axis, of the order of corrections: sets axes free as they do
 FADE_IN_S = 0.25  # in which a change begins
 SEGMENT = 512  # samples of a spectrum
 OVERLAP = 4  # segments that a sample is in

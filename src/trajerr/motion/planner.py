@@ -146,9 +146,13 @@ class Plan:
         return self._on_arcs(index, chord)
 
     def _on_arcs(self, index: Ints, points: Floats) -> Floats:
-        """Move (N, 4) points on the chords of arcs, mm, out to the arcs; in place."""
+        """Move (N, 4) points on the chords of arcs, mm, out to the arcs; in place.
+
+        Segments that run other moves, too, are left: not all of their way is the arc's.
+        """
         move = self.move[index]
-        (curved,) = np.nonzero(self.program.moves.sweep[move] != 0.0)
+        is_curved = self.program.moves.sweep[move] != 0.0
+        (curved,) = np.nonzero(is_curved & ~np.isin(index, self.merged.segment))
         if len(curved):
             moves, own = self.program.moves, move[curved]
             centre = moves.center[own]
