@@ -11,6 +11,7 @@ from tests.machines import simple_limits
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import LimitSettings, MoveKind
+from trajerr.gcode.reader import parse_program
 from trajerr.motion.limits import FIRMWARES
 from trajerr.motion.planner import plan
 
@@ -327,3 +328,40 @@ def test_unusable_programs_are_named(build):
         plan(build([[0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]], [10.0, 0.0]), LIMITS)
     with pytest.raises(ConfigError, match="acceleration_scale"):
         plan(build([[0, 0, 0, 0], [1, 0, 0, 0]]), LIMITS, acceleration_scale=0.0)
+
+
+ARC = b"G90\nM83\nG1 X10 Y0 F3000\nG3 X-10 Y0 I-10 J0 E2\nG1 X-20 Y0 E1\n"
+STAIRS = b"".join(b"G1 X%.3f Y0 E.001\n" % (10.0 + 0.02 * i) for i in range(1, 4))
+
+
+def planned_by(firmware, text):
+    return plan(parse_program(text, "arc.gcode", firmware), replace(LIMITS, firmware=firmware))
+
+
+@pytest.mark.parametrize("firmware", FIRMWARES)
+def test_the_file_wants_the_machine_on_the_arc_itself(firmware):
+    """Klipper's chords of 1 mm leave a radius of 10 mm by 12.5 µm."""
+    planned = planned_by(firmware, ARC)
+    time = np.linspace(0.0, planned.print_time, 4001)
+    curved = planned.program.moves.sweep[planned.move[planned.segment_at(time)]] != 0.0
+    asked, actual = (
+        np.linalg.norm(f(time[curved])[:, :2], axis=1) for f in (planned.asked, planned.position)
+    )
+    assert np.count_nonzero(curved) > 1000
+    np.testing.assert_allclose(asked, 10.0, atol=1e-9)
+    if firmware == "klipper":
+        assert np.min(actual) == pytest.approx(10.0 - 0.0125, abs=1e-3)
+    straight = planned.asked(time[~curved])
+    assert np.all(straight[:, 1] == 0.0)
+
+
+def test_what_was_merged_into_an_arc_stays_where_the_file_wants_it():
+    """Moves of less than two steps go with the first chord; they are straight all the same."""
+    text = ARC.replace(b"G3 X-10 Y0 I-10", STAIRS + b"G3 X-9.94 Y0 I-10")
+    planned = planned_by("marlin_2_1_2", text)
+    assert len(planned.merged) == 3
+    time = np.linspace(0.0, planned.print_time, 40001)
+    asked = planned.asked(time)
+    near = (asked[:, 0] > 10.005) & (asked[:, 0] < 10.055) & (asked[:, 1] < 1e-6)
+    assert np.count_nonzero(near) > 2
+    assert np.all(np.abs(asked[near, 1]) < 1e-9)
