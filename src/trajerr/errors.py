@@ -19,3 +19,8 @@ class DataError(TrajerrError):
 
 class BundleError(TrajerrError):
     """A deployment bundle cannot be used."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what an error says, without its line breaks."""
+    return " ".join(str(error).split())

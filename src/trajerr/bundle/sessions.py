@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 
 from trajerr.checks import require_count, require_some_of
-from trajerr.errors import BundleError
+from trajerr.errors import BundleError, in_one_line
 from trajerr.motion.features import TARGETS
 
 CPU = ("CPUExecutionProvider",)
@@ -42,7 +42,7 @@ def open_session(
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise BundleError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
     names = [*_names(session.get_inputs())[:1], *_names(session.get_outputs())[:2]]
     if names != [first, *TARGETS]:

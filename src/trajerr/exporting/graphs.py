@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from trajerr.arrays import Floats32
-from trajerr.errors import BundleError
+from trajerr.errors import BundleError, in_one_line
 from trajerr.motion.features import FEATURES
 
 EXAMPLE_BATCH = 3  # that exporters see; 1 they would freeze
@@ -233,7 +233,7 @@ def _exporting(path: Path) -> Iterator[None]:
                 warnings.filterwarnings("ignore", message, category)
             yield
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = in_one_line(error)[:300]
         raise BundleError(f"{path.name}: cannot be exported: {reason}") from error
     finally:
         logging.disable(disabled)

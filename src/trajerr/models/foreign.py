@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trajerr.checks import require_known
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, in_one_line
 
 TARGET = "_target_"
 HARMLESS = "_convert_"  # how Hydra hands containers over; here they are always plain
@@ -82,7 +82,7 @@ def make(where: str, config: Plain, *given: object) -> Any:  # noqa: ANN401 - wh
     try:
         return kind(*given, **values)
     except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"{where}: {config[TARGET]}: {_one_line(error)}") from error
+        raise ConfigError(f"{where}: {config[TARGET]}: {in_one_line(error)}") from error
 
 
 def find(where: str, name: str) -> Any:  # noqa: ANN401 - whatever has that name
@@ -101,7 +101,7 @@ def find(where: str, name: str) -> Any:  # noqa: ANN401 - whatever has that name
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f"{where}: got {name}, expected what can be imported: {_one_line(error)}"
+            f"{where}: got {name}, expected what can be imported: {in_one_line(error)}"
         ) from error
     if not callable(found):
         raise ConfigError(f"{where}: got {name}, expected a class or a function")
@@ -127,7 +127,3 @@ def _nested(where: str, value: object) -> Any:  # noqa: ANN401 - as make
     if isinstance(value, list | tuple):
         return [_nested(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
     return value
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, in_one_line
 from trajerr.models.inputs import N_FEATURES, Scaling
 
 TRIED = (2, 5)  # windows and samples of the batch that a new network is tried with
@@ -48,7 +48,7 @@ class WrappedNetwork(nn.Module):
                 found = self.inner(torch.zeros(*TRIED, N_FEATURES))
             shape = tuple(found.shape)
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise ConfigError(
                 f"model: forward of {[*TRIED, N_FEATURES]} fails: {reason}"
             ) from error

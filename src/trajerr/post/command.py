@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trajerr.errors import TrajerrError
+from trajerr.errors import TrajerrError, in_one_line
 from trajerr.interrupt import end_imports_at_once, let_commands_end
 from trajerr.post.job import Call
 from trajerr.post.journal import log_file, write_log
@@ -102,11 +102,11 @@ def _settled(options: argparse.Namespace, call: Call) -> int:
         sys.stderr.write(f"{NAME}: interrupted; {call.shown} is as it was\n")
         return 130
     except TrajerrError as error:
-        return _refused(call, settings, _in_one_line(error))
+        return _refused(call, settings, in_one_line(error))
     except OSError as error:
         return _refused(call, settings, f"{error.filename or call.file}: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001 - a slicer is not to lose a print by a fault here
-        reason = f"a fault of trajerr's: {type(error).__name__}: {_in_one_line(error)}"
+        reason = f"a fault of trajerr's: {type(error).__name__}: {in_one_line(error)}"
         return _refused(call, settings, reason, traceback.format_exc())
     sys.stderr.write(f"{NAME}: {call.shown}: {outcome}\n")
     write_log(log_file(settings["log"], settings["bundle"]), call.shown, outcome)
@@ -142,7 +142,7 @@ def _note(call: Call, reason: str) -> None:
     try:
         write_note(call.file, reason)
     except (TrajerrError, OSError) as error:
-        sys.stderr.write(f"{NAME}: no comment in {call.shown}: {_in_one_line(error)}\n")
+        sys.stderr.write(f"{NAME}: no comment in {call.shown}: {in_one_line(error)}\n")
 
 
 def _piped(options: argparse.Namespace, slicer: Slicer) -> int:
@@ -163,7 +163,3 @@ def _shown(slicer: Slicer, path: Path) -> str:
 
 def _path(out: str | None) -> Path | None:
     return None if out is None else Path(out)
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

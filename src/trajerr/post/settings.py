@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from trajerr.checks import is_number
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, in_one_line
 from trajerr.shipped import conf_dir, shipped
 
 OWN_FILE = "post.yaml"
@@ -66,7 +66,7 @@ def stated_pairs(pairs: Sequence[str]) -> Settings:
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {pair}: {_in_one_line(error)}") from error
+            raise ConfigError(f"--set {pair}: {in_one_line(error)}") from error
         *groups, last = key.split(".")
         nested: Settings = {last: value}
         for group in reversed(groups):
@@ -158,7 +158,7 @@ def _read_yaml(path: Path) -> Settings:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {_in_one_line(error)}") from error
+        raise ConfigError(f"{path}: not YAML: {in_one_line(error)}") from error
     if not isinstance(values, Mapping | None):
         raise ConfigError(f"{path}: got {type(values).__name__}, expected key: value pairs")
     return dict(values or {})
@@ -193,7 +193,3 @@ def _expected(value: object, default: object) -> str:
     if isinstance(value, bool | Mapping):
         return "a value of another kind"
     return ""
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

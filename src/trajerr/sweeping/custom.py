@@ -1,14 +1,11 @@
 """What a function of the user's own suggests to a trial, beside the space."""
 
-import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
 
-from trajerr.errors import ConfigError
+from trajerr.models.foreign import find
 
 
 def custom_suggestions(
@@ -31,13 +28,5 @@ def custom_suggestions(
     """
     if name is None:
         return None
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    module, _, attribute = name.rpartition(".")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"hydra.sweeper.custom_search_space: got {name}, expected what can be imported: {error}"
-        ) from error
+    function = find("hydra.sweeper.custom_search_space", name)
     return lambda trial: function(config, trial)

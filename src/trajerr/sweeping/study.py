@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from trajerr.checks import is_number, require, require_count, require_some_of
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, in_one_line
 from trajerr.sweeping.owner import Owner
 from trajerr.sweeping.samplers import sampling
 
@@ -206,7 +206,7 @@ class SharedStudy:
                 self.study.sampler = self._sampling.make(**given)
                 trial = self.study.ask(self._space)
         except ImportError as error:
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise ConfigError(f"hydra.sweeper.sampler: {reason}") from error
         trial.set_user_attr(OWNER, vars(self._me))
         if self._suggest is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import ConfigError, DataError, in_one_line
 from trajerr.models.foreign import is_foreign
 from trajerr.models.registry import build_network
 
@@ -103,7 +103,7 @@ def load_checkpoint(path: Path | str, allowed: Collection[str] = ()) -> Loaded:
     except ForeignNetworkError:
         raise
     except (KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = in_one_line(error)[:200]
         raise DataError(f"{path}: not a checkpoint of this version of trajerr: {reason}") from error
 
 
