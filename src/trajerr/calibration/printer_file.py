@@ -12,7 +12,7 @@ from typing import Any
 
 from trajerr.calibration.uncertainty import Estimate
 from trajerr.dynamics.axis import AxisParameters
-from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.printer import NEUTRAL, Printer
 
 PARTS = ("x", "y", "limits", "thermal")  # keys that hold a part with a class of its own
 DIGITS = 6  # significant, of measured values: more than any measurement has
@@ -111,6 +111,7 @@ def render(printer: Printer, base: Printer, axes: Mapping[str, Measured], versio
         f"# Measured: {' and '.join(axes)}; all else is as {_quoted(base.name)}.",
     ]
     values = printer.to_dict()
+    values |= {axis: values[axis] | NEUTRAL | values[axis] for axis in ("x", "y")}
     lines += _block("", values, Printer, lambda path: _comment(path, printer, base, axes))
     return "\n".join([*lines, ""])
 
