@@ -28,12 +28,14 @@ LARGEST_RATE_OFF = 0.0125  # of a clock; crystals are within 1e-4, an ADXL345's 
 COARSE_BAND_HZ = (4.0, 35.0)
 COARSE_HZ = 100.0
 STRETCH_S = 3.0
-STRETCHES = 40
+HALF = round(0.5 * STRETCH_S * COARSE_HZ)  # samples
+STRETCHES = 30
 SPAN_S = 300.0  # of the recording that the stretches lie in
-RATES = np.linspace(-0.9, 0.9, 7) * LARGEST_RATE_OFF  # within stretches: ±0.2 % of 1.5 s is 3 ms
+RATES = np.linspace(-0.8, 0.8, 5) * LARGEST_RATE_OFF  # within stretches: ±0.25 % of 1.5 s is 4 ms
 TOLERANCE_S = 0.02  # by which a stretch may be off the line
 # A stretch counts by how much it moved; below this share of the strongest ones it is at rest.
 QUIET = 0.1
+BESIDE_S = 2.0  # of the plan on either side of a recording
 STANDS_OUT = 8.0  # standard deviations of all other offsets
 LEAST_EXPLAINED = 0.15  # of a recording's motion in the coarse band
 # Fine search.
@@ -101,7 +103,8 @@ def find_clock(sensors: Sequence[EvenSamples], expected: Floats, start_s: float)
     origin = 0.5 * (begin + end)
     offset, rate = _coarse(sensors, expected, begin, end)
     line = np.array([offset + start_s + rate * (origin - begin), rate])
-    found = _Line(line, np.zeros((2, 2)), 0.0, 0, 0.0, 1)
+    expected, start_s = _near(expected, start_s, line, begin - origin, end - origin)
+    found = _Line(line, np.zeros((2, 2)), 0.0, 0, 0.0)
     for reach in (*SHIFTS_S, SHIFTS_S[-1]):
         found = _refined(sensors, expected, start_s, origin, found.values, reach)
     spread = quantile(found.windows - 2) * np.sqrt(np.diag(found.covariance))
@@ -112,6 +115,16 @@ def find_clock(sensors: Sequence[EvenSamples], expected: Floats, start_s: float)
     return Clock(origin, at, slope, found.scatter, found.windows, found.explained)
 
 
+def _near(
+    expected: Floats, start_s: float, line: Floats, begin: float, end: float
+) -> tuple[Floats, float]:
+    """Return the part of a plan that sensor times since the origin fall on, and its start, s."""
+    edges = line[0] + line[1] * np.array([begin, end]) + [-BESIDE_S, BESIDE_S]
+    low, high = np.round((edges - start_s) * EVEN_HZ).astype(np.intp)
+    first = max(int(low), 0)
+    return expected[first : max(int(high), first + 1)], start_s + first / EVEN_HZ
+
+
 @dataclass(frozen=True)
 class _Line:
     values: Floats  # (2,) plan time at the origin, and rate
@@ -119,7 +132,6 @@ class _Line:
     scatter: float
     windows: int
     explained: float
-    tried: int
 
 
 def _coarse(
@@ -130,21 +142,27 @@ def _coarse(
     plan = filtered(expected, EVEN_HZ, *COARSE_BAND_HZ)[::every]
     own = np.arange(begin, end, 1.0 / EVEN_HZ)
     felt = np.concatenate([sensor.at(own) for sensor in sensors], axis=1)
-    felt = filtered(felt, EVEN_HZ, *COARSE_BAND_HZ)[::every]
+    felt = _main_directions(filtered(felt, EVEN_HZ, *COARSE_BAND_HZ)[::every])
     centres = _centres(felt)
+    search = _Search.along(plan)
     scores = [
-        np.stack([_shares(felt, plan, centre, 1.0 + rate) for centre in centres]) for rate in RATES
+        np.stack([search.shares(felt, centre, 1.0 + rate) for centre in centres]) for rate in RATES
     ]
     return _stacked(scores, centres, sensors)
 
 
+def _main_directions(felt: Floats) -> Floats:
+    """Return (N, 2) the two directions in which (N, C) values move most, as a plan has two."""
+    _, vectors = np.linalg.eigh(felt.T @ felt)
+    return np.asarray(felt @ vectors[:, -2:])
+
+
 def _centres(felt: Floats) -> NDArray[np.intp]:
     """Return the middles of the stretches: of those that move, spread over the strongest span."""
-    half = round(0.5 * STRETCH_S * COARSE_HZ)
     energy = np.concatenate([[0.0], np.cumsum((felt**2).sum(axis=1))])
-    middles = np.arange(half, len(felt) - half, max(1, half))
-    moved = energy[middles + half] - energy[middles - half]
-    span = max(1, min(len(middles), round(SPAN_S * COARSE_HZ / half)))
+    middles = np.arange(HALF, len(felt) - HALF, HALF)
+    moved = energy[middles + HALF] - energy[middles - HALF]
+    span = max(1, min(len(middles), round(SPAN_S * COARSE_HZ / HALF)))
     total = np.convolve(moved, np.ones(span), mode="valid")
     first = int(np.argmax(total))
     within = np.arange(first, first + span)
@@ -153,33 +171,41 @@ def _centres(felt: Floats) -> NDArray[np.intp]:
     return np.asarray(middles[chosen], np.intp)
 
 
-def _shares(felt: Floats, plan: Floats, centre: int, rate: float) -> Floats:
-    """Return (P,) the share of a stretch explained where its middle is at each plan sample."""
-    half = round(0.5 * STRETCH_S * COARSE_HZ)
-    steps = np.arange(-half, half + 1)
-    source = centre + steps / rate
-    grid = np.arange(len(felt))
-    stretch = np.column_stack([np.interp(source, grid, column) for column in felt.T])
-    count = next_fast_len(len(plan) + len(steps), real=True)
-    ahead = np.conj(rfft(stretch, count, axis=0))
-    spectrum = rfft(plan, count, axis=0)
-    products = irfft(spectrum[:, :, None] * ahead[:, None, :], count, axis=0)
-    cross = np.roll(products, half, axis=0)[: len(plan)]  # (P, 2, C)
-    gram = _local_gram(plan, half)
-    solved = np.linalg.solve(gram, cross)
-    explained: Floats = np.einsum("pic,pic->p", cross, solved) / np.sum(stretch**2)
-    return explained
+@dataclass(frozen=True)
+class _Search:
+    """A plan that stretches are looked for in, with what each look needs."""
 
+    samples: int  # P of the plan
+    count: int  # of the transforms
+    spectrum: NDArray[np.complex128]  # (2, F) of the plan
+    inverse: Floats  # (3, P) xx, xy, yy of the inverse sums of products around each sample
 
-def _local_gram(plan: Floats, half: int) -> Floats:
-    """Return (P, 2, 2) sums of products over a stretch around each sample, not singular."""
-    products = np.einsum("pi,pj->pij", plan, plan)
-    sums = np.concatenate([np.zeros((1, 2, 2)), np.cumsum(products, axis=0)])
-    index = np.arange(len(plan))
-    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(plan))
-    gram = sums[high] - sums[low]
-    floor = 0.02 * np.trace(gram, axis1=1, axis2=2).mean() + 1e-12
-    return np.asarray(gram + floor * np.eye(2))
+    @classmethod
+    def along(cls, plan: Floats) -> "_Search":
+        """Prepare a (P, 2) plan."""
+        count = next_fast_len(len(plan) + 2 * HALF + 1, real=True)
+        products = np.stack([plan[:, 0] ** 2, plan[:, 0] * plan[:, 1], plan[:, 1] ** 2])
+        sums = np.concatenate([np.zeros((3, 1)), np.cumsum(products, axis=1)], axis=1)
+        index = np.arange(len(plan))
+        low, high = np.maximum(index - HALF, 0), np.minimum(index + HALF + 1, len(plan))
+        xx, xy, yy = sums[:, high] - sums[:, low]
+        floor = 0.02 * float(np.mean(xx + yy)) + 1e-12  # where nothing moves nothing is explained
+        xx, yy = xx + floor, yy + floor
+        inverse = np.stack([yy, -xy, xx]) / (xx * yy - xy**2)
+        return cls(len(plan), count, rfft(plan.T, count), inverse)
+
+    def shares(self, felt: Floats, centre: int, rate: float) -> Floats:
+        """Return (P,) the share of a stretch explained where its middle is at each sample."""
+        source = centre + np.arange(-HALF, HALF + 1) / rate
+        grid = np.arange(len(felt))
+        stretch = np.stack([np.interp(source, grid, column) for column in felt.T])
+        explained = np.zeros(self.samples)
+        xx, xy, yy = self.inverse
+        for ahead in np.conj(rfft(stretch, self.count)):
+            both = irfft(self.spectrum * ahead, self.count)
+            x, y = np.roll(both, HALF, axis=1)[:, : self.samples]
+            explained += xx * x**2 + 2.0 * xy * x * y + yy * y**2
+        return explained / float(np.sum(stretch**2))
 
 
 def _stacked(
@@ -317,9 +343,7 @@ def _fitted(rows: Floats, line: Floats, origin: float, name: str) -> _Line:
     covariance = _covariance(table[kept], weight[kept], left[kept])
     scatter = float(np.sqrt(np.average(left[kept] ** 2, weights=weight[kept])))
     moved = np.asarray(line + change)
-    return _Line(
-        moved, covariance, scatter, int(kept.sum()), float(np.median(share[kept])), len(late)
-    )
+    return _Line(moved, covariance, scatter, int(kept.sum()), float(np.median(share[kept])))
 
 
 def _deviation(values: Floats) -> float:
