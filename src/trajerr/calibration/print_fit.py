@@ -38,7 +38,6 @@ from trajerr.errors import DataError
 START_HZ = np.geomspace(12.0, 110.0, 14)
 START_DAMPING = (0.05, 0.15)
 SECOND_STARTS = (1.3, 1.7, 2.2, 3.0)  # times the first mode's frequency
-SUGGESTED = 0.8  # share of the ratio's misfit, above which no second mode is looked for
 SMOOTHED_BINS = 9  # over which noise is averaged
 ROUNDS = 2  # of weighing, each with a search
 BRIEFLY, AT_LENGTH = 3, 8  # evaluations
@@ -75,7 +74,13 @@ class FittedAxis:
 
 
 def fit_axis(
-    model: AxisModel, felt: Spectra, where: str, *, viscous: bool, second_mode: bool
+    model: AxisModel,
+    felt: Spectra,
+    where: str,
+    *,
+    viscous: bool,
+    second_mode: bool,
+    before: FittedAxis | None = None,
 ) -> FittedAxis:
     """Fit one axis.
 
@@ -89,6 +94,8 @@ def fit_axis(
         For messages.
     viscous, second_mode
         Whether these are looked for.
+    before
+        A fit to start from, whose second mode is kept, or its lack.
 
     Raises
     ------
@@ -97,11 +104,15 @@ def fit_axis(
     """
     names = [n for n in FIRST if viscous or n != "drag_share"]
     problem = _Problem(model, felt)
-    start = problem.start()
+    start = problem.start() if before is None else before.values
     problem = problem.within(start, where)
-    best = problem.refine(start, [*names, *SENSOR])
-    if second_mode:
-        best = problem.with_second(best, names) or best
+    if before is not None:
+        own = [*names, *(SECOND if before.second_mode else ()), *SENSOR]
+        best = problem.refine(start, own)
+    else:
+        best = problem.refine(start, [*names, *SENSOR])
+        if second_mode:
+            best = problem.with_second(start, best, names) or best
     result = problem.result(*best)
     if result.explained < LEAST_EXPLAINED:
         raise DataError(
@@ -158,70 +169,45 @@ class _Problem:
         narrow = replace(self.model, segments=segments.within(low, high), other=other)
         return _Problem(narrow, self.felt[:, inside])
 
-    def with_second(self, before: Fit, names: Sequence[str]) -> Fit | None:
-        """Return a fit with a second mode, where it leaves clearly less; else None."""
-        values, _ = before
-        predicted = self.model.predict(values)
-        starts = [self._suggested(values, predicted), self._linear(SECOND_STARTS)]
-        wanted, noise = [*names, *SECOND, *SENSOR], self._noise(self.felt - predicted)
-        tried = [self._search(values | s, wanted, noise, BRIEFLY) for s in starts if s is not None]
+    def with_second(self, start: Values, before: Fit, names: Sequence[str]) -> Fit | None:
+        """Return a fit with a second mode, where it leaves clearly less than one without.
+
+        It is sought from the start's values: without a second mode a search may have gone far
+        off to make up for it.
+        """
+        wanted = [*names, *SECOND, *SENSOR]
+        tried = []
+        for values, times in product((start, before[0]), SECOND_STARTS):
+            frequency = min(times * values["natural_freq_hz"], 0.9 * HIGHEST[SECOND[0]])
+            second = dict(zip(SECOND, (frequency, 0.05, 0.1), strict=True))
+            first = values | second | {"time_s": 0.0, "gain": 1.0}
+            tried.append(self._search(first, wanted, self._flat(), BRIEFLY))
         fit = self.refine(min(tried, key=lambda pair: float(pair[1].cost))[0], wanted)
         left = self.felt - self.model.predict(fit[0])
         noise = self._noise(left)
-        costs = [
-            np.sum(np.abs(each) ** 2 / noise, axis=1) for each in (self.felt - predicted, left)
-        ]
+        without = self.felt - self.model.predict(before[0])
+        costs = [np.sum(np.abs(each) ** 2 / noise, axis=1) for each in (without, left)]
         gained = costs[0] - costs[1]
         error = float(np.std(gained)) * math.sqrt(2.0 / len(gained))  # segments overlap by half
         clear = float(gained.mean()) > CLEARLY * error
         return fit if clear and gained.mean() > NOTABLY * costs[0].mean() else None
-
-    def _suggested(self, values: Values, predicted: Spectra) -> Values | None:
-        """Return the second mode that would turn what is predicted into what was felt.
-
-        By the linear response alone; None where that explains little of their ratio.
-        """
-        frequency = self.model.segments.frequency
-        power = np.sum(np.abs(predicted) ** 2, axis=0)
-        ratio = np.sum(np.conj(predicted) * self.felt, axis=0) / power
-        spread = np.sqrt(np.mean(np.abs(self.felt - ratio * predicted) ** 2, axis=0) / power)
-        before = frequency_response(axis_of(values, self.model.own), frequency)
-        names = ["natural_freq_hz", "damping_ratio", *SECOND, "time_s", "gain"]
-        at_rest = {"time_s": 0.0, "gain": 1.0}
-
-        def residual(q: Floats) -> Floats:
-            now = values | unpacked(q, names)
-            response = frequency_response(axis_of(now, self.model.own), frequency)
-            late = now["gain"] * np.exp(-2j * np.pi * frequency * now["time_s"])
-            return _real((late * response / before - ratio) / spread)
-
-        unchanged = float(np.sum(_real((1.0 - ratio) / spread) ** 2)) / 2.0
-        found = []
-        for times in SECOND_STARTS:
-            start = min(times * values["natural_freq_hz"], 0.9 * HIGHEST[SECOND[0]])
-            second = dict(zip(SECOND, (start, 0.05, 0.1), strict=True))
-            first = packed(values | second | at_rest, names)
-            found.append(_bounded(residual, first, names))
-        best = min(found, key=lambda search: float(search.cost))
-        if best.cost > SUGGESTED * unchanged:
-            return None
-        moved = unpacked(best.x, names)
-        return {name: moved[name] for name in names[:5]}
 
     def result(self, values: Values, names: Sequence[str]) -> FittedAxis:
         predicted = self.model.predict(values)
         left = self.felt - predicted
         replicates = self._replicates(values, names, left)
         density = self.model.segments.density_scale
-        power = [density * np.mean(np.abs(s) ** 2, axis=0) for s in (self.felt, predicted, left)]
-        cross = np.abs(np.mean(np.conj(predicted) * self.felt, axis=0)) ** 2 * density**2
+        powers = (density * np.mean(np.abs(s) ** 2, axis=0) for s in (self.felt, predicted, left))
+        measured, modelled, remaining = powers
         return FittedAxis(
             values,
             _estimates(values, replicates),
             replicates,
             self.model.segments.frequency,
-            *power,
-            cross / np.maximum(power[0] * power[1], np.finfo(np.float64).tiny),
+            measured,
+            modelled,
+            remaining,
+            coherence(predicted, self.felt),
         )
 
     def _flat(self) -> Floats:
@@ -283,11 +269,8 @@ class _Problem:
         each = centre + scale * (np.array(moved) - np.linalg.solve(whole, pull))
         return {name: each[:, i] for i, name in enumerate(names)}
 
-    def _linear(self, second_starts: Sequence[float] = ()) -> Values:
-        """Return the linear axis whose response is nearest to the one the spectra show.
-
-        ``second_starts`` are frequencies over the first mode's that a second mode is sought from.
-        """
+    def _linear(self) -> Values:
+        """Return the linear axis whose response is nearest to the one the spectra show."""
         told = self.model.segments.of_position(self.model.command[::FINER])
         frequency = self.model.segments.frequency
         power = np.sum(np.abs(told) ** 2, axis=0)
@@ -295,7 +278,6 @@ class _Problem:
         spread = np.sqrt(np.mean(np.abs(self.felt - shown * told) ** 2, axis=0) / power)
         fixed = {"drag_share": 0.0, "friction_mm_s2": 0.0, "leak": 0.0}
         names = ["natural_freq_hz", "damping_ratio", "time_s", "gain"]
-        names += SECOND if second_starts else []
 
         def residual(q: Floats) -> Floats:
             now = fixed | unpacked(q, names)
@@ -303,17 +285,9 @@ class _Problem:
             late = np.exp(-2j * np.pi * frequency * now["time_s"])
             return _real((now["gain"] * response * late - shown) / spread)
 
-        found = []
-        for frequency_hz, damping, times in product(
-            START_HZ, START_DAMPING[: 1 if second_starts else 2], second_starts or (1.0,)
-        ):
-            first = dict(zip(names, (frequency_hz, damping, 0.0, 1.0), strict=False))
-            if second_starts:
-                first |= dict(zip(SECOND, (times * frequency_hz, 0.05, 0.15), strict=True))
-            found.append(_bounded(residual, packed(first, names), names))
-        best = min(found, key=lambda search: float(search.cost))
-        moved = unpacked(best.x, names)
-        return moved if second_starts else fixed | moved
+        starts = [[math.log(f), math.log(z), 0.0, 1.0] for f in START_HZ for z in START_DAMPING]
+        found = [_bounded(residual, np.array(start), names) for start in starts]
+        return fixed | unpacked(min(found, key=lambda search: float(search.cost)).x, names)
 
 
 def jackknifed(value: float, each: Floats) -> Estimate:

@@ -38,7 +38,7 @@ class Segments:
     @property
     def frequency(self) -> Floats:
         """(B,) Hz."""
-        return self.bins * (self.sample_rate / self.length)
+        return np.asarray(self.bins * (self.sample_rate / self.length), dtype=np.float64)
 
     @property
     def density_scale(self) -> float:
