@@ -26,7 +26,7 @@ CLOCK_OFF = 0.01  # at most, of the rate
 VIBRATION_MM_S2 = 5000.0  # RMS, above VIBRATION_HZ
 VIBRATION_HZ = (230.0, 900.0)
 LOST = 0.001  # share of the samples
-BEFORE_S = (0.5, 8.0)  # of recording before the motion, and at most after it
+LATE_S = (0.2, 3.0)  # from the motion's begin to the recording's, and from its end to the other
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def record_sensor(
         Draws how it sits, what shakes it, and what it loses.
     """
     end = (len(felt) - 1) / sample_rate
-    before, after = random.uniform(*BEFORE_S, 2)
-    time = np.arange(-before, end + after, 1.0 / RATE_HZ)
+    late, early = random.uniform(*LATE_S, 2)
+    time = np.arange(late, end - early, 1.0 / RATE_HZ)
     grid = np.arange(len(felt)) / sample_rate
-    true = np.column_stack([np.interp(time, grid, column, 0.0, 0.0) for column in felt.T])
+    true = np.column_stack([np.interp(time, grid, column) for column in felt.T])
     true += VIBRATION_MM_S2 * _vibration(len(time), random)
     true[:, 2] += GRAVITY_MM_S2
     seen = (true @ _turned(random).T) * (1.0 + random.uniform(-SCALE_OFF, SCALE_OFF))

@@ -5,7 +5,7 @@ there is one, a reference on the frame, whose motion is subtracted. Clock, direc
 gravity are found from the signal, by comparison with what a printer like this one does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.motion.trajectory import Trajectory
 from trajerr.recordings.accelerometer import Recording
-from trajerr.recordings.clock import Clock, find_clock
-from trajerr.recordings.expectation import expected_motion
+from trajerr.recordings.clock import Clock, RoughClock, find_clock, find_roughly
+from trajerr.recordings.expectation import expected_motion, linear_acceleration
 from trajerr.recordings.mounting import Mount, find_mount
 from trajerr.recordings.signals import (
     EVEN_HZ,
@@ -32,6 +32,8 @@ from trajerr.recordings.signals import (
 ONE_CLOCK = 0.5  # share of the shorter recording's time by which two overlap on one clock
 # Where a frame sways: the reference explains what a sensor feels beyond the expected motion.
 FRAME_BAND_HZ = (5.0, 60.0)
+ROUGH_HZ = 60.0  # up to which a plan's acceleration is needed to find where it was recorded
+BESIDE_S = 5.0  # of the plan before and after a recording, for the printer to settle in
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,12 @@ def align(sensors: Sensors, trajectory: Trajectory, printer: Printer) -> Aligned
         raise DataError(
             f"trajectory: got {trajectory.sample_rate:g} samples a second, expected {EVEN_HZ:g}"
         )
+    even = _even(sensors)
+    rough = _roughly(even, linear_acceleration(printer, trajectory, ROUGH_HZ), trajectory)
+    trajectory = _recorded(trajectory, rough.values())
     motion = expected_motion(printer, trajectory)
     expected = second_derivative(motion, EVEN_HZ, PASSED_HZ)
-    start = trajectory.first / EVEN_HZ
-    even = _even(sensors)
-    clocks = _clocks(even, expected, start)
+    clocks = _clocks(even, rough, expected, trajectory.first / EVEN_HZ)
     felt, measured, mounts = [], [], {}
     for number, axis in enumerate("xy"):
         sensor = even[axis]
@@ -148,20 +151,50 @@ def _even(sensors: Sensors) -> dict[str, EvenSamples]:
     return even
 
 
-def _clocks(even: Mapping[str, EvenSamples], expected: Floats, start_s: float) -> dict[str, Clock]:
-    """Return each recording's clock: one for those whose times overlap, as firmware stamps them."""
+def _groups(even: Mapping[str, EvenSamples]) -> dict[str, list[EvenSamples]]:
+    """Return by axis the sensors whose clock it has: one for those whose times overlap."""
     x, y = even["x"], even["y"]
-    if y is x or _overlap(x, y):
-        both = find_clock([x] if y is x else [x, y], expected, start_s)
-        clocks = {"x": both, "y": both}
-    else:
-        clocks = {axis: find_clock([even[axis]], expected, start_s) for axis in "xy"}
+    if y is not x and not _overlap(x, y):
+        return {"x": [x], "y": [y]}
+    shared = [x] if y is x else [x, y]
+    return {"x": shared, "y": shared}
+
+
+def _roughly(
+    even: Mapping[str, EvenSamples], expected: Floats, trajectory: Trajectory
+) -> dict[str, RoughClock]:
+    groups, start = _groups(even), trajectory.first / EVEN_HZ
+    x = find_roughly(groups["x"], expected, start)
+    one = groups["y"] is groups["x"]
+    return {"x": x, "y": x if one else find_roughly(groups["y"], expected, start)}
+
+
+def _recorded(trajectory: Trajectory, rough: Iterable[RoughClock]) -> Trajectory:
+    """Return the part of a plan that was recorded, and what lies close beside it."""
+    clocks = list(rough)
+    begin = min(clock.begin_s for clock in clocks) - BESIDE_S
+    end = max(clock.end_s for clock in clocks) + BESIDE_S
+    first = max(int(begin * EVEN_HZ) - trajectory.first, 0)
+    return trajectory.rows(slice(first, max(int(end * EVEN_HZ) - trajectory.first, first)))
+
+
+def _clocks(
+    even: Mapping[str, EvenSamples],
+    rough: Mapping[str, RoughClock],
+    expected: Floats,
+    start_s: float,
+) -> dict[str, Clock]:
+    """Return each recording's clock."""
+    groups = _groups(even)
+    clocks = {"x": find_clock(groups["x"], rough["x"], expected, start_s)}
+    one = rough["y"] is rough["x"]
+    clocks["y"] = clocks["x"] if one else find_clock(groups["y"], rough["y"], expected, start_s)
     if "reference" in even:
         near = next((axis for axis in "xy" if _overlap(even[axis], even["reference"])), None)
         if near is None:
             raise DataError(
                 f"{even['reference'].name}: its times have nothing in common with those of "
-                f"{x.name}, expected a reference recorded by the same clock"
+                f"{even['x'].name}, expected a reference recorded by the same clock"
             )
         clocks["reference"] = clocks[near]
     return clocks

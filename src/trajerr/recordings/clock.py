@@ -35,11 +35,10 @@ RATES = np.linspace(-0.8, 0.8, 5) * LARGEST_RATE_OFF  # within stretches: ±0.25
 TOLERANCE_S = 0.02  # by which a stretch may be off the line
 # A stretch counts by how much it moved; below this share of the strongest ones it is at rest.
 QUIET = 0.1
-BESIDE_S = 2.0  # of the plan on either side of a recording
 STANDS_OUT = 8.0  # standard deviations of all other offsets
 LEAST_EXPLAINED = 0.15  # of a recording's motion in the coarse band
 # Fine search.
-FINE_BAND_HZ = (5.0, 80.0)
+FINE_BAND_HZ = (3.0, 15.0)  # where a printer that is not yet calibrated is right, too
 WINDOW_S = 5.0
 SHIFTS_S = (0.020, 0.003)  # within which windows are looked for, from pass to pass
 LEAST_SHARE = 0.05  # that a window explains, to count
@@ -57,7 +56,7 @@ class Clock:
     rate: Estimate  # seconds of the plan a second of the sensor
     scatter_s: float  # RMS of single windows around the line
     windows: int  # that lie on it
-    explained: float  # median share of the windows' motion, 5 to 80 Hz
+    explained: float  # median share of the windows' motion, 3 to 15 Hz
 
     def plan_time(self, sensor: Floats) -> Floats:
         """Return plan times, s, of (N,) sensor times."""
@@ -81,48 +80,73 @@ class Clock:
         }
 
 
-def find_clock(sensors: Sequence[EvenSamples], expected: Floats, start_s: float) -> Clock:
-    """Find the clock that sensors share.
+@dataclass(frozen=True)
+class RoughClock:
+    """A clock to within some hundredths of a second."""
+
+    origin_s: float  # sensor time
+    offset_s: float  # plan time there
+    rate: float
+    begin_s: float  # plan time of the first sample
+    end_s: float  # plan time of the last sample
+
+
+def find_roughly(sensors: Sequence[EvenSamples], expected: Floats, start_s: float) -> RoughClock:
+    """Find where in a plan sensors were recorded.
 
     Parameters
     ----------
     sensors
         At least one, on one clock.
     expected : (M, 2)
-        mm/s², the acceleration that the plan lets expect, at :data:`.signals.EVEN_HZ`.
+        mm/s², the acceleration that the whole plan lets expect, at :data:`.signals.EVEN_HZ`.
     start_s
         Plan time of its first sample, s.
 
     Raises
     ------
     DataError
-        Nothing in the recording is like the plan, or no one clock fits it.
+        Nothing in the recording is like the plan.
     """
     begin = min(sensor.start_s for sensor in sensors)
     end = max(sensor.end_s for sensor in sensors)
-    origin = 0.5 * (begin + end)
-    offset, rate = _coarse(sensors, expected, begin, end)
-    line = np.array([offset + start_s + rate * (origin - begin), rate])
-    expected, start_s = _near(expected, start_s, line, begin - origin, end - origin)
+    first, rate = _coarse(sensors, expected, begin, end)
+    first += start_s
+    half = 0.5 * (end - begin)
+    return RoughClock(begin + half, first + rate * half, rate, first, first + 2.0 * rate * half)
+
+
+def find_clock(
+    sensors: Sequence[EvenSamples], rough: RoughClock, expected: Floats, start_s: float
+) -> Clock:
+    """Find the clock that sensors share.
+
+    Parameters
+    ----------
+    sensors
+        As for :func:`find_roughly`.
+    rough
+        What it returned.
+    expected : (M, 2)
+        mm/s², the acceleration expected at least where they were recorded.
+    start_s
+        Plan time of its first sample, s.
+
+    Raises
+    ------
+    DataError
+        No one clock fits.
+    """
+    line = np.array([rough.offset_s, rough.rate])
     found = _Line(line, np.zeros((2, 2)), 0.0, 0, 0.0)
     for reach in (*SHIFTS_S, SHIFTS_S[-1]):
-        found = _refined(sensors, expected, start_s, origin, found.values, reach)
+        found = _refined(sensors, expected, start_s, rough.origin_s, found.values, reach)
     spread = quantile(found.windows - 2) * np.sqrt(np.diag(found.covariance))
     at, slope = (
         Estimate(float(v), float(v - s), float(v + s))
         for v, s in zip(found.values, spread, strict=True)
     )
-    return Clock(origin, at, slope, found.scatter, found.windows, found.explained)
-
-
-def _near(
-    expected: Floats, start_s: float, line: Floats, begin: float, end: float
-) -> tuple[Floats, float]:
-    """Return the part of a plan that sensor times since the origin fall on, and its start, s."""
-    edges = line[0] + line[1] * np.array([begin, end]) + [-BESIDE_S, BESIDE_S]
-    low, high = np.round((edges - start_s) * EVEN_HZ).astype(np.intp)
-    first = max(int(low), 0)
-    return expected[first : max(int(high), first + 1)], start_s + first / EVEN_HZ
+    return Clock(rough.origin_s, at, slope, found.scatter, found.windows, found.explained)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from trajerr.errors import DataError
 from trajerr.recordings.estimates import Estimate, quantile
 from trajerr.recordings.signals import EVEN_HZ, filtered
 
-MOUNTING_BAND_HZ = (2.0, 15.0)
+MOUNTING_BAND_HZ = (2.0, 9.0)
 BLOCKS = 10  # of the recording, each left out once for the intervals
 LEAST_EXPLAINED = 0.3  # of an axis' motion in the band
 SCALES = (0.5, 2.0)  # sensors are off by up to 15 %; beyond these it is a wrong unit
@@ -33,7 +33,7 @@ class Mount:
     scale: Estimate  # what the sensor says over what is
     turned_deg: Estimate  # between the printer's axis and the nearest of the sensor's
     nearest: str  # that one: "x", "-z", …
-    explained: float  # share of the axis' expected motion, 2 to 15 Hz, that the sensor shows
+    explained: float  # share of the axis' expected motion, 2 to 9 Hz, that the sensor shows
     gravity_mm_s2: Estimate  # as the sensor reads it, divided by its scale along this axis
     upright_deg: float  # between this axis and gravity: 90 for a level printer
 
