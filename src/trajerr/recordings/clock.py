@@ -249,7 +249,9 @@ def _stacked(
     ]
     span = max(float(centres[-1] - centres[0]), 1.0)
     step = 1.5 * TOLERANCE_S * COARSE_HZ / span
-    rates = np.arange(-LARGEST_RATE_OFF, LARGEST_RATE_OFF + step, step)
+    rates = np.minimum(
+        np.arange(-LARGEST_RATE_OFF, LARGEST_RATE_OFF + step, step), LARGEST_RATE_OFF
+    )
     count, best = wide[0].shape[1] - padding, (-1.0, 0, 0.0, 0.0, 1.0)
     for rate in rates:
         nearest = wide[int(np.argmin(np.abs(RATES - rate)))]
