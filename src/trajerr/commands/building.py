@@ -32,11 +32,13 @@ CLASSES = frozenset(
         "trajerr.dataset.quality.QualityLimits",
         "trajerr.dataset.repair.FaultSettings",
         "trajerr.dataset.splits.SplitSettings",
+        "trajerr.dataset.sensor_logs.AccelerometerLog",
         "trajerr.dynamics.axis.AxisParameters",
         "trajerr.dynamics.printer.Printer",
         "trajerr.dynamics.thermal.ThermalParameters",
         "trajerr.evaluation.scores.Bins",
         "trajerr.motion.limits.MachineLimits",
+        "trajerr.recordings.accelerometer.Columns",
         "trajerr.refining.settings.RefineSettings",
         "trajerr.training.datamodule.PrinterDataModule",
     }
