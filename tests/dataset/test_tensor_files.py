@@ -90,7 +90,9 @@ def test_what_torch_writes_is_read(tmp_path, mapped):
 def test_other_bytes_are_refused(tmp_path, content):
     path = tmp_path / "other.ckpt"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"other\.ckpt: (not|holds a list, expected) a checkpoint"):
+    with pytest.raises(
+        DataError, match=r"other\.ckpt: (not|holds a list, expected a dict, as) a checkpoint"
+    ):
         read_dict(path, "a checkpoint")
 
 

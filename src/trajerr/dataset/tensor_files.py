@@ -63,5 +63,7 @@ def read_dict(path: Path, what: str, *, mapped: bool = False) -> dict[Any, Any]:
     except _BROKEN_STREAM as error:
         raise DataError(refusal) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, expected {what}")
+        raise DataError(
+            f"{path}: holds a {type(content).__name__}, expected a dict, as {what} is one"
+        )
     return content
