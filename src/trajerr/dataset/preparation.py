@@ -18,6 +18,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from trajerr.checks import as_names, require_count, require_one_of, require_positive
+from trajerr.dataset.cards import write_cards
 from trajerr.dataset.inputs import Input, find_inputs
 from trajerr.dataset.logs import LogFormat
 from trajerr.dataset.repair import FaultSettings
@@ -142,6 +143,7 @@ def _prepare(
     built = work / f"built-{request[:16]}"
     _build(staged, assigned, stats, built, report)
     write_stats(built, stats)
+    write_cards(built, stats)
     _replace(output_dir, built)
     shutil.rmtree(work)
     return stats
