@@ -7,7 +7,7 @@
 CORPUS is a folder that libFuzzer reads and fills; an empty one gets a few files to begin with.
 What it finds, an input that neither is read to finite numbers nor refused by a TrajerrError of
 one line within three seconds, it leaves as ``crash-*``: keep it as a case in
-``tests/gcode/test_hostile_gcode.py`` or ``tests/data/test_hostile_mat.py``.
+``tests/gcode/test_hostile_gcode.py`` or ``tests/dataset/test_hostile_mat.py``.
 """
 
 import io

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trajerr.dataset.cards import CARD, data_card, write_cards
+from trajerr.dataset.cards import CARD, data_card, describe
 from trajerr.dataset.croissant import CONTEXT, FILE, VERSION
 from trajerr.dataset.stats import read_stats
 from trajerr.motion.features import FEATURES, TARGETS
@@ -70,6 +70,6 @@ def test_the_card_counts_and_says_where_the_data_come_from(prepared):
 
 def test_windows_are_listed_by_split(tmp_path, prepared):
     stats = dataclasses.replace(read_stats(prepared), layout="windows")
-    write_cards(tmp_path, stats)
+    describe(tmp_path, stats)
     listed = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))["distribution"]
     assert [entry["includes"] for entry in listed] == [f"{split}/*.pt" for split in stats.splits]

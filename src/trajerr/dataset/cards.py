@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trajerr.dataset import croissant
 from trajerr.dataset.croissant import Table, Variable
-from trajerr.dataset.stats import Stats
+from trajerr.dataset.stats import Stats, write_stats
 from trajerr.files import write_atomically
 from trajerr.motion.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS
 
@@ -27,16 +27,17 @@ from the training split alone.
 """
 
 
-def write_cards(folder: Path, stats: Stats) -> None:
-    """Write a prepared folder's card and its Croissant metadata, once it is whole.
+def describe(folder: Path, stats: Stats) -> None:
+    """Write ``stats.json`` into a prepared folder, its card and its Croissant metadata.
 
     Parameters
     ----------
     folder
-        With ``stats.json`` and the splits in it.
+        With all splits in it.
     stats
-        What ``stats.json`` says.
+        Of these splits.
     """
+    write_stats(folder, stats)
     write_atomically(folder / CARD, data_card(stats).encode())
     croissant.write(folder, metadata(folder, stats))
 
