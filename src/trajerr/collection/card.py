@@ -7,7 +7,7 @@ from typing import Any
 
 from trajerr.dataset import croissant
 from trajerr.dataset.cards import CARD, SIMULATED
-from trajerr.dataset.croissant import Table, Variable
+from trajerr.dataset.croissant import Row, Table, Variable
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import REPORT, LayerMetrics, layer_path
 from trajerr.files import write_atomically
@@ -78,7 +78,7 @@ def metadata(
     out: Path, rows: Sequence[LayerMetrics], params: Mapping[str, Any]
 ) -> dict[str, object]:
     """Return the folder's Croissant metadata; ``params`` are those of one of its layers."""
-    records = [
+    records: list[Row] = [
         {
             "file": _path(out, row).relative_to(out).as_posix(),
             "part": row.part,

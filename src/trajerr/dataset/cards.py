@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from trajerr.dataset import croissant
-from trajerr.dataset.croissant import Table, Variable
+from trajerr.dataset.croissant import Row, Table, Variable
 from trajerr.dataset.stats import Stats, write_stats
 from trajerr.files import write_atomically
 from trajerr.motion.features import FEATURE_UNITS, FEATURES, TARGET_UNITS, TARGETS
@@ -85,7 +85,7 @@ def origin(stats: Stats) -> str:
 
 def metadata(folder: Path, stats: Stats) -> dict[str, object]:
     """Return the folder's Croissant metadata."""
-    rows = [
+    rows: list[Row] = [
         {
             "file": "/".join(Path(source.file).parts[-2:]),  # not where one's home is
             "sha256": source.sha256,

@@ -20,6 +20,8 @@ ENCODINGS = {  # of files, by their ending
     ".mat": "application/x-matlab-data",
     ".pt": "application/octet-stream",
 }
+Row = Mapping[str, str | int | float]
+
 _TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}
 _TERMS = (
     "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format "
@@ -56,7 +58,7 @@ class Table:
 
     name: str
     description: str
-    rows: Sequence[Mapping[str, str | int | float]]
+    rows: Sequence[Row]
 
 
 def describe(
