@@ -18,6 +18,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from trajerr.checks import as_names, require_count, require_one_of, require_positive
+from trajerr.dataset.cards import describe
 from trajerr.dataset.inputs import Input, Log, inputs_of
 from trajerr.dataset.repair import FaultSettings
 from trajerr.dataset.scale import measure_error_rms, measure_scale
@@ -29,7 +30,7 @@ from trajerr.dataset.splits import (
     require_filled,
 )
 from trajerr.dataset.staging import Staged, stage_input
-from trajerr.dataset.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_stats, write_stats
+from trajerr.dataset.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_stats
 from trajerr.dataset.store import WINDOW, load_sequence, save_tensors
 from trajerr.dataset.torch_dataset import make_window, own_storage
 from trajerr.dataset.windows import count_windows
@@ -140,7 +141,7 @@ def _prepare(
     stats = _summarise(staged, assigned, settings, request)
     built = work / f"built-{request[:16]}"
     _build(staged, assigned, stats, built, report)
-    write_stats(built, stats)
+    describe(built, stats)
     _replace(output_dir, built)
     shutil.rmtree(work)
     return stats
