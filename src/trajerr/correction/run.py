@@ -10,7 +10,7 @@ from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
 from trajerr.checks import require, require_count
 from trajerr.correction.boards import on_board, planned_on
-from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
+from trajerr.correction.compensate import Correction, Tell, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file, check_replaceable
 from trajerr.correction.scope import Scope
@@ -189,7 +189,9 @@ class Prepared:
         return replace(self, models={**self.models, "inverse": network, "subtract": network})
 
     def correct(
-        self, comments: Callable[[Correction], Sequence[bytes]] | None = None
+        self,
+        comments: Callable[[Correction], Sequence[bytes]] | None = None,
+        tell: Tell | None = None,
     ) -> Correction:
         """Correct the file, write it where that helps, and plan what is written.
 
@@ -197,8 +199,10 @@ class Prepared:
         ----------
         comments
             Returns lines of comment for the head of the file.
+        tell
+            As for :func:`.compensate.correct`.
         """
-        done = correct(self.scope, self.models[self.run.method], self.settings)
+        done = correct(self.scope, self.models[self.run.method], self.settings, tell)
         if comments is not None and done.text is not None:
             done = with_comments(done, self.program, comments(done))
         container = self.run.container(self.program)

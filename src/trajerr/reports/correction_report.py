@@ -90,6 +90,24 @@ def write_report(
     return report
 
 
+@contextmanager
+def correction_progress(name: str, console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how many layers are done: a line that changes, or lines where there is no terminal."""
+    said = ""
+    with console.status(escape(f"Correcting {name}")) as status:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            nonlocal said
+            text = f"{stage}: {done} of {total} layers"
+            if console.is_terminal:
+                status.update(escape(f"Correcting {name}, {text}"))
+            elif text != said:
+                console.print(f"  {text}", highlight=False, markup=False)
+            said = text
+
+        yield tell
+
+
 def show_correction(
     out: Path, done: Correction, least_improvement: float, console: Console
 ) -> None:
