@@ -12,7 +12,7 @@ COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
-        pipeline $(COMMANDS) sweep light tensorboard notebooks bench clean
+        pipeline $(COMMANDS) sweep light workbench tensorboard notebooks bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -63,6 +63,9 @@ sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 
 light: ## install trajerr[correct] alone, measure it, and correct a part with it
 	$(PYTHON) scripts/try_light_install.py $(ARGS)
+
+workbench: $(INSTALLED) ## open all of it in the browser, on this machine alone
+	$(BIN)/python -m trajerr.workbench $(ARGS)
 
 tensorboard: $(INSTALLED) ## show the training logs
 	$(BIN)/tensorboard --logdir_spec outputs:outputs,runs:runs,multirun:multirun $(ARGS)

@@ -213,6 +213,8 @@ def _unit(values: Floats, full: int, least: float = 1e-9) -> float:
 
 def _thinned(track: Track, quantities: Mapping[str, Quantity], tolerance: float) -> Track:
     """Return a track without samples that the lines between others say."""
+    if not len(track.path):
+        return track
     columns = [*(track.path / tolerance).T]
     if track.deviation is not None:
         columns += [*(track.deviation / tolerance).T]
