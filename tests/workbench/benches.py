@@ -78,7 +78,7 @@ async def order(client: TestClient, name: str, what: str) -> tuple[int, dict[str
     return answer.status, await answer.json()
 
 
-def with_part(folder: Path, name: str = "part.gcode") -> Path:
+def with_part(folder: Path, name: str = "part.gcode", layers: int = 2) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(small_print().text)
+    (folder / name).write_bytes(small_print(layers).text)
     return folder

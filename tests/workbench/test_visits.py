@@ -122,8 +122,9 @@ def test_a_printer_is_measured_from_a_dropped_recording(tmp_path, pictures):
     browse(tmp_path / "bench", a_visit)
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_from_a_part_to_a_bundle_to_a_corrected_file(tmp_path, pictures):
-    folder = with_part(tmp_path / "bench")
+    folder = with_part(tmp_path / "bench", layers=8)
 
     async def a_visit(page, base):
         await page.open(f"{base}/learn")
@@ -134,7 +135,7 @@ def test_a_stranger_gets_from_a_part_to_a_bundle_to_a_corrected_file(tmp_path, p
         await page.fill("effort", "try")
         await look(page, pictures, "learn_form")
         await page.click("button.main")
-        await page.until("!document.querySelector('.losses').hidden")
+        await page.until("!!document.querySelector('.losses:not([hidden])')")
         await look(page, pictures, "learn_under_way")
         assert "The bundle bundles/mine is written" in await finished(page)
         await look(page, pictures, "learnt")

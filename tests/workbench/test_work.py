@@ -223,7 +223,7 @@ def test_two_tabs_do_not_disturb_each_other(tmp_path):
 
 def test_a_printer_is_learnt_cancelled_gone_on_with_and_used(tmp_path):
     """From a part to a bundle to a corrected file, as a person would click it."""
-    with_part(tmp_path)
+    with_part(tmp_path, layers=8)
 
     async def all_of_it(client):
         form = SMALL | {"name": "mine", "printer": "ender3_v2", "source": "simulated"}

@@ -16,7 +16,7 @@ RESONANCE, LOG = "resonance", "log"
 SIMULATED, RECORDED, LOGGED = "simulated", "recorded", "logged"
 BESIDE, APART = "beside", "apart"
 EFFORTS = {
-    "try": ("does everything run? a few seconds, no accuracy", ["experiment=smoke"]),
+    "try": ("a try-out: does everything run? seconds, no accuracy", ["experiment=smoke"]),
     "small": ("small: for small computers, real time", ["model=small"]),
     "base": ("base: as accurate as most need", ["model=base"]),
     "large": ("large: a little more accurate, much longer", ["model=large"]),
@@ -27,7 +27,9 @@ NO_TEXT = ("null", "true", "false", "nan", "inf")
 
 def look(form: Form, place: str) -> list[Step]:
     """Return what reads and plans a file."""
-    arguments = [form["gcode"], "--printer", form["printer"], "--out", place]
+    file = form["gcode"]
+    arguments = [f"./{file}" if file.startswith("-") else file]
+    arguments += ["--printer", form["printer"], "--out", place]
     arguments += ["--bundle", form["bundle"]] if form["bundle"] else []
     return [Step("Reading and planning the file", "workbench.look", tuple(arguments))]
 
@@ -55,7 +57,7 @@ def calibrate_results(form: Form, place: str) -> dict[str, str]:
     """Return where what was found is written."""
     return {
         "found": f"{place}/calibration.json",
-        "picture": f"{place}/calibration.png",
+        "pictures": place,
         "printer": f"{PRINTERS.as_posix()}/{form['name']}.yaml",
     }
 

@@ -12,9 +12,9 @@ from trajerr.motion.features import FEATURES, compute_features
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample
+from trajerr.reports.markup import page
 from trajerr.reports.viewer import layer_viewer, viewer_script, viewer_style
 from trajerr.reports.viewer_data import Quantity, Track, ViewedLayer
-from trajerr.workbench.sandboxed import sandboxed_page
 
 RATE_HZ = 200.0  # of the samples that are drawn, where no bundle says otherwise
 MOST_SAMPLES = 1_500_000  # that are computed; layers between stay away where there are more
@@ -24,6 +24,7 @@ QUANTITIES = {
     ACCELERATION: Quantity("acceleration", "mm/s²"),
 }
 PREDICTED = {ERROR: Quantity("predicted error", "µm")}
+FRAMED = "\nmain { max-width: none; padding: 8px; }\n"  # the page around it has margins
 UM = 1000.0  # µm per mm
 
 
@@ -41,7 +42,7 @@ def layers_page(planned: Plan, predictor: Predictor | None, name: str) -> tuple[
     """
     chosen = chosen_layers(planned)
     if not chosen:
-        return sandboxed_page(name, "<p>No layer of this file prints.</p>"), "Nothing is printed."
+        return page(name, "<p>No layer of this file prints.</p>", dark=True), "Nothing is printed."
     quantities = (PREDICTED if predictor else {}) | QUANTITIES
     count = len(planned.layers)
     view = layer_viewer(_layers(planned, chosen, predictor), quantities, of_layers=count)
@@ -49,7 +50,8 @@ def layers_page(planned: Plan, predictor: Predictor | None, name: str) -> tuple[
     if len(chosen) < count:
         told = f"{len(chosen)} of {count} layers are shown, evenly chosen: all would be too much"
     told += "; travels are left out, and a page's size bounds how many layers it holds."
-    return sandboxed_page(name, view, viewer_style(), viewer_script()), told
+    script = f"<script>{viewer_script()}</script>"
+    return page(name, view, script, viewer_style() + FRAMED, dark=True), told
 
 
 def chosen_layers(planned: Plan) -> list[int]:

@@ -26,9 +26,8 @@ from trajerr.motion.bed import bed_notes
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.summary import summarise
-from trajerr.post.settings import read_printer
-from trajerr.workbench.folder import PRINTERS
 from trajerr.workbench.layers import layers_page
+from trajerr.workbench.printers import named_printer
 
 NAME = "look"
 
@@ -65,7 +64,7 @@ def look(gcode: Path, printer: str, out: Path, bundle: str | None) -> None:
     ConfigError, BundleError
         If there is no such printer or bundle.
     """
-    machine = named_printer(printer)
+    machine = named_printer(printer, Path())
     predictor = None if bundle is None else Predictor.load(bundle)
     program = read_program(gcode, machine.limits.firmware)
     planned = plan(machine.placed(program), machine.limits)
@@ -97,18 +96,6 @@ def understood(program: Program, planned: Plan, printer: Printer) -> dict[str, A
         "remarks": [*program.remarks, *bed_notes(program, printer.bed(program))],
         "unwritable": [f"line {line + 1}: {what}" for line, what in program.unwritable[:20]],
     }
-
-
-def named_printer(name: str) -> Printer:
-    """Return a printer by its name, one of the folder's own before a shipped one.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, or its values cannot be.
-    """
-    own = PRINTERS / f"{name}.yaml"
-    return Printer.from_dict(read_printer(str(own) if own.is_file() else name))
 
 
 def _heights(program: Program) -> list[float]:

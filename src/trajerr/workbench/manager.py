@@ -17,6 +17,7 @@ from trajerr.workbench.work import (
     DONE,
     LOST,
     OPEN,
+    WAITS,
     WORK_FILE,
     State,
     Work,
@@ -50,7 +51,7 @@ class Manager:
         work.write(self._path(work.id))
         self._schedule(work.id)
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Go on with work that was cancelled, failed or got lost, from the step that is left.
 
         Raises
@@ -61,7 +62,12 @@ class Manager:
         state = self.state(name)
         if state.name in (*OPEN, DONE):
             raise DataError(f"{name}: {state.name}, expected work that has ended before its end")
-        replace(state, name=OPEN[0], ended=None, code=None).write(self._path(name))
+        before = self._tasks.get(name)  # its process may not have ended yet, though its work has
+        if before is not None:
+            await asyncio.wait([before])
+        if name in self._tasks:
+            raise DataError(f"{name}: goes on already, another page has seen to that")
+        replace(state, name=WAITS, ended=None, code=None).write(self._path(name))
         self._schedule(name)
 
     async def cancel(self, name: str) -> None:
@@ -126,7 +132,7 @@ class Manager:
     def _schedule(self, name: str) -> None:
         task = asyncio.create_task(self._do(name))
         self._tasks[name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        task.add_done_callback(lambda _: self._tasks.pop(name))
 
     async def _do(self, name: str) -> None:
         async with self._slots:

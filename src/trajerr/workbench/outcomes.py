@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from trajerr.errors import DataError
+from trajerr.workbench.elements import download, href, pictures, table, tiles, view
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.work import Work
 
@@ -37,13 +38,13 @@ def _file(work: Work, folder: Folder) -> str:
     said = _read(folder, work.results["understood"])
     summary = said["summary"]
     heights = said["layer_heights_mm"]
-    tiles = _tiles(
+    numbers = tiles(
         (duration(summary["print_time_s"]), "print time, as the firmware plans it"),
         (f"{summary['layers']:,}", "layers" + (f", up to {heights[1]:.1f} mm" if heights else "")),
         (f"{summary['fed_mm'] / UM:.2f} m", "filament"),
         (f"{said['lines']:,}", "lines"),
     )
-    about = _table(
+    about = table(
         ("", ""),
         [
             ("made by", said["generator"] or "the file does not say"),
@@ -53,17 +54,17 @@ def _file(work: Work, folder: Folder) -> str:
         ],
     )
     features = _features(summary["time_by_feature_s"])
-    limits = _table(
+    limits = table(
         ("limit", "machine", "file"),
         [
             (name.replace("_", " "), _short(value), _short(said["limits"]["file"].get(name, "")))
             for name, value in said["limits"]["machine"].items()
         ],
     )
-    unknown = [f"{name}: {count} times" for name, count in said["unknown_commands"].items()]
+    unknown = [f"{name} ({count})" for name, count in said["unknown_commands"].items()]
     return (
-        f"{tiles}{_remarks(said['remarks'], unknown, said['unwritable'])}"
-        f"<h2>Layers</h2>{_view(work.results['viewer'], 'layers of the file')}"
+        f"{numbers}{_remarks(said['remarks'], unknown, said['unwritable'])}"
+        f"<h2>Layers</h2>{view(work.results['viewer'], 'layers of the file')}"
         f'<p class="note">{escape(said["thinning"])}</p>'
         f'<div class="columns"><div><h2>What was understood</h2>{about}</div>'
         f"<div><h2>Where the time goes</h2>{features}</div></div>"
@@ -79,14 +80,14 @@ def _features(seconds: Mapping[str, float]) -> str:
         (name.replace("_", " "), duration(value), f"{100 * value / total:.0f} %")
         for name, value in sorted(seconds.items(), key=lambda pair: -pair[1])
     ]
-    return _table(("", "time", "share"), rows)
+    return table(("", "time", "share"), rows)
 
 
 def _remarks(remarks: Sequence[str], unknown: Sequence[str], unwritable: Sequence[str]) -> str:
     parts = list(remarks)
     if unknown:
         parts.append(
-            "Commands that are not known, so that motion is taken to rest there: "
+            "Commands that trajerr does not know; it takes the motion to rest at each: "
             + ", ".join(unknown[:12])
         )
     if unwritable:
@@ -101,19 +102,19 @@ def _printer(work: Work, folder: Folder) -> str:
     found = _read(folder, work.results["found"])
     sentences = "".join(_axis(axis, said) for axis, said in found["axes"].items())
     rows = [
-        (axis, name, f"{said[key]['value'] * by:.4g}", _interval(said[key], by))
+        (axis, name, f"{said[key]['value'] * by:.5g}", _interval(said[key], by))
         for axis, said in found["axes"].items()
         for key, (name, by) in _MEASURED.items()
         if key in said
     ]
-    numbers = _table(("axis", "value", "found", "95 of 100 times within"), rows)
+    numbers = table(("axis", "value", "found", "95 of 100 times within"), rows)
     name = work.form["name"]
     return (
         f"{sentences}<h2>In numbers</h2>{numbers}"
-        f"{_picture(folder, work.results['picture'], 'spectrum and fit of each axis')}"
+        f"{pictures(folder, work.results['pictures'])}"
         f"<p>The printer is called <b>{escape(name)}</b> now and can be chosen everywhere. "
         f'<a class="button" href="/learn?printer={quote(name)}">Learn it</a> '
-        f"{_download(work.results['printer'], 'Download its config')}</p>"
+        f"{download(work.results['printer'], 'Download its config', quiet=True)}</p>"
     )
 
 
@@ -132,14 +133,14 @@ def _axis(axis: str, said: Mapping[str, Any]) -> str:
     swings = max(1, round(math.log(10.0) / (2.0 * math.pi * max(damping, LEAST_DAMPING))))
     words = (
         f"Along <b>{WORD.get(axis, axis)}</b> the printer swings <b>{natural['value']:.1f}</b> "
-        f"times a second; the recording leaves room for {natural['low']:.1f} to "
-        f"{natural['high']:.1f}. After {swings} swing{'s' if swings > 1 else ''} a tenth of it "
+        f"times a second; the recording leaves room for {natural['low']:.2f} to "
+        f"{natural['high']:.2f}. After {swings} swing{'s' if swings > 1 else ''} a tenth of it "
         "is left."
     )
     if "shaper" in said:
         choice = said["shaper"]
         words += (
-            f" If you use Klipper's input shaper: {escape(choice['name'])} at "
+            f" If you use Klipper's input shaper: {escape(choice['name'].upper())} at "
             f"{choice['frequency_hz']:.1f} Hz."
         )
     return f'<p class="finding">{words}</p>'
@@ -172,16 +173,16 @@ def _corrected(work: Work, folder: Folder) -> str:
     )
     slower = said["print_time_s"]["after"] - said["print_time_s"]["before"]
     grown = said["file_bytes"]["after"] / said["file_bytes"]["before"]
-    tiles = _tiles(
+    numbers = tiles(
         (f"{before:.0f} µm", "off the path before, on average"),
         (f"{after:.0f} µm", "left after the correction"),
-        (f"{100 * (after / before - 1):+.0f} %", "change, on the simulated printer"),
-        (f"{slower:+.0f} s", "of print time"),
+        (_signed(100 * (after / before - 1), "%"), "change, on the simulated printer"),
+        (_signed(slower, "s"), "of print time"),
         (f"{grown:.2f} ×", "size of the file"),
     )
     path = work.results["corrected"]
     return (
-        f"{tiles}<p>{_download(path, 'Download the corrected file')} "
+        f"{numbers}<p>{download(path, 'Download the corrected file')} "
         f'<span class="soft">It lies at <code>{escape(path)}</code> in the folder.</span></p>'
         f"{_pages(folder, report)}"
     )
@@ -193,16 +194,16 @@ def _pages(folder: Folder, report: str) -> str:
     pages = sorted(place.glob("*.html"))
     if pages:
         return "<h2>Before and after</h2>" + "".join(
-            _view(folder.name(page), "report of the correction", tall=True)
-            + f'<p><a href="{_href(folder.name(page))}" target="_blank" rel="noopener">'
+            view(folder.name(page), "report of the correction", tall=True)
+            + f'<p><a href="{href(folder.name(page))}" target="_blank" rel="noopener">'
             "Open the report on its own</a></p>"
             for page in pages
         )
-    pictures = (
-        _picture(folder, folder.name(path), path.stem.replace("_", " "))
-        for path in sorted(place.glob("*.png"))
-    )
-    return "<h2>Before and after</h2>" + "".join(pictures)
+    return f"<h2>Before and after</h2>{pictures(folder, report)}"
+
+
+def _signed(value: float, unit: str) -> str:
+    return f"{value:+.0f} {unit}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:
@@ -225,47 +226,11 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
     return content
 
 
-def _tiles(*tiles: tuple[str, str]) -> str:
-    shown = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in tiles)
-    return f'<div class="tiles">{shown}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f'<th scope="col">{escape(text)}</th>' for text in head)
-    top = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(text))}</td>" for text in row) + "</tr>" for row in rows
-    )
-    return f'<div class="scroll" tabindex="0"><table>{top}<tbody>{lines}</tbody></table></div>'
-
-
 def _interval(estimate: Mapping[str, float], by: float) -> str:
-    return f"{estimate['low'] * by:.4g} to {estimate['high'] * by:.4g}"
+    return f"{estimate['low'] * by:.5g} to {estimate['high'] * by:.5g}"
 
 
 def _short(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_short(item) for item in value[:6]) + (" …" if len(value) > 6 else "")
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _href(name: str) -> str:
-    return f"/inside/{quote(name)}"
-
-
-def _view(name: str, title: str, *, tall: bool = False) -> str:
-    kind = "view tall" if tall else "view"
-    return f'<iframe class="{kind}" title="{escape(title)}" src="{_href(name)}"></iframe>'
-
-
-def _picture(folder: Folder, name: str, caption: str) -> str:
-    if not folder.inside(name).is_file():
-        return ""
-    return (
-        f'<figure><img src="{_href(name)}" alt="{escape(caption)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _download(name: str, label: str) -> str:
-    return f'<a class="button" href="{_href(name)}?download=1" download>{escape(label)}</a>'

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from trajerr.version import __version__
+from trajerr.workbench.elements import table
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.forms import CHOICE, FILE, NUMBER, Field
+from trajerr.workbench.printers import HEAD, described
 from trajerr.workbench.recipes import RECIPES, Recipe
 from trajerr.workbench.work import (
     CANCELLED,
@@ -89,7 +91,7 @@ def screen(recipe: Recipe, folder: Folder, recent: Sequence[tuple[Work, State]])
         f'<form class="panel" data-kind="{recipe.kind}" novalidate>{fields}'
         f'<div class="row"><button type="submit" class="main">{escape(recipe.button)}</button>'
         '<p class="said" role="alert"></p></div></form>'
-        f"{_command_line()}{extra}{recent_work(recent)}{_where(folder)}"
+        f"{extra}{_command_line()}{recent_work(recent)}{_printers(recipe, folder)}{_where(folder)}"
     )
     return frame(recipe.title, recipe.kind, body)
 
@@ -191,6 +193,13 @@ def _control(field: Field, name: str, described: str, folder: Folder) -> str:
         'add a file from this computer"></label>'
         '<span class="soft dropped" aria-live="polite">or drop it here</span></div>'
     )
+
+
+def _printers(recipe: Recipe, folder: Folder) -> str:
+    """Return the printers that can be chosen, on the screen that makes them."""
+    if recipe.kind != "printer":
+        return ""
+    return f"<h2>Printers that can be chosen</h2>{table(HEAD, described(folder))}"
 
 
 def _add_bundle() -> str:

@@ -153,7 +153,7 @@ class _Bench:
         if request.match_info["order"] == "cancel":
             await self._manager.cancel(name)
         else:
-            self._manager.resume(name)
+            await self._manager.resume(name)
         return web.json_response({"id": name})
 
 
