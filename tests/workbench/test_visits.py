@@ -124,7 +124,7 @@ def test_a_printer_is_measured_from_a_dropped_recording(tmp_path, pictures):
 
 @pytest.mark.slow
 def test_a_stranger_gets_from_a_part_to_a_bundle_to_a_corrected_file(tmp_path, pictures):
-    folder = with_part(tmp_path / "bench", layers=8)
+    folder = with_part(tmp_path / "bench", layers=4)
 
     async def a_visit(page, base):
         await page.open(f"{base}/learn")
@@ -142,6 +142,7 @@ def test_a_stranger_gets_from_a_part_to_a_bundle_to_a_corrected_file(tmp_path, p
         await page.click(".outcome a.button")
         await page.until("!!document.querySelector('form')")
         await page.fill("gcode", "part.gcode")
+        await page.fill("layers", "2")
         await page.until(
             "document.querySelector('.line pre').textContent.includes('trajerr.correct')"
         )

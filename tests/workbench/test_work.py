@@ -160,6 +160,20 @@ def test_work_that_was_under_way_when_all_was_killed_is_lost_and_goes_on(tmp_pat
     assert visit(tmp_path, again) == ("lost", "done")
 
 
+def test_work_is_cancelled_while_it_runs_and_goes_on(tmp_path):
+    with_part(tmp_path)
+
+    async def cancel(client):
+        name = await begin(client, "file", gcode="part.gcode", printer="ender3_v2")
+        await until(client, name, lambda said: said["state"] == "runs")
+        assert (await order(client, name, "cancel"))[0] == 200
+        first = await ended(client, name)
+        codes = [(await order(client, name, "resume"))[0] for _ in range(2)]  # as from two tabs
+        return first["state"], codes, (await ended(client, name))["state"]
+
+    assert visit(tmp_path, cancel) == ("cancelled", [200, 400], "done")
+
+
 def test_more_than_the_places_wait_and_can_be_cancelled_there(tmp_path):
     with_part(tmp_path)
 
@@ -221,9 +235,10 @@ def test_two_tabs_do_not_disturb_each_other(tmp_path):
         assert foreign not in text
 
 
+@pytest.mark.slow
 def test_a_printer_is_learnt_cancelled_gone_on_with_and_used(tmp_path):
     """From a part to a bundle to a corrected file, as a person would click it."""
-    with_part(tmp_path, layers=8)
+    with_part(tmp_path, layers=4)
 
     async def all_of_it(client):
         form = SMALL | {"name": "mine", "printer": "ender3_v2", "source": "simulated"}
@@ -233,7 +248,7 @@ def test_a_printer_is_learnt_cancelled_gone_on_with_and_used(tmp_path):
         cancelled = await ended(client, name)
         await order(client, name, "resume")
         learnt = await ended(client, name)
-        correct = {"gcode": "part.gcode", "bundle": "bundles/mine", "layers": "all"}
+        correct = {"gcode": "part.gcode", "bundle": "bundles/mine", "layers": "2"}
         other = await begin(client, "correct", **correct, place="beside")
         return cancelled, learnt, await ended(client, other)
 

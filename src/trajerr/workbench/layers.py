@@ -8,7 +8,7 @@ from trajerr.arrays import Bools, Floats, Ints
 from trajerr.bundle.runtime import Predictor
 from trajerr.gcode.program import MoveKind
 from trajerr.metrics.errors import magnitude
-from trajerr.motion.features import FEATURES, compute_features
+from trajerr.motion.features import FEATURES, REST_SPEED, compute_features
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import busy_span, without_long_rests
 from trajerr.motion.sampling import sample
@@ -23,7 +23,7 @@ QUANTITIES = {
     SPEED: Quantity("speed", "mm/s"),
     ACCELERATION: Quantity("acceleration", "mm/s²"),
 }
-PREDICTED = {ERROR: Quantity("predicted error", "µm")}
+PREDICTED = {ERROR: Quantity("predicted error across the path", "µm")}
 FRAMED = "\nmain { max-width: none; padding: 8px; }\n"  # the page around it has margins
 UM = 1000.0  # µm per mm
 
@@ -93,10 +93,28 @@ def _track(position: Floats, rate: float, prints: Bools, off: Floats | None = No
         SPEED: features[:, FEATURES.index("v_mag")],
         ACCELERATION: features[:, FEATURES.index("a_mag")],
     }
+    deviation = None
     if off is not None:
-        values[ERROR] = UM * magnitude(off[kept])
-    deviation = None if off is None else off[kept]
+        deviation = _across(off[kept], features[:, [FEATURES.index("vx"), FEATURES.index("vy")]])
+        values[ERROR] = UM * magnitude(deviation)
     return Track("as the file plans it", position[kept, :2], _starts(kept), values, deviation)
+
+
+def _across(off: Floats, velocity: Floats) -> Floats:
+    """Return the part of (N, 2) errors that is across the path: what is early or late, none sees.
+
+    Parameters
+    ----------
+    off
+        mm.
+    velocity
+        (N, 2) mm/s; a nozzle that rests has no direction, and keeps all of its error.
+    """
+    speed = magnitude(velocity)
+    moves = speed > REST_SPEED
+    along = np.zeros_like(off)
+    along[moves] = velocity[moves] / speed[moves, None]
+    return np.asarray(off - along * np.sum(off * along, axis=1, keepdims=True))
 
 
 def _starts(kept: Ints) -> Ints:
