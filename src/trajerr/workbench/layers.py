@@ -1,6 +1,7 @@
 """The layers of a planned file as a page: how fast, how hard, and how far off its path."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,7 @@ def layers_page(planned: Plan, predictor: Predictor | None, name: str) -> tuple[
     told = "All layers are shown"
     if len(chosen) < count:
         told = f"{len(chosen)} of {count} layers are shown, evenly chosen: all would be too much"
+    told += "; of walls, the error is drawn beside the path, magnified" if predictor else ""
     told += "; travels are left out, and a page's size bounds how many layers it holds."
     script = f"<script>{viewer_script()}</script>"
     return page(name, view, script, viewer_style() + FRAMED, dark=True), told
@@ -82,7 +84,11 @@ def _predicted(planned: Plan, layer: int, predictor: Predictor) -> Track:
     moves = planned.program.moves.select(planned.move[segment])
     prints = moves.is_extruding & (moves.layer == layer)
     off = np.column_stack([found.error_x, found.error_y])
-    return _track(found.commanded, predictor.sample_rate_hz, prints, off)
+    seen = moves.is_wall if np.any(moves.is_wall & prints) else prints
+    track = _track(found.commanded, predictor.sample_rate_hz, prints, off)
+    # Inside, where nobody sees it, a magnified error would cover that of the walls.
+    deviation = None if track.deviation is None else track.deviation * seen[prints, None]
+    return replace(track, deviation=deviation)
 
 
 def _track(position: Floats, rate: float, prints: Bools, off: Floats | None = None) -> Track:
