@@ -24,6 +24,7 @@ CLASSES = frozenset(
     {
         "trajerr.calibration.identify.Unknowns",
         "trajerr.calibration.resonance.Sweep",
+        "trajerr.calibration.ripples.Reading",
         "trajerr.calibration.run.Accelerometer",
         "trajerr.correction.settings.LearningSettings",
         "trajerr.dataset.logs.LogAxis",
@@ -38,6 +39,8 @@ CLASSES = frozenset(
         "trajerr.evaluation.scores.Bins",
         "trajerr.motion.limits.MachineLimits",
         "trajerr.refining.settings.RefineSettings",
+        "trajerr.test_prints.shakedown.Shakedown",
+        "trajerr.test_prints.tower.RingingTower",
         "trajerr.training.datamodule.PrinterDataModule",
     }
 )
