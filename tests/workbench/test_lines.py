@@ -19,9 +19,16 @@ LOG = {
     "y_measured": "",
 }
 ODD, CSV = "it's ${x}.gcode", "a,b {c}.csv"
+CFG = "printer.cfg"
+RIPPLES = {"x_speed_mm_s": "60", "x_ripples": "6", "x_distance_mm": "9.5"}
 FORMS = {
     "printer": {"name": "mine", "base": "ender3_v2", "x": CSV},
     "printer log": {"name": "mine", "base": "corexy", "source": "log", "log": CSV, **LOG},
+    "printer cfg": {"name": "mine", "base": "corexy", "source": "printer_cfg", "printer_cfg": CFG},
+    "printer m503": {"name": "mine", "base": "corexy", "source": "m503", "m503": CSV},
+    "printer ringing": {"name": "mine", "base": "corexy", "source": "ringing", **RIPPLES},
+    "printer tower": {"name": "mine", "base": "corexy", "source": "ringing_tower"},
+    "printer record": {"name": "mine", "base": "corexy", "source": "test_print"},
     "learn": {"name": "mine", "printer": "corexy", "gcode": ODD, "epochs": "3"},
     "learn log": {"name": "mine", "source": "logged", "log": CSV, "effort": "small", **LOG},
     "learn recorded": {"name": "mine", "source": "recorded", "recordings": "data/raw"},
@@ -37,7 +44,7 @@ FORMS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("it's ${x}.gcode", "part.gcode", "a,b {c}.csv", "b 1/bundle.json"):
+    for name in ("it's ${x}.gcode", "part.gcode", CSV, CFG, "b 1/bundle.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     part = tmp_path / "data" / "raw" / "data_simulation_boat"
@@ -85,7 +92,10 @@ def test_nothing_is_written_outside_the_folder(folder, form):
         for key in ("out", "output_dir", "report_dir"):
             if isinstance(config.get(key), str):
                 folder.inside(config[key])
-        if module == "trajerr.calibrate":
+        made = (config.get(key) for key in ("test_print", "ringing_tower"))
+        if written := next(filter(None, made), None):
+            assert folder.inside(written).parent == folder.root / "prints"
+        elif module == "trajerr.calibrate":
             assert config["out"] == "conf/printer/mine.yaml"
 
 
@@ -117,6 +127,35 @@ def test_each_wrong_answer_is_refused_in_one_line(folder, kind, field, value):
     with pytest.raises((ConfigError, DataError)) as caught:
         RECIPES[kind].lines(FORMS[kind] | {field: value}, folder)
     assert "\n" not in str(caught.value)
+
+
+def test_ripples_reach_the_command_as_numbers(folder):
+    ((_, config),) = composed("printer ringing", folder)
+    assert config["ringing"]["x"] == {"speed_mm_s": 60, "ripples": 6, "distance_mm": 9.5}
+    assert config["ringing"]["y"] is None
+    with pytest.raises(ConfigError, match="ripples of y: got some of three"):
+        RECIPES["printer"].lines(FORMS["printer ringing"] | {"y_ripples": "3"}, folder)
+    with pytest.raises(ConfigError, match="expected a number such as"):
+        RECIPES["printer"].lines(FORMS["printer ringing"] | {"x_ripples": "6}"}, folder)
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../outside.cfg", "a/../../x", "~/x", "link.cfg"])
+def test_a_config_that_includes_what_lies_elsewhere_is_refused(folder, named):
+    (folder.root / "uploads").mkdir()
+    (folder.root / "link.cfg").write_text("[printer]\n")
+    (folder.root / "uploads" / "link.cfg").symlink_to(folder.root / "link.cfg")
+    (folder.root / "uploads" / "first.cfg").write_text("[include second.cfg]\n[printer]\n")
+    (folder.root / "uploads" / "second.cfg").write_text(f"[mcu]\n[include {named}]\n")
+    form = FORMS["printer cfg"] | {"printer_cfg": "uploads/first.cfg"}
+    with pytest.raises(DataError, match="leads out of the chosen folder"):
+        RECIPES["printer"].lines(form, folder)
+
+
+def test_configs_that_include_each_other_are_taken(folder):
+    (folder.root / "printer.cfg").write_text("[include more/*.cfg]\n")
+    (folder.root / "more").mkdir()
+    (folder.root / "more" / "a.cfg").write_text("[include a.cfg]\n[include b.cfg]\n")
+    assert RECIPES["printer"].lines(FORMS["printer cfg"], folder)
 
 
 def test_half_of_a_pair_of_columns_is_refused(folder):

@@ -12,7 +12,13 @@ from trajerr.workbench.work import Step
 
 PRINTER_NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]{0,60}")
 LAYERS = re.compile(r"all|sampled:[1-9]\d{0,5}|\d{1,6}(-\d{1,6})?")
-RESONANCE, LOG = "resonance", "log"
+RESONANCE, LOG, RINGING = "resonance", "log", "ringing"
+PRINTER_CFG, M503 = "printer_cfg", "m503"  # keys of calibrate that take a file
+PRINTS = "prints"
+TO_RUN = {  # keys of calibrate that write a file, and how that is called
+    "ringing_tower": "tower",
+    "test_print": "record",
+}
 SIMULATED, RECORDED, LOGGED = "simulated", "recorded", "logged"
 BESIDE, APART = "beside", "apart"
 EFFORTS = {
@@ -40,11 +46,18 @@ def look_results(form: Form, place: str) -> dict[str, str]:
 
 
 def calibrate(form: Form, place: str) -> list[Step]:
-    """Return what measures a printer."""
-    name = _printer_name(form["name"])
+    """Return what measures a printer, or writes what it is to be measured by."""
+    name, source = _printer_name(form["name"]), form["source"]
+    if source in TO_RUN:
+        arguments = [f"printer={form['base']}", f"{source}={_to_run(form)}"]
+        return [Step("Writing the file to run", "calibrate", tuple(arguments))]
     arguments = [f"name={name}", f"printer={form['base']}", f"output_dir={place}"]
-    if form["source"] == LOG:
+    if source == LOG:
         arguments += [_stated("log_file", form["log"]), *_log_columns(form)]
+    elif source in (PRINTER_CFG, M503):
+        arguments.append(_stated(source, form[source]))
+    elif source == RINGING:
+        arguments += _ripples(form)
     else:
         if not form["x"] and not form["y"]:
             raise ConfigError("recording along x: nothing is given, expected a file for x or y")
@@ -53,8 +66,28 @@ def calibrate(form: Form, place: str) -> list[Step]:
     return [Step("Measuring the printer", "calibrate", tuple(arguments))]
 
 
+def _ripples(form: Form) -> list[str]:
+    arguments = []
+    for axis in "xy":
+        values = {key: form[f"{axis}_{key}"] for key in ("speed_mm_s", "ripples", "distance_mm")}
+        if values["ripples"] and values["distance_mm"] and values["speed_mm_s"]:
+            inner = ",".join(f"{key}:{value}" for key, value in values.items())
+            arguments.append(f"ringing.{axis}={{{inner}}}")
+        elif values["ripples"] or values["distance_mm"]:
+            raise ConfigError(f"ripples of {axis}: got some of three, expected all or none")
+    if not arguments:
+        raise ConfigError("ripples: nothing is given, expected those of one wall at least")
+    return arguments
+
+
+def _to_run(form: Form) -> str:
+    return f"{PRINTS}/{form['name']}_{TO_RUN[form['source']]}.gcode"
+
+
 def calibrate_results(form: Form, place: str) -> dict[str, str]:
-    """Return where what was found is written."""
+    """Return where what was found, or the file to run, is written."""
+    if form["source"] in TO_RUN:
+        return {"to_run": _to_run(form)}
     return {
         "found": f"{place}/calibration.json",
         "pictures": place,

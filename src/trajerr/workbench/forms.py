@@ -1,7 +1,9 @@
 """What a person fills in: fields with their words, what they take, and what was taken."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trajerr.errors import ConfigError
 from trajerr.workbench.folder import Folder
@@ -9,7 +11,8 @@ from trajerr.workbench.folder import Folder
 Options = Callable[[Folder], Sequence[tuple[str, str]]]  # value and label, in order
 Form = Mapping[str, str]
 
-FILE, CHOICE, TEXT, NUMBER = "file", "choice", "text", "number"
+FILE, CHOICE, TEXT, NUMBER, AMOUNT = "file", "choice", "text", "number", "amount"
+A_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 MOST_TEXT = 200
 
 
@@ -19,12 +22,13 @@ class Field:
 
     name: str
     label: str
-    kind: str  # FILE: one of the folder's, or dropped; CHOICE; TEXT; NUMBER: a whole one
+    kind: str  # FILE: one of the folder's, or dropped; CHOICE; TEXT; NUMBER: whole; AMOUNT: any
     hint: str = ""
     options: Options | None = None
     value: str = ""  # before anything is said
     needed: bool = True
     only: tuple[str, str] | None = None  # shown where another field has this value
+    check: Callable[[Path], None] | None = None  # refuses a file by what is in it
 
     def read(self, form: Form, folder: Folder) -> str:
         """Return what a form with all fields says, "" where it need not and does not.
@@ -45,12 +49,20 @@ class Field:
                 raise ConfigError(f"{self.label}: nothing is given, expected {self._wanted}")
             return ""
         if self.kind == FILE:
-            return folder.existing(said, self.label)
+            return self._file(said, folder)
         if self.kind == NUMBER and not (said.isdecimal() and said.isascii() and int(said) > 0):
             raise ConfigError(f"{self.label}: got {said!r}, expected a whole number above 0")
+        if self.kind == AMOUNT and not A_NUMBER.fullmatch(said):
+            raise ConfigError(f"{self.label}: got {said!r}, expected a number such as 8.5")
         if self.kind == CHOICE and said not in dict(self.choices(folder)):
             raise ConfigError(f"{self.label}: got {said!r}, expected {self._wanted}")
         return said
+
+    def _file(self, said: str, folder: Folder) -> str:
+        name = folder.existing(said, self.label)
+        if self.check is not None:
+            self.check(folder.inside(name))
+        return name
 
     def choices(self, folder: Folder) -> Sequence[tuple[str, str]]:
         """Return the values that may be chosen, and their labels."""
@@ -58,8 +70,8 @@ class Field:
 
     @property
     def _wanted(self) -> str:
-        wanted = {FILE: "a file", CHOICE: "one of the list", NUMBER: "a number", TEXT: "a text"}
-        return wanted[self.kind]
+        wanted = {FILE: "a file", CHOICE: "one of the list", TEXT: "a text"}
+        return wanted.get(self.kind, "a number")
 
 
 def read_form(fields: Sequence[Field], form: Form, folder: Folder) -> dict[str, str]:

@@ -99,23 +99,56 @@ def _remarks(remarks: Sequence[str], unknown: Sequence[str], unwritable: Sequenc
 
 
 def _printer(work: Work, folder: Folder) -> str:
+    if "to_run" in work.results:
+        return _to_run(work)
     found = _read(folder, work.results["found"])
-    sentences = "".join(_axis(axis, said) for axis, said in found["axes"].items())
+    axes = found.get("axes", {})
+    sentences = "".join(_axis(axis, said) for axis, said in axes.items())
     rows = [
         (axis, name, f"{said[key]['value'] * by:.5g}", _interval(said[key], by))
-        for axis, said in found["axes"].items()
+        for axis, said in axes.items()
         for key, (name, by) in _MEASURED.items()
         if key in said
     ]
-    numbers = table(("axis", "value", "found", "95 of 100 times within"), rows)
+    head = ("axis", "value", "found", "95 of 100 times within")
+    numbers = f"<h2>In numbers</h2>{table(head, rows)}" if rows else ""
     name = work.form["name"]
     return (
-        f"{sentences}<h2>In numbers</h2>{numbers}"
-        f"{pictures(folder, work.results['pictures'])}"
+        f"{sentences}{_stated(found)}{numbers}{pictures(folder, work.results['pictures'])}"
         f"<p>The printer is called <b>{escape(name)}</b> now and can be chosen everywhere. "
         f'<a class="button" href="/learn?printer={quote(name)}">Learn it</a> '
         f"{download(work.results['printer'], 'Download its config', quiet=True)}</p>"
     )
+
+
+def _to_run(work: Work) -> str:
+    file = work.results["to_run"]
+    look = quote(file)
+    return (
+        '<p class="finding">The file is written for this printer, within its bed and limits. Look '
+        "at it before you run it, and stay with the printer while it runs.</p>"
+        f"<p>{download(file, 'Download it')} "
+        f'<a class="button quiet" href="/file?gcode={look}&printer={quote(work.form["base"])}">'
+        "Look at it</a></p>"
+    )
+
+
+def _stated(found: Mapping[str, Any]) -> str:
+    """Return what a machine's own file says, and what of it was not understood."""
+    if "stated" not in found:
+        return ""
+    rows = [(key, words) for key, words in found["stated"].items()]
+    notes = list(found["notes"])
+    notes += [
+        f"not understood: {word['name']} {word['value']} ({word['place']})"
+        for word in found["not_understood"]
+    ]
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    told = f'<div class="warning"><b>Worth knowing</b><ul>{items}</ul></div>' if notes else ""
+    beside = [(word["place"], word["name"], word["value"]) for word in found["understood_beside"]]
+    rest = f"{len(beside)} further lines are understood, but are no part of a printer here"
+    more = f"<details><summary>{rest}</summary>{table(('', '', ''), beside)}</details>"
+    return f"{told}<h2>What the file says</h2>{table(('key', 'by'), rows)}{more if beside else ''}"
 
 
 _MEASURED = {
@@ -128,15 +161,14 @@ _MEASURED = {
 
 def _axis(axis: str, said: Mapping[str, Any]) -> str:
     """Return what was found of one axis in words."""
-    natural, damping = said["natural_freq_hz"], said["damping_ratio"]["value"]
-    # Amplitude falls by exp(−2πζ) a swing (the logarithmic decrement of small damping).
-    swings = max(1, round(math.log(10.0) / (2.0 * math.pi * max(damping, LEAST_DAMPING))))
+    natural = said["natural_freq_hz"]
     words = (
         f"Along <b>{WORD.get(axis, axis)}</b> the printer swings <b>{natural['value']:.1f}</b> "
         f"times a second; the recording leaves room for {natural['low']:.2f} to "
-        f"{natural['high']:.2f}. After {swings} swing{'s' if swings > 1 else ''} a tenth of it "
-        "is left."
+        f"{natural['high']:.2f}."
     )
+    if "damping_ratio" in said:
+        words += _damped(said["damping_ratio"]["value"])
     if "shaper" in said:
         choice = said["shaper"]
         words += (
@@ -144,6 +176,12 @@ def _axis(axis: str, said: Mapping[str, Any]) -> str:
             f"{choice['frequency_hz']:.1f} Hz."
         )
     return f'<p class="finding">{words}</p>'
+
+
+def _damped(ratio: float) -> str:
+    # Amplitude falls by exp(−2πζ) a swing (the logarithmic decrement of small damping).
+    swings = max(1, round(math.log(10.0) / (2.0 * math.pi * max(ratio, LEAST_DAMPING))))
+    return f" After {swings} swing{'s' if swings > 1 else ''} a tenth of it is left."
 
 
 def _learnt(work: Work, folder: Folder) -> str:
