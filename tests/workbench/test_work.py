@@ -260,3 +260,37 @@ def test_a_printer_is_learnt_cancelled_gone_on_with_and_used(tmp_path):
     assert corrected["state"] == "done", corrected["output"]
     assert "Correct a file with it" in learnt["outcome"]
     assert (tmp_path / "part.gcode").is_file()
+
+
+def test_a_printer_is_made_from_klippers_own_file(tmp_path):
+    (tmp_path / "printer.cfg").write_text(
+        "[printer]\nkinematics: corexy\nmax_velocity: 300\nmax_accel: 4000\nmax_z_velocity: 5\n"
+        "max_z_accel: 100\n[stepper_x]\nposition_max: 235\n[no_such_thing <b>]\nodd: 1\n"
+    )
+
+    async def make(client):
+        form = {"name": "mine", "base": "corexy", "source": "printer_cfg"}
+        name = await begin(client, "printer", **form, printer_cfg="printer.cfg")
+        said = await ended(client, name)
+        return said, await (await client.get("/printer")).text()
+
+    said, page = visit(tmp_path, make)
+    assert said["state"] == "done", said["output"]
+    assert "What the file says" in said["outcome"]
+    assert "not understood: odd 1 ([no_such_thing &lt;b&gt;])" in said["outcome"]
+    assert (tmp_path / "conf" / "printer" / "mine.yaml").is_file()
+    assert "<td>mine</td><td>yours</td>" in page
+
+
+def test_the_file_to_record_is_made_and_can_be_looked_at(tmp_path):
+    async def make(client):
+        form = {"name": "mine", "base": "ender3_v2", "source": "test_print"}
+        name = await begin(client, "printer", **form)
+        made = await ended(client, name)
+        page = await (await client.get("/file")).text()
+        return made, page
+
+    made, page = visit(tmp_path, make)
+    assert made["state"] == "done", made["output"]
+    assert "/file?gcode=prints/mine_record.gcode&printer=ender3_v2" in made["outcome"]
+    assert '<option value="prints/mine_record.gcode">' in page

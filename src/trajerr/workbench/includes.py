@@ -1,11 +1,11 @@
 """Klipper's ``[include …]``: a config that is dropped may name other files, but none elsewhere."""
 
-import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from trajerr.errors import DataError
+from trajerr.machine_files.klipper_text import HEADER, INCLUDE
 
-INCLUDE = re.compile(rb"^\[include\s+(.*?)\s*\]", re.MULTILINE)
 MOST_FILES = 100
 
 
@@ -25,8 +25,15 @@ def require_includes_inside(path: Path) -> None:
         seen.add(file)
         if len(seen) > MOST_FILES:
             raise DataError(f"{path.name}: includes more than {MOST_FILES} files")
-        for named in INCLUDE.findall(file.read_bytes()):
-            waiting += _included(file, named.decode("utf-8", "replace"), top)
+        for named in _includes(file.read_text(encoding="utf-8", errors="replace")):
+            waiting += _included(file, named, top)
+
+
+def _includes(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        header = HEADER.match(line.partition("#")[0])
+        if header and header["header"].startswith(INCLUDE):
+            yield header["header"].removeprefix(INCLUDE).strip()
 
 
 def _included(file: Path, named: str, top: Path) -> list[Path]:
