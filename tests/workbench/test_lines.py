@@ -20,6 +20,8 @@ LOG = {
 }
 ODD, CSV = "it's ${x}.gcode", "a,b {c}.csv"
 CFG = "printer.cfg"
+BEST = "outputs/train/first/checkpoints/best.ckpt"
+SENSORS = {"sensor_x": "a,b {c}.csv", "sensor_reference": "a,b {c}.csv"}
 RIPPLES = {"x_speed_mm_s": "60", "x_ripples": "6", "x_distance_mm": "9.5"}
 FORMS = {
     "printer": {"name": "mine", "base": "ender3_v2", "x": CSV},
@@ -29,9 +31,18 @@ FORMS = {
     "printer ringing": {"name": "mine", "base": "corexy", "source": "ringing", **RIPPLES},
     "printer tower": {"name": "mine", "base": "corexy", "source": "ringing_tower"},
     "printer record": {"name": "mine", "base": "corexy", "source": "test_print"},
+    "printer print": {"name": "mine", "base": "corexy", "source": "print", "gcode": ODD, **SENSORS},
     "learn": {"name": "mine", "printer": "corexy", "gcode": ODD, "epochs": "3"},
     "learn log": {"name": "mine", "source": "logged", "log": CSV, "effort": "small", **LOG},
     "learn recorded": {"name": "mine", "source": "recorded", "recordings": "data/raw"},
+    "learn sensed": {
+        "name": "mine",
+        "source": "sensed",
+        "printed": "part.gcode",
+        "sensed_printer": "corexy",
+        "pretrained": BEST,
+        **SENSORS,
+    },
     "correct": {"gcode": ODD, "bundle": "b 1", "board": "marlin_sd", "printer": "corexy"},
     "correct beside": {
         "gcode": "part.gcode",
@@ -44,8 +55,8 @@ FORMS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("it's ${x}.gcode", "part.gcode", CSV, CFG, "b 1/bundle.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("it's ${x}.gcode", "part.gcode", CSV, CFG, BEST, "b 1/bundle.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     part = tmp_path / "data" / "raw" / "data_simulation_boat"
     part.mkdir(parents=True)
@@ -127,6 +138,17 @@ def test_each_wrong_answer_is_refused_in_one_line(folder, kind, field, value):
     with pytest.raises((ConfigError, DataError)) as caught:
         RECIPES[kind].lines(FORMS[kind] | {field: value}, folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_print_with_its_sensors_reaches_the_commands(folder):
+    ((_, config),) = composed("printer print", folder)
+    assert config["gcode"] == ODD
+    assert (config["accelerometer"]["x"], config["accelerometer"]["y"]) == (CSV, None)
+    assert config["accelerometer"]["reference"] == CSV
+    (_, prepare), (_, train), _ = composed("learn sensed", folder)
+    assert (prepare["log"]["gcode"], prepare["log"]["x"]) == ("part.gcode", CSV)
+    assert prepare["printer"]["name"] == "corexy"
+    assert train["pretrained"] == BEST
 
 
 def test_ripples_reach_the_command_as_numbers(folder):

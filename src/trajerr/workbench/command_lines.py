@@ -12,14 +12,14 @@ from trajerr.workbench.work import Step
 
 PRINTER_NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]{0,60}")
 LAYERS = re.compile(r"all|sampled:[1-9]\d{0,5}|\d{1,6}(-\d{1,6})?")
-RESONANCE, LOG, RINGING = "resonance", "log", "ringing"
+RESONANCE, LOG, RINGING, PRINT = "resonance", "log", "ringing", "print"
 PRINTER_CFG, M503 = "printer_cfg", "m503"  # keys of calibrate that take a file
 PRINTS = "prints"
 TO_RUN = {  # keys of calibrate that write a file, and how that is called
     "ringing_tower": "tower",
     "test_print": "record",
 }
-SIMULATED, RECORDED, LOGGED = "simulated", "recorded", "logged"
+SIMULATED, RECORDED, LOGGED, SENSED = "simulated", "recorded", "logged", "sensed"
 BESIDE, APART = "beside", "apart"
 EFFORTS = {
     "try": ("a try-out: does everything run? seconds, no accuracy", ["experiment=smoke"]),
@@ -58,12 +58,20 @@ def calibrate(form: Form, place: str) -> list[Step]:
         arguments.append(_stated(source, form[source]))
     elif source == RINGING:
         arguments += _ripples(form)
+    elif source == PRINT:
+        arguments += [_stated("gcode", form["gcode"]), *_sensors(form, "accelerometer")]
     else:
         if not form["x"] and not form["y"]:
             raise ConfigError("recording along x: nothing is given, expected a file for x or y")
         files = {axis: form[axis] for axis in "xy" if form[axis]}
         arguments += [_stated(f"accelerometer.{axis}", file) for axis, file in files.items()]
     return [Step("Measuring the printer", "calibrate", tuple(arguments))]
+
+
+def _sensors(form: Form, group: str) -> list[str]:
+    """Return the files of a print's sensors as keys of a group."""
+    given = {axis: form[f"sensor_{axis}"] for axis in ("x", "y", "reference")}
+    return [_stated(f"{group}.{axis}", file) for axis, file in given.items() if file]
 
 
 def _ripples(form: Form) -> list[str]:
@@ -122,11 +130,18 @@ def learn(form: Form, place: str) -> list[Step]:
         prepare = [_listed("data_dirs", f"{raw}/data_simulation_*")]
     elif source == RECORDED:
         prepare = [_listed("data_dirs", form["recordings"])]
+    elif source == SENSED:
+        prepare = ["log=accelerometer", _stated("log.gcode", form["printed"])]
+        prepare += [*_sensors(form, "log"), f"printer={form['sensed_printer']}"]
     else:
         prepare = [_listed("data_dirs", form["log"]), *_log_columns(form)]
     prepare.append(f"output_dir={prepared}")
     steps.append(Step("Preparing the recordings", "prepare", tuple(prepare)))
-    train = [*EFFORTS[form["effort"]][1], f"data.root={prepared}", f"hydra.run.dir={run}"]
+    train = [f"data.root={prepared}", f"hydra.run.dir={run}"]
+    if form["pretrained"]:
+        train += ["experiment=transfer", _stated("pretrained", form["pretrained"])]
+    else:
+        train = [*EFFORTS[form["effort"]][1], *train]
     train += [f"trainer.max_epochs={form['epochs']}"] if form["epochs"] else []
     steps.append(Step("Learning", "train", tuple(train)))
     export = (f"checkpoint={run}/checkpoints/best.ckpt", f"output_dir={bundle}")

@@ -9,10 +9,12 @@ from trajerr.workbench.command_lines import (
     LOG,
     LOGGED,
     M503,
+    PRINT,
     PRINTER_CFG,
     RECORDED,
     RESONANCE,
     RINGING,
+    SENSED,
     SIMULATED,
 )
 from trajerr.workbench.folder import Folder
@@ -78,6 +80,22 @@ def _when(source: str) -> tuple[str, str]:
     return ("source", source)
 
 
+def _sensors(source: str) -> tuple[Field, ...]:
+    told = {
+        "x": ("Sensor that moves with x", "Klipper's raw data, such as adxl345-….csv", True),
+        "y": ("Sensor that moves with y", "none where the first moves with y as well", False),
+        "reference": ("Sensor on the frame", "none, or what its sway is told by", False),
+    }
+    return tuple(
+        Field(f"sensor_{key}", label, FILE, hint, _recordings, "", needed, _when(source))
+        for key, (label, hint, needed) in told.items()
+    )
+
+
+def _trainings(folder: Folder) -> list[tuple[str, str]]:
+    return [(name, name) for name in folder.trainings()]
+
+
 def _ripples() -> tuple[Field, ...]:
     asked = {
         "speed_mm_s": ("speed of the walls (mm/s)", "60"),
@@ -118,6 +136,7 @@ PRINTER_FIELDS = (
         _some(
             resonance="Klipper's resonance test (TEST_RESONANCES … OUTPUT=raw_data)",
             log="positions: where it should be and where it was, a CSV file",
+            print="an accelerometer's recording of a print",
             printer_cfg="no recording, but Klipper's printer.cfg",
             m503="no recording, but what Marlin answers to M503, as a text",
             ringing="ripples, counted and measured on the walls of a ringing tower",
@@ -146,6 +165,8 @@ PRINTER_FIELDS = (
     ),
     Field("log", "CSV file", FILE, "", _recordings, only=("source", LOG)),
     *_columns(LOG),
+    Field("gcode", "What was printed", FILE, "the G-code file", _gcode, only=_when(PRINT)),
+    *_sensors(PRINT),
     Field(
         "printer_cfg",
         "printer.cfg",
@@ -170,6 +191,7 @@ LEARN_FIELDS = (
             simulated="a simulated print on a printer of the list",
             recorded="recorded layers in the folder (.mat files)",
             logged="a log of positions (CSV file)",
+            sensed="an accelerometer's recording of a print",
         ),
         SIMULATED,
     ),
@@ -202,6 +224,24 @@ LEARN_FIELDS = (
     ),
     Field("log", "CSV file", FILE, "", _recordings, only=("source", LOGGED)),
     *_columns(LOGGED),
+    Field("printed", "What was printed", FILE, "the G-code file", _gcode, only=_when(SENSED)),
+    *_sensors(SENSED),
+    Field(
+        "sensed_printer",
+        "Printer",
+        CHOICE,
+        "like the one that printed; best one that was measured by this recording",
+        _printers,
+        only=_when(SENSED),
+    ),
+    Field(
+        "pretrained",
+        "Begin with",
+        CHOICE,
+        "what was learnt of another printer saves most of the work",
+        _or_none("nothing: a new network", _trainings),
+        needed=False,
+    ),
     Field(
         "effort",
         "Size of the network",

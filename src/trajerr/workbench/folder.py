@@ -11,6 +11,7 @@ from trajerr.shipped import conf_dir
 UPLOADS, BUNDLES, WORK, DATA = "uploads", "bundles", "work", "data"
 PRINTERS = Path("conf/printer")  # where commands that run in the folder find printers
 MANIFEST = "bundle.json"
+TRAININGS, BEST = "outputs/train", "checkpoints/best.ckpt"
 GCODE_ENDINGS = (".gcode", ".gco", ".g", ".nc", ".bgcode", ".gcode.gz", ".g.gz", ".3mf")
 RECORDING_ENDINGS = (".csv", ".csv.gz", ".json.gz", ".cfg", ".txt", ".mat", ".log")
 DEEPEST = 4  # folders within folders that are looked into
@@ -76,6 +77,12 @@ class Folder:
         """Return the names of folders of recorded layers, as ``collect`` leaves them."""
         found = {path.parent.parent for path in self._files() if path.suffix == ".mat"}
         return sorted(self.name(path) for path in found if path != self.root)
+
+    def trainings(self) -> list[str]:
+        """Return the names of checkpoints that trainings have left, the newest first."""
+        found = (self.root / TRAININGS).glob(f"*/{BEST}")
+        by_age = sorted(found, key=lambda path: -path.stat().st_mtime)
+        return [self.name(path) for path in by_age]
 
     def printers(self) -> list[str]:
         """Return the names of printers, those of one's own first."""
