@@ -26,7 +26,7 @@ def main(config: Config) -> None:
     if run.rounds > 0:
         prepared, rounds = _refine(prepared, config, console)
     with console.status(escape(f"Correcting {prepared.program.name}")):
-        done = prepared.correct()
+        done = prepared.correct(correction_report.header_comments(run))
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
     correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
     if run.report and done.text is not None:
