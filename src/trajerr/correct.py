@@ -24,8 +24,9 @@ def main(config: Config) -> None:
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
         prepared, rounds = _refine(prepared, config, console)
+    comments = correction_report.header_comments(run)
     with correction_report.correction_progress(prepared.program.name, console) as tell:
-        done = prepared.correct(tell=tell)
+        done = prepared.correct(comments, tell)
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
     correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
     if run.report and done.text is not None:

@@ -161,7 +161,7 @@ def correct(form: Form, place: str) -> list[Step]:
     arguments += [f"printer={form['printer']}"] if form["printer"] else []
     arguments += [f"board={form['board']}"] if form["board"] else []
     arguments += [_stated("out", _corrected(form, place))]
-    arguments += [_stated("report_dir", f"{place}/report")]
+    arguments += [_stated("report_dir", f"{place}/report"), "report_pictures=false"]
     return [Step("Correcting", "correct", tuple(arguments))]
 
 
