@@ -75,10 +75,11 @@
         gain: this.deviates ? GAINS.indexOf(50) : 0, shown: data.tracks.map(() => true),
       };
       this.build();
-      if (root.hasAttribute("data-address")) this.followAddress();
       new ResizeObserver(() => { if (!this.moved) this.view = null; this.draw(); }).observe(this.stage);
       this.dark.addEventListener("change", () => this.draw());
       this.changed();
+      if (root.hasAttribute("data-address")) this.followAddress();
+      this.paint();
       root.dataset.ready = "1";
     }
 
@@ -198,10 +199,10 @@
         const at = (name) => (wanted.has(name) ? Number(wanted.get(name)) : NaN);
         this.goTo(Number.isFinite(at("layer")) ? at("layer") : 1, at("x"), at("y"), at("span"));
         this.changed();
-        this.root.scrollIntoView({ block: "nearest" });
+        this.root.scrollIntoView({ block: "start" });
       };
       addEventListener("hashchange", follow);
-      if (location.hash.length > 1) requestAnimationFrame(follow);
+      follow();
     }
 
     changed() {
