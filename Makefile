@@ -12,7 +12,7 @@ COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
-        pipeline machine $(COMMANDS) sweep light lower-bounds docs gallery release tensorboard \
+        pipeline machine $(COMMANDS) sweep light workbench lower-bounds docs gallery release tensorboard \
         notebooks bench clean
 
 help: ## list the targets
@@ -68,6 +68,9 @@ sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 
 light: ## install trajerr[correct] alone, measure it, and correct a part with it
 	$(PYTHON) scripts/try_light_install.py $(ARGS)
+
+workbench: $(INSTALLED) ## open all of it in the browser, on this machine alone
+	$(BIN)/python -m trajerr.workbench $(ARGS)
 
 lower-bounds: ## install the oldest packages that are allowed and correct a part with them
 	$(PYTHON) scripts/try_lower_bounds.py $(ARGS)

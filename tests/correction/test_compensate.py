@@ -7,11 +7,13 @@ import pytest
 
 from tests.correction.cases import Dialect, Writer, linear_printer, noted, small_print
 from trajerr.commands.configs import load_printer
-from trajerr.correction.compensate import apply_correction, correct_program
+from trajerr.correction.compensate import STAGES, apply_correction, correct, correct_program
 from trajerr.correction.emission import MARK
 from trajerr.correction.error_models import NetworkModel, TwinModel
 from trajerr.correction.nozzle import Nozzle
+from trajerr.correction.original import Original
 from trajerr.correction.pieces import EmissionSettings
+from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import FeatureType
@@ -312,3 +314,16 @@ def test_the_forecast_is_that_of_the_pieces_together_as_firmware_will_run_them(s
     before, after = (replay.errors(name).wall_contour_rms_um for name in ("uncorrected", "twin"))
     told = 1e3 * np.sqrt(np.mean(np.square([done.predicted_before_mm, done.predicted_after_mm]), 1))
     assert told == pytest.approx([before, after], rel=0.15)
+
+
+def test_a_correction_tells_of_each_stage_how_many_layers_are_done(printer):
+    program = small_print()
+    settings = CorrectionSettings.shipped()
+    told: list[tuple[str, int, int]] = []
+    scope = Scope.of(Original(program, printer), settings)
+    correct(scope, TwinModel(printer), settings, lambda *each: told.append(each))
+    by_stage = {stage: [done for s, done, _ in told if s == stage] for stage in STAGES}
+    assert {total for _, _, total in told} == {program.n_layers}
+    for done in by_stage.values():
+        assert done == sorted(done)
+        assert done[-1] == program.n_layers

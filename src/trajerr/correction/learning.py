@@ -50,6 +50,11 @@ class Prediction:
 
 
 Predict = Callable[[Floats, Sequence[int]], list[Prediction]]
+Tell = Callable[[int, int], None]
+
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,14 @@ class Learning:
         """(N, 2) mm, where the file wants the nozzle at the windows' samples."""
         return np.asarray(self.scope.nominal.asked(self.sampled.time)[:, :2])
 
-    def learn(self) -> tuple[Floats, list[Learned]]:
-        """Return the (N, 2) correction of the trajectory, mm, and what is known of each window."""
+    def learn(self, tell: Tell = untold) -> tuple[Floats, list[Learned]]:
+        """Return the (N, 2) correction of the trajectory, mm, and what is known of each window.
+
+        Parameters
+        ----------
+        tell
+            Is told, after each batch, how many windows of how many are done.
+        """
         correction = np.zeros((len(self.sampled.time), 2))
         learned: list[Learned] = []
         for chosen in batches([len(rows) for rows in self.sampled.rows], self.settings.batch):
@@ -104,6 +115,7 @@ class Learning:
             first = self._judged(judges, windows, commanded, before)
             learn, most = partial(self._predicted, judges), self.settings.iterations
             learned += self.iterate(correction, windows, responses, learn, most, ENOUGH, first)
+            tell(len(learned), len(self.sampled.rows))
         return correction, learned
 
     def commanded(self, correction: Floats, window: int) -> Floats:

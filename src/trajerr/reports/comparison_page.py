@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from trajerr.reports.html import metrics_row, page, picture, table
+from trajerr.reports.html import metrics_row, picture
+from trajerr.reports.markup import page, table
 
 Scores = Mapping[str, Any]
 

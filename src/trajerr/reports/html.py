@@ -2,9 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from trajerr.reports.console import (
     overlap_warning,
     target_texts,
 )
+from trajerr.reports.markup import asset, page, table
 from trajerr.reports.style import PATH_COLOURS
 
 Scores = Mapping[str, Any]
@@ -27,8 +27,6 @@ Singles = NDArray[np.float32]
 
 MAX_SAMPLES = 250_000  # in the interactive view: about 10 MB of the file
 COLOURS = 48
-# No source but this file is allowed: a browser then refuses what a mistake might load.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 CAPTIONS = {
     "trajectory_comparison": "A whole layer, and two places enlarged where the error and where the "
     "residual is largest.",
@@ -85,39 +83,9 @@ def render(
     )
     script = (
         f'<script type="application/json" id="layers">{_layer_data(prediction, layers)}</script>\n'
-        f"<script>{_asset('report.js')}</script>\n"
+        f"<script>{asset('report.js')}</script>\n"
     )
     return page(title, body, script)
-
-
-def page(title: str, body: str, script: str = "") -> str:
-    """Return a whole page of these parts."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n{script}</body>\n</html>\n"
-    )
-
-
-def _asset(name: str) -> str:
-    return files("trajerr.reports").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], marks: bool = False) -> str:
-    """Return a table; with ``marks`` the last cell, yes or no, is coloured."""
-
-    def cell(text: str, last: bool) -> str:
-        kind = f' class="{text}"' if marks and last else ""
-        return f"<td{kind}>{escape(text)}</td>"
-
-    lines = [
-        "<tr>" + "".join(cell(text, i == len(row) - 1) for i, text in enumerate(row)) + "</tr>"
-        for row in rows
-    ]
-    top = "".join(f"<th>{escape(text)}</th>" for text in head)
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
 
 
 def _um(value: float) -> str:
