@@ -92,7 +92,7 @@ def test_it_escapes_what_it_was_made_from(page):
 def test_it_says_what_the_record_holds(written, page):
     record, folder = written
     assert json.loads((folder / "correction.json").read_text()) == record
-    text = unescape(page.read_text(encoding="utf-8"))
+    text = unescape(page.read_text(encoding="utf-8")).replace("\u00a0", " ")
     nominal = record["cases"]["nominal"]
     assert set(nominal) == {UNCORRECTED, "zv", "mzv", "ei", "inversion", "twin"}
     for errors in nominal.values():

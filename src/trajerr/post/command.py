@@ -156,7 +156,9 @@ def _piped(options: argparse.Namespace, slicer: Slicer) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "standard_input.gcode"
         path.write_bytes(content)
-        code = _settled(options, Call(path, "standard input", _path(options.out), slicer))
+        placed = options.out is not None
+        call = Call(path, "standard input", _path(options.out), slicer, placed=placed)
+        code = _settled(options, call)
         if code == 0 and options.out is None:
             sys.stdout.buffer.write(path.read_bytes())
     return code

@@ -27,6 +27,7 @@ class Call:
     shown: str  # its name for people
     out: Path | None  # None: in place
     slicer: Slicer
+    placed: bool = True  # False: it goes on through a pipe, nobody knows where to
 
     def settings(self, layers: Sequence[Mapping[str, Any]]) -> Settings:
         """Return the settings in force for the printer that the slicer or the file names.
@@ -106,9 +107,9 @@ class Call:
     def _comments(
         self, run: "CorrectionRun", prepared: "Prepared", done: "Correction"
     ) -> list[bytes]:
-        """Return what stands in the corrected file's head; no way leads from a host to a page."""
+        """Return what stands in the corrected file's head; to a page, where it lies beside."""
         lines = [_comment(run, prepared, done)]
-        if run.report and run.report_page and not self.slicer.is_upload:
+        if run.report and run.report_page and self.placed and not self.slicer.is_upload:
             from trajerr.reports.correction_page import link
 
             lines.append(link(run.report_folder, self._final))

@@ -59,8 +59,8 @@ def correction_page(
         [
             _summary(prepared, done, record),
             "<h2>Layer by layer</h2>",
-            "<p>Where the nozzle goes on the walls, drawn off the path that is wanted as much "
-            "larger as you choose.</p>",
+            "<p>Where the nozzle goes on the walls. How far it is off the path that is wanted is "
+            "drawn larger, by as much as you choose.</p>",
             viewer,
             "<h2>The corners that were worst</h2>",
             _corners(worst(corners, CORNERS)),
@@ -133,7 +133,7 @@ def _summary(prepared: Prepared, done: Correction, record: Mapping[str, Any]) ->
         f"chosen so that board {board} takes it" if board else "with no board named to bound them"
     )
     notes = "".join(f'<p class="warning">{escape(note)}</p>' for note in prepared.notes)
-    return (
+    text = (
         f"<h1>{escape(record['source']['name'])}, corrected</h1>"
         f'<p class="soft">For {escape(machine)}: {escape(method_name(method))}, '
         f"{len(done.layers)} layer{'s' if len(done.layers) > 1 else ''}.</p>"
@@ -154,6 +154,7 @@ def _summary(prepared: Prepared, done: Correction, record: Mapping[str, Any]) ->
         f"firmware plans them and driven through the simulated printer, on {compared} of the "
         "corrected layers. They are as good as the printer's config is; no print was measured.</p>"
     )
+    return text.replace(" µm", "\u00a0µm")  # a number stays beside its unit
 
 
 def _percent(share: float, digits: int = 0) -> str:

@@ -4,6 +4,7 @@
 (() => {
   const GAINS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
   const BINS = 48, MARGIN = 26, TOUCH = 24; // px around a path; px within which a sample is meant
+  let helps = 0; // viewers on the page, whose canvases are described each by its own text
   const RAMPS = { // small to large; thin lines are to be seen at both ends
     light: ["#22309c", "#6a1fa8", "#a5269a", "#d2496f", "#ec7248", "#f2a023"],
     dark: ["#5f8bff", "#9a7bf0", "#d070cf", "#f47b94", "#fba35f", "#fbe07a"],
@@ -74,10 +75,11 @@
         gain: this.deviates ? GAINS.indexOf(50) : 0, shown: data.tracks.map(() => true),
       };
       this.build();
-      if (root.hasAttribute("data-address")) this.followAddress();
       new ResizeObserver(() => { if (!this.moved) this.view = null; this.draw(); }).observe(this.stage);
       this.dark.addEventListener("change", () => this.draw());
       this.changed();
+      if (root.hasAttribute("data-address")) this.followAddress();
+      this.paint();
       root.dataset.ready = "1";
     }
 
@@ -101,7 +103,7 @@
       const button = (text, title, act) => el("button", { type: "button", title, "aria-label": title, onclick: act }, text);
       const choices = el("fieldset", { class: "lv-tracks" }, el("legend", {}, "show"),
         ...d.tracks.map((name, i) => el("label", {}, this.boxes[i], el("i", { class: `lv-swatch lv-${i}` }), name)));
-      this.canvas = el("canvas", { tabindex: 0, role: "img", "aria-describedby": "" });
+      this.canvas = el("canvas", { tabindex: 0, role: "img", "aria-describedby": `lv-help-${++helps}` });
       this.legend = el("div", { class: "lv-legend" });
       this.readout = el("div", { class: "lv-readout", "aria-live": "polite" });
       this.stage = el("div", { class: "lv-stage" }, this.canvas, this.legend, this.readout,
@@ -115,7 +117,7 @@
           el("label", {}, "colour", this.colour),
           ...(this.many ? [choices, el("label", {}, this.side, "side by side")] : [])),
         this.stage,
-        el("p", { class: "lv-help" }, this.count(), " Drag moves, wheel or two fingers zoom, a double click shows all. " +
+        el("p", { class: "lv-help", id: `lv-help-${helps}` }, this.count(), " Drag moves, wheel or two fingers zoom, a double click shows all. " +
           "Keys on the drawing: arrows move, + and − zoom, 0 shows all, Page Up and Page Down change the layer."));
       this.listen();
     }
@@ -197,10 +199,10 @@
         const at = (name) => (wanted.has(name) ? Number(wanted.get(name)) : NaN);
         this.goTo(Number.isFinite(at("layer")) ? at("layer") : 1, at("x"), at("y"), at("span"));
         this.changed();
-        this.root.scrollIntoView({ block: "nearest" });
+        this.root.scrollIntoView({ block: "start" });
       };
       addEventListener("hashchange", follow);
-      if (location.hash.length > 1) requestAnimationFrame(follow);
+      follow();
     }
 
     changed() {
