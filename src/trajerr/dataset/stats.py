@@ -43,6 +43,8 @@ class SplitSummary:
     points: int
     windows: int  # of sequence_length at stride
     error_rms_mm: float  # of the error's magnitude
+    context: int = 0  # points of lead-in, which no other number counts
+    cold: int = 0  # sequences without a lead-in
 
 
 @dataclass(frozen=True)

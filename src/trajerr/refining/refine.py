@@ -141,8 +141,12 @@ def refine(
     program, printer, nominal = original.program, original.printer, original.planned
     layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
     chosen = replace(correction, layers=layers, least_improvement=-np.inf)
-    known = _trained_on(data_root, rate) if data_root is not None else []
-    fresh = [_simulated(nominal, layer, printer, rate, settings.seed) for layer in layers]
+    known = _trained_on(data_root, loaded) if data_root is not None else []
+
+    def simulated_layers(planned: Plan) -> list[Stretch]:
+        return [_simulated(planned, layer, printer, loaded, settings.seed) for layer in layers]
+
+    fresh = simulated_layers(nominal)
     scope, rounds = Scope.of(original, chosen), list[Round]()
     best = network
     loss: float | None = None
@@ -166,8 +170,7 @@ def refine(
             best = copy.deepcopy(network)
         if number == settings.rounds or abs(simulated - predicted) < settings.agreement_um:
             break
-        planned = replay.plans["inverse"]
-        fresh += [_simulated(planned, layer, printer, rate, settings.seed) for layer in layers]
+        fresh += simulated_layers(replay.plans["inverse"])
         loss = _train(network, fresh, known, settings, loaded, number)
     return best, rounds
 
@@ -187,21 +190,25 @@ def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
     return tuple(int(sorted(layers)[i]) for i in np.unique(picked))
 
 
-def _simulated(planned: Plan, layer: int, printer: Printer, rate: float, seed: int) -> Stretch:
-    """Print a layer on the simulated machine; return what a network learns from."""
-    motion = LayerMotion.of(planned, layer)
-    coarse, actual = simulate_layer(printer, motion, rate, seed=seed + 1000 + layer)
-    features = compute_features(coarse.position, rate)[HISTORY:]
-    errors = (actual - coarse.position[:, :2])[HISTORY:]
+def _simulated(planned: Plan, layer: int, printer: Printer, loaded: Loaded, seed: int) -> Stretch:
+    """Print a layer on the simulated machine; return what a network learns from.
+
+    Of its lead-in as much as the loss leaves out at a window's begin.
+    """
+    rate, motion = loaded.sample_rate_hz, LayerMotion.of(planned, layer)
+    simulated = simulate_layer(printer, motion, rate, seed=seed + 1000 + layer)
+    features = compute_features(simulated.commanded.position, rate)
+    kept = slice(max(HISTORY, simulated.context - loaded.burn_in), None)
     return (
-        torch.from_numpy(features.astype(np.float32)),
-        torch.from_numpy(errors.astype(np.float32)),
+        torch.from_numpy(features[kept].astype(np.float32)),
+        torch.from_numpy(simulated.error[kept].astype(np.float32)),
     )
 
 
-def _trained_on(root: Path, rate: float) -> list[Stretch]:
-    split = open_split(root, "train", sample_rate=rate)
-    return [(s.features, s.targets) for s in split.sequences]
+def _trained_on(root: Path, loaded: Loaded) -> list[Stretch]:
+    split = open_split(root, "train", sample_rate=loaded.sample_rate_hz)
+    kept = [sequence.trimmed(loaded.burn_in) for sequence in split.sequences]
+    return [(s.features, s.targets) for s in kept]
 
 
 def _train(
