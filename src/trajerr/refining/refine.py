@@ -23,8 +23,7 @@ from trajerr.correction.run import Prepared
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dataset.store import open_split
-from trajerr.dynamics.layer import simulate_layer
-from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.layer import SimulatedLayer, simulate_layer
 from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.gcode.reader import parse_program
@@ -141,10 +140,15 @@ def refine(
     program, printer, nominal = original.program, original.printer, original.planned
     layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
     chosen = replace(correction, layers=layers, least_improvement=-np.inf)
-    known = _trained_on(data_root, loaded) if data_root is not None else []
+    lead = min(loaded.burn_in, settings.window - 1)  # what the loss leaves out of a window
+    known = _trained_on(data_root, rate, lead) if data_root is not None else []
+
+    def printed(planned: Plan, layer: int) -> SimulatedLayer:
+        motion, seed = LayerMotion.of(planned, layer), settings.seed + 1000 + layer
+        return simulate_layer(printer, motion, rate, seed=seed)
 
     def simulated_layers(planned: Plan) -> list[Stretch]:
-        return [_simulated(planned, layer, printer, loaded, settings.seed) for layer in layers]
+        return [_stretch(printed(planned, layer), lead) for layer in layers]
 
     fresh = simulated_layers(nominal)
     scope, rounds = Scope.of(original, chosen), list[Round]()
@@ -190,24 +194,19 @@ def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
     return tuple(int(sorted(layers)[i]) for i in np.unique(picked))
 
 
-def _simulated(planned: Plan, layer: int, printer: Printer, loaded: Loaded, seed: int) -> Stretch:
-    """Print a layer on the simulated machine; return what a network learns from.
-
-    Of its lead-in as much as the loss leaves out at a window's begin.
-    """
-    rate, motion = loaded.sample_rate_hz, LayerMotion.of(planned, layer)
-    simulated = simulate_layer(printer, motion, rate, seed=seed + 1000 + layer)
-    features = compute_features(simulated.commanded.position, rate)
-    kept = slice(max(HISTORY, simulated.context - loaded.burn_in), None)
+def _stretch(layer: SimulatedLayer, lead: int) -> Stretch:
+    """Return what a network learns from, after no more than ``lead`` samples of the lead-in."""
+    commanded = layer.commanded
+    features = compute_features(commanded.position, commanded.sample_rate)
+    kept = slice(max(HISTORY, layer.context - lead), None)
     return (
         torch.from_numpy(features[kept].astype(np.float32)),
-        torch.from_numpy(simulated.error[kept].astype(np.float32)),
+        torch.from_numpy(layer.error[kept].astype(np.float32)),
     )
 
 
-def _trained_on(root: Path, loaded: Loaded) -> list[Stretch]:
-    split = open_split(root, "train", sample_rate=loaded.sample_rate_hz)
-    kept = [sequence.trimmed(loaded.burn_in) for sequence in split.sequences]
+def _trained_on(root: Path, rate: float, lead: int) -> list[Stretch]:
+    kept = [s.trimmed(lead) for s in open_split(root, "train", sample_rate=rate).sequences]
     return [(s.features, s.targets) for s in kept]
 
 
