@@ -39,21 +39,8 @@ def main(config: Config) -> None:
         stats = prepare(settings, Path(config["output_dir"]), show)
     console.print(split_table(stats))
     found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
-    console.print(f"faults found: {found or 'none'}")
-    if remark := cold_remark(stats):
-        console.print(remark)
+    console.print(f"faults found: {found or 'none'}{stats.cold}")
     console.print(f"{config['output_dir']}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
-
-
-def cold_remark(stats: "Stats") -> str:
-    """Return the sentence that says how many sequences lack a lead-in, empty if none does."""
-    cold = sum(held.cold for held in stats.splits.values())
-    whole = sum(held.sequences for held in stats.splits.values())
-    if not cold:
-        return ""
-    return (
-        f"{cold} of {whole} sequences hold no motion before their layer, which networks then lack"
-    )
 
 
 def split_table(stats: "Stats") -> Table:

@@ -11,6 +11,7 @@ from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.repair import FaultSettings, repair
 from trajerr.dataset.resample import resample
 from trajerr.dataset.splits import SplitSettings
+from trajerr.dataset.stats import Stats
 from trajerr.dataset.store import (
     load_sequence,
     load_tensors,
@@ -166,6 +167,17 @@ def test_stats_say_what_context_there_is(prepare_layers):
     assert held.points == held.sequences * (200 - CONTEXT)
     assert held.context == held.sequences * (CONTEXT - HISTORY)
     assert held.cold == 0
+    assert split.stats.cold == ""
+
+
+def test_stats_of_folders_without_lead_ins_say_so(prepare_layers):
+    stats = open_split(prepare_layers("right", 0.0), "train").stats
+    plain = stats.to_dict()
+    for held in plain["splits"].values():
+        del held["context"], held["cold"]
+    old = Stats.from_dict(plain)
+    assert all(held.cold == held.sequences for held in old.splits.values())
+    assert old.cold == "\n6 of 6 sequences hold no motion before their layer, to lead into it"
 
 
 @pytest.mark.parametrize("lead", [0, 12, 31, 500])

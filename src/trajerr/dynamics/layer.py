@@ -44,7 +44,7 @@ def simulate_layer(
     seed: int,
     commanded: Iterable[Trajectory] | None = None,
 ) -> SimulatedLayer:
-    """Simulate a layer after its lead-in, which begins at rest where it is commanded to be.
+    """Simulate a layer and the lead-in before it, which begins at rest.
 
     Parameters
     ----------
