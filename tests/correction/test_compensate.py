@@ -186,6 +186,7 @@ def test_trajectories_of_different_length_are_predicted_as_alone(printer):
 def test_a_network_is_asked_for_its_two_errors():
     class Predictor:
         sample_rate_hz = 200.0
+        context_length = 8
 
         def predict(self, features):
             return {"error_x": features[..., 0], "error_y": features[..., 1]}
@@ -194,6 +195,29 @@ def test_a_network_is_asked_for_its_two_errors():
     model = NetworkModel(Predictor())
     assert model.sample_rate_hz == 200.0
     np.testing.assert_allclose(model.errors(features), features[..., :2])
+
+
+@pytest.mark.parametrize("length", [900, 1016, 1017, 2600, 20000])
+def test_a_long_window_is_predicted_in_parts_as_the_whole_is(length):
+    class Predictor:  # the mean of the last eight samples, from rest
+        sample_rate_hz = 200.0
+        context_length = 8
+        longest = 0
+
+        def predict(self, features):
+            self.longest = max(self.longest, features.shape[0] * features.shape[1])
+            total = np.cumsum(features[..., :2], axis=1)
+            total[:, 8:] -= total[:, :-8].copy()
+            return {"error_x": total[..., 0] / 8.0, "error_y": total[..., 1] / 8.0}
+
+    features = np.random.default_rng(0).normal(size=(2, length, 15))
+    predictor = Predictor()
+    whole = predictor.predict(features)
+    predictor.longest = 0
+    found = NetworkModel(predictor).errors(features)
+    np.testing.assert_allclose(found[..., 0], whole["error_x"], atol=1e-9)
+    np.testing.assert_allclose(found[..., 1], whole["error_y"], atol=1e-9)
+    assert predictor.longest <= 1 << 15  # what is held at once does not grow with the window
 
 
 @pytest.fixture

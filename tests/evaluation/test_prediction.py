@@ -1,5 +1,6 @@
 """Windows as trained, layers as deployed: what each sees, and that batching changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,26 @@ def test_physics_knows_the_plant_that_made_the_data(split, printer):
         span = layers.spans[i]
         left = found.layers[span] - layers.target[span]
         assert np.mean(left[200:] ** 2) < 0.1 * np.mean(layers.target[span][200:] ** 2)
+
+
+def test_physics_knows_a_delay_beyond_its_equation(split, printer):
+    """A delay of two samples moves what is predicted by as much as the command moved in them."""
+    windows = predict.cut_windows(split)
+    tiny, late = (
+        baselines.predict_physics(
+            replace(printer, x=replace(printer.x, delay_s=delay)), split, windows
+        )
+        for delay in (1e-9, 2.0 / split.stats.sample_rate_hz)
+    )
+    layers = predict.lay_out(split)
+    for span in layers.spans[:2]:
+        position, before, after = layers.position[span], tiny.layers[span], late.layers[span]
+        moved = position[:-2] - position[2:]
+        np.testing.assert_allclose(after[2:, 0], before[:-2, 0] + moved[:, 0], atol=3e-4)
+        np.testing.assert_allclose(after[:, 1], before[:, 1], atol=1e-6)
+    known = baselines.predict_physics(printer, split, windows)
+    wrong = np.std(known.layers - tiny.layers)
+    assert wrong < 0.2 * np.std(layers.target)
 
 
 def test_noise_floor_is_that_of_jitter_alone(split, printer):

@@ -289,6 +289,16 @@ def test_physics_loss_behind_an_input_shaper_is_refused(
         train(config, data, tmp_path / "run")
 
 
+def test_physics_loss_of_an_axis_with_viscous_friction_is_refused(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    printer = load_printer("ender3_v2").to_dict()
+    printer["y"] = {**printer["y"], "viscous_n_s_per_m": 1.0}
+    config = train_config(loss__lambda_physics=0.1, loss__printer=printer)
+    with pytest.raises(ConfigError, match=r"0\.1, expected 0 for a printer with a delay, viscous"):
+        train(config, data, tmp_path / "run")
+
+
 def test_foreign_and_damaged_checkpoints_are_refused(
     data: PrinterDataModule, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trajerr.calibration.identify import Identified
+from trajerr.calibration.print_fit import FittedAxis
 from trajerr.calibration.recommendation import ShaperChoice
 from trajerr.calibration.recordings import PowerSpectrum
 from trajerr.calibration.resonance import Resonance
@@ -20,5 +21,7 @@ class AxisFindings:
     spectrum: PowerSpectrum | None = None
     column: int = 0  # of the spectrum
     identified: Identified | None = None  # of a log
+    recorded: FittedAxis | None = None  # of a print
+    delay_s: Estimate | None = None  # against the earlier axis, of a print
     best: ShaperChoice | None = None
     shapers: Sequence[ShaperChoice] = ()

@@ -51,10 +51,12 @@ class Unknowns:
     delay: bool
     drag: str  # "none": damping between motor and carriage; "all": to the ground; "fit"
     offset: bool
+    viscous: bool  # of a recorded print; a log's is its drag
+    second_mode: bool  # of a recorded print
 
     def __post_init__(self) -> None:
         require_one_of("fit.drag", self.drag, DRAGS)
-        for key in ("friction", "delay", "offset"):
+        for key in ("friction", "delay", "offset", "viscous", "second_mode"):
             value = getattr(self, key)
             require(f"fit.{key}", value, isinstance(value, bool), "true or false")
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from trajerr.calibration.uncertainty import Estimate
 from trajerr.dynamics.axis import AxisParameters
-from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.printer import NEUTRAL, Printer
+from trajerr.dynamics.second_mode import SecondMode
 
 PARTS = ("x", "y", "limits", "thermal")  # keys that hold a part with a class of its own
 DIGITS = 6  # significant, of measured values: more than any measurement has
@@ -23,8 +24,12 @@ class Measured:
     """What was found out about one axis."""
 
     natural_freq_hz: Estimate
-    damping_ratio: Estimate
+    damping_ratio: Estimate | None = None  # None: not measured, the base's
     friction_mm_s2: Estimate | None = None  # F_c / m; None: not measured
+    viscous_per_s: Estimate | None = None  # d / m; None: not measured
+    delay_s: Estimate | None = None  # None: not measured
+    # By the keys of a second mode; empty: there is none; None: not looked for.
+    second_mode: Mapping[str, Estimate] | None = None
 
 
 def calibrated(
@@ -77,7 +82,17 @@ def _axis(old: AxisParameters, found: Measured, base: Printer) -> AxisParameters
         mass = _rounded(stiffness / omega**2)
     else:
         stiffness = _rounded(mass * omega**2)
-    damping = _rounded(2.0 * found.damping_ratio.value * omega * mass)
+    viscous, late, second = old.viscous_n_s_per_m, old.delay_s, old.second_mode
+    if found.viscous_per_s is not None:
+        viscous = _rounded(mass * found.viscous_per_s.value)
+    if found.delay_s is not None:
+        late = _rounded(max(found.delay_s.value, 0.0))
+    if found.second_mode is not None:
+        values = {key: _rounded(told.value) for key, told in found.second_mode.items()}
+        second = SecondMode(**values) if values else None
+    ratio = old.damping_ratio if found.damping_ratio is None else found.damping_ratio.value
+    both = 2.0 * ratio * omega * mass
+    damping = _rounded(max(both - viscous, 0.0))
     rub = found.friction_mm_s2
     return replace(
         old,
@@ -85,6 +100,9 @@ def _axis(old: AxisParameters, found: Measured, base: Printer) -> AxisParameters
         stiffness_n_per_m=stiffness,
         damping_n_s_per_m=damping,
         coulomb_n=old.coulomb_n if rub is None else _rounded(mass * rub.value / 1000.0),
+        viscous_n_s_per_m=viscous,
+        delay_s=late,
+        second_mode=second,
     )
 
 
@@ -111,7 +129,35 @@ def render(printer: Printer, base: Printer, axes: Mapping[str, Measured], versio
         f"# Measured: {' and '.join(axes)}; all else is as {_quoted(base.name)}.",
     ]
     values = printer.to_dict()
+    values |= {axis: values[axis] | NEUTRAL | values[axis] for axis in ("x", "y")}
     lines += _block("", values, Printer, lambda path: _comment(path, printer, base, axes))
+    return "\n".join([*lines, ""])
+
+
+def render_stated(printer: Printer, base: Printer, told: Mapping[str, str], version: str) -> str:
+    """Return a printer config, made from what a machine's own file states, in YAML.
+
+    Parameters
+    ----------
+    printer
+        What was made.
+    base
+        What it was made from.
+    told
+        What to say of a key, by dotted key; the others are as the base's.
+    version
+        Of this program.
+    """
+    lines = [
+        f"# Written by python -m trajerr.calibrate {version}; do as you like with it.",
+        f"# Limits are the machine's; masses, stiffness and friction are as {_quoted(base.name)}.",
+    ]
+
+    def comment(path: str) -> str:
+        kept = "" if path in ("name", "source") else f"as {_quoted(base.name)}"
+        return told.get(path, kept)
+
+    lines += _block("", printer.to_dict(), Printer, comment)
     return "\n".join([*lines, ""])
 
 
@@ -158,11 +204,20 @@ def _measured(key: str, found: Measured, printer: Printer) -> str:
         return f"kg; {natural}, with the base's stiffness"
     if key == "stiffness_n_per_m" and not corexy:
         return f"N/m at mid-span; {natural}, with the base's mass"
-    if key == "damping_n_s_per_m":
+    if key == "damping_n_s_per_m" and found.damping_ratio is None:
+        return "N·s/m; the base's damping ratio at the measured frequency"
+    if key == "damping_n_s_per_m" and found.damping_ratio is not None:
         both = "; mean of the measured axes" if corexy else ""
         return f"N·s/m; measured: damping ratio {_said(found.damping_ratio, '')}{both}"
     if key == "coulomb_n" and found.friction_mm_s2 is not None:
         return f"N; measured: {_said(found.friction_mm_s2, 'mm/s²')} times the mass"
+    if key == "viscous_n_s_per_m" and found.viscous_per_s is not None:
+        return f"N·s/m; measured: {_said(found.viscous_per_s, '1/s')} times the mass"
+    if key == "delay_s" and found.delay_s is not None:
+        return f"s; measured: {_said(found.delay_s, 's')}"
+    if key == "second_mode" and found.second_mode is not None:
+        told = (f"{name} {_said(value, '')}" for name, value in found.second_mode.items())
+        return f"measured: {', '.join(told) or 'none shows'}"
     return ""
 
 

@@ -6,14 +6,9 @@ Klipper, its forks and their versions add). What Klipper's ``calibrate_shaper.py
 comments and blank lines anywhere, raw data without a header, uneven times (:mod:`.clocks`).
 """
 
-import gzip
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from scipy.signal import welch
@@ -21,14 +16,13 @@ from scipy.signal import welch
 from trajerr.arrays import Floats
 from trajerr.calibration.clocks import UNEVEN, Timing, measure_timing
 from trajerr.errors import DataError
+from trajerr.recordings.klipper_csv import RAW, read_header, read_table
 
-RAW = ("time", "accel_x", "accel_y", "accel_z")
 PROCESSED = ("freq", "psd_x", "psd_y", "psd_z")
 WINDOW_S = 0.5  # Klipper's WINDOW_T_SEC, then up to the next power of two samples
 KAISER_BETA = 6.0  # of Klipper's window
 LOW_HZ = 10.0  # below it Klipper suppresses noise: twice its MIN_FREQ
 HIGH_HZ = 200.0  # Klipper's MAX_FREQ, that its spectra end at
-GZIP = b"\x1f\x8b"
 SLOWEST_HZ = 400.0  # sample rate; below it 135 Hz and its surroundings are not resolved
 
 
@@ -63,7 +57,7 @@ def read_spectrum(path: Path) -> PowerSpectrum:
         The file is missing, not of either kind, holds no finite numbers, has uneven times, a
         low sample rate, or too few samples.
     """
-    names, rows_from = _header(path)
+    names, rows_from = read_header(path)
     if names[: len(RAW)] == RAW:
         return _raw(path, rows_from)
     if names[: len(PROCESSED)] == PROCESSED:
@@ -108,77 +102,8 @@ def klipper_spectrum(time: Floats, acceleration: Floats) -> PowerSpectrum:
     return PowerSpectrum(frequency, np.asarray(density, np.float64), segments)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a text file, packed by gzip or not; say in one line what cannot be read."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    with path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
-    try:
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as text:
-            yield text
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file, expected Klipper's CSV") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: the gzip archive is damaged: {error}; copy it again") from None
-
-
-def _header(path: Path) -> tuple[tuple[str, ...], int]:
-    """Return the columns' names, and how many lines stand before the rows of data.
-
-    The last comment that begins with a time column names raw data's columns; where none does,
-    four numbers a row are raw data, as they are to Klipper.
-    """
-    commented: tuple[str, ...] = ()
-    with _opened(path) as file:
-        for number, line in enumerate(file):
-            cells = tuple(cell.strip() for cell in line.strip().lstrip("#").split(","))
-            if line.lstrip().startswith("#"):
-                commented = cells if cells[0] == RAW[0] else commented
-            elif line.strip():
-                if not _all_numbers(cells):
-                    return cells, number + 1
-                headless = RAW if len(cells) == len(RAW) else cells
-                return commented or headless, number
-    if not commented:
-        raise DataError(f"{path}: is empty, expected Klipper's accelerometer CSV")
-    return commented, 0
-
-
-def _all_numbers(cells: tuple[str, ...]) -> bool:
-    try:
-        return bool([float(cell) for cell in cells])
-    except ValueError:
-        return False
-
-
-def _table(path: Path, columns: int, rows_from: int) -> Floats:
-    """Return the first columns of the rows below the header, all finite."""
-    try:
-        with _opened(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "contained no data": worded below
-            for _ in range(rows_from):
-                next(file)
-            rows = (line for line in file if line.strip())
-            table = np.loadtxt(rows, delimiter=",", usecols=range(columns), ndmin=2)
-    except ValueError as error:
-        raise DataError(f"{path}: {_plain(error)}") from error
-    if not len(table):
-        raise DataError(f"{path}: has no rows of data")
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if len(bad):
-        raise DataError(f"{path}: row {bad[0] + 1} of the data holds NaN or infinity")
-    return np.asarray(table, np.float64)
-
-
-def _plain(error: Exception) -> str:
-    """Return what NumPy says about a cell, without its advice on its own arguments."""
-    return str(error).split("; use")[0].rstrip(".")
-
-
 def _raw(path: Path, rows_from: int) -> PowerSpectrum:
-    table = _table(path, len(RAW), rows_from)
+    table = read_table(path, range(len(RAW)), rows_from)
     timing = measure_timing(table[:, 0], path)
     rate = timing.rate_hz
     if rate < SLOWEST_HZ:
@@ -240,7 +165,7 @@ def require_even(time: Floats, path: Path) -> float:
 
 
 def _processed(path: Path, names: tuple[str, ...], rows_from: int) -> PowerSpectrum:
-    table = _table(path, len(PROCESSED), rows_from)
+    table = read_table(path, range(len(PROCESSED)), rows_from)
     frequency, density = table[:, 0], table[:, 1:]
     require_even(frequency, path)
     if len(frequency) < 16 or frequency[0] < 0.0:

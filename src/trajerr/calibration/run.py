@@ -1,35 +1,38 @@
 """One calibration: from files to a printer and how sure it is."""
 
 import hashlib
-import re
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from trajerr.calibration.findings import AxisFindings
 from trajerr.calibration.identify import Unknowns, identify
+from trajerr.calibration.print_fit import FittedAxis
 from trajerr.calibration.printer_file import Measured, calibrated, render
 from trajerr.calibration.recommendation import ShaperChoice, recommend
+from trajerr.calibration.recorded_print import fit_recorded_print
 from trajerr.calibration.recordings import read_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
 from trajerr.calibration.stretches import read_axes
+from trajerr.calibration.target import refuse_existing, require_name
 from trajerr.calibration.uncertainty import Estimate
 from trajerr.checks import is_number, require, require_one_of
 from trajerr.dataset.logs import LogFormat
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError, DataError
+from trajerr.dynamics.second_mode import SecondMode
+from trajerr.errors import ConfigError
 
 SCHEMA_VERSION = 1
-NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]*")  # as overrides take it
 SENSOR_AXES = ("x", "y", "z")
 SHAPED_HZ = (8.0, 150.0)  # natural frequencies that a shaper is recommended for
 
 
 @dataclass(frozen=True)
 class Accelerometer:
-    """Files of Klipper's resonance tests, and which way the sensor was mounted.
+    """Files of Klipper's resonance tests, and which way the sensor was mounted; or of a print.
 
     Raises
     ------
@@ -37,8 +40,9 @@ class Accelerometer:
         If a value is out of range; the message names the key.
     """
 
-    x: str | None  # file of the test of x
-    y: str | None
+    x: str | None  # file of the test of x; of a print, of the sensor that moves with x
+    y: str | None  # of a print: null where the sensor moves with both
+    reference: str | None  # of a print: of a sensor on the frame
     x_column: str  # the sensor's axis along the printer's x
     y_column: str
     sweep: Sweep
@@ -50,7 +54,7 @@ class Accelerometer:
     @property
     def files(self) -> dict[str, Path]:
         """By axis, the files given."""
-        named = {"x": self.x, "y": self.y}
+        named = {"x": self.x, "y": self.y, "reference": self.reference}
         return {axis: Path(file) for axis, file in named.items() if file is not None}
 
 
@@ -78,6 +82,7 @@ class CalibrationRun:
     out: str
     output_dir: str
     accelerometer: Accelerometer
+    gcode: str | None  # what was printed while the accelerometer recorded
     log_file: str | None
     fit: Unknowns
     test_share: float
@@ -86,14 +91,17 @@ class CalibrationRun:
     log: LogFormat | None = None  # needed where log_file is given
 
     def __post_init__(self) -> None:
-        holds = isinstance(self.name, str) and NAME.fullmatch(self.name) is not None
-        wanted = "letters, digits, _ and -, a letter first: it names a config"
-        require("name", self.name, holds, wanted)
+        require_name(self.name)
         share = self.test_share
         require("test_share", share, is_number(share) and 0.0 <= share < 0.9, "0 to below 0.9")
         recorded, logged = bool(self.accelerometer.files), self.log_file is not None
         wanted = "a file here or accelerometer.x=FILE (and accelerometer.y=FILE), not both"
         require("log_file", self.log_file, recorded != logged, wanted)
+        sensor, told = self.accelerometer, self.gcode is not None
+        wanted = "null without gcode=PRINT: a resonance test needs none"
+        require("accelerometer.reference", sensor.reference, told or not sensor.reference, wanted)
+        wanted = "a file, of the sensor that moved with x while gcode was printed"
+        require("accelerometer.x", sensor.x, not told or sensor.x is not None, wanted)
         wanted = "csv, or another format of the group log, as log_file is given"
         require("log", self.log, self.log is not None or not logged, wanted)
 
@@ -106,22 +114,30 @@ class CalibrationRun:
             An input cannot be used, or the printer exists and ``overwrite`` is false.
         """
         out = Path(self.out)
-        if out.exists() and not self.overwrite:
-            raise DataError(f"{out}: exists; overwrite=true replaces it, name=… writes another")
-        axes = self._from_log() if self.log_file is not None else self._from_accelerometer()
+        refuse_existing(out, overwrite=self.overwrite)
+        axes, alignment = self._findings()
         measured = {axis: _measured(found) for axis, found in axes.items()}
         sources = {str(path): _sha256(path) for path in self._files}
         said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())
         source = f"trajerr.calibrate from {said}"
         printer = calibrated(self.base, self.name, measured, source, list(sources.values()))
         text = render(printer, self.base, measured, version("trajerr"))
-        return Calibrated(axes, text, self._report(axes, printer, sources))
+        return Calibrated(axes, text, self._report(axes, printer, sources) | alignment)
+
+    def _findings(self) -> tuple[dict[str, AxisFindings], dict[str, Any]]:
+        """Return what was found of each axis, and of clock and mounting where there was a print."""
+        if self.log_file is not None:
+            return self._from_log(), {}
+        if self.gcode is None:
+            return self._from_accelerometer(), {}
+        return self._from_print(Path(self.gcode))
 
     @property
     def _files(self) -> list[Path]:
         if self.log_file is not None:
             return [Path(self.log_file)]
-        return list(dict.fromkeys(self.accelerometer.files.values()))
+        printed = [] if self.gcode is None else [Path(self.gcode)]
+        return list(dict.fromkeys([*printed, *self.accelerometer.files.values()]))
 
     def _from_accelerometer(self) -> dict[str, AxisFindings]:
         sensor = self.accelerometer
@@ -141,6 +157,28 @@ class CalibrationRun:
                 shapers=others,
             )
         return axes
+
+    def _from_print(self, gcode: Path) -> tuple[dict[str, AxisFindings], dict[str, Any]]:
+        found = fit_recorded_print(
+            gcode,
+            self.accelerometer.files,
+            self.base,
+            viscous=self.fit.viscous,
+            second_mode=self.fit.second_mode,
+        )
+        axes = {}
+        for axis, fitted in found.axes.items():
+            natural, damping = (fitted.estimates[n] for n in ("natural_freq_hz", "damping_ratio"))
+            best, others = _shapers(natural, damping, 0.0)
+            axes[axis] = AxisFindings(
+                natural,
+                damping,
+                recorded=fitted,
+                delay_s=found.delays.get(axis),
+                best=best,
+                shapers=others,
+            )
+        return axes, {"alignment": found.to_dict()}
 
     def _from_log(self) -> dict[str, AxisFindings]:
         if self.log_file is None or self.log is None:  # refused by the constructor
@@ -179,9 +217,31 @@ def _shapers(
 
 
 def _measured(found: AxisFindings) -> Measured:
-    log = found.identified
-    friction = log.estimates.get("friction_mm_s2") if log else None
-    return Measured(found.natural_freq_hz, found.damping_ratio, friction)
+    if found.recorded is not None:
+        return _measured_in_print(found, found.recorded)
+    if found.identified is None:
+        return Measured(found.natural_freq_hz, found.damping_ratio)
+    told, servo = found.identified.estimates, found.identified.servo
+    decay = 4.0 * math.pi * servo.natural_freq_hz * servo.damping_ratio
+    viscous = told["drag_share"].scaled(decay) if "drag_share" in told else None
+    if viscous is None and servo.drag_share > 0.0:
+        viscous = found.damping_ratio.scaled(4.0 * math.pi * servo.natural_freq_hz)
+    friction, delay = told.get("friction_mm_s2"), told.get("delay_s")
+    return Measured(found.natural_freq_hz, found.damping_ratio, friction, viscous, delay)
+
+
+def _measured_in_print(found: AxisFindings, fitted: FittedAxis) -> Measured:
+    told = fitted.estimates
+    keys = [f.name for f in fields(SecondMode)]
+    second = {key: told[f"second_{key}"] for key in keys if f"second_{key}" in told}
+    return Measured(
+        found.natural_freq_hz,
+        found.damping_ratio,
+        told["friction_mm_s2"],
+        told.get("viscous_per_s"),
+        found.delay_s,
+        second,
+    )
 
 
 def _axis_report(found: AxisFindings) -> dict[str, Any]:
@@ -201,10 +261,19 @@ def _axis_report(found: AxisFindings) -> dict[str, Any]:
         report["fitted"] = _rms(log.rms(held_out=False))
         if log.fitted < len(log.times):
             report["held_out"] = _rms(log.rms(held_out=True))
+    if found.recorded is not None:
+        report |= _print_report(found, found.recorded)
     if found.best is not None:
         report["shaper"] = found.best.to_dict()
         report["shapers"] = [choice.to_dict() for choice in found.shapers]
     return report
+
+
+def _print_report(found: AxisFindings, fitted: FittedAxis) -> dict[str, Any]:
+    band = [float(fitted.frequency[0]), float(fitted.frequency[-1])]
+    said = {"band_hz": band, "explained": fitted.explained, "second_mode": fitted.second_mode}
+    late = {} if found.delay_s is None else {"delay_s": found.delay_s.to_dict()}
+    return {name: told.to_dict() for name, told in fitted.estimates.items()} | said | late
 
 
 def _rms(pair: tuple[float, float]) -> dict[str, float]:

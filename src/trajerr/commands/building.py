@@ -24,6 +24,7 @@ CLASSES = frozenset(
     {
         "trajerr.calibration.identify.Unknowns",
         "trajerr.calibration.resonance.Sweep",
+        "trajerr.calibration.ripples.Reading",
         "trajerr.calibration.run.Accelerometer",
         "trajerr.correction.settings.LearningSettings",
         "trajerr.dataset.logs.LogAxis",
@@ -32,12 +33,16 @@ CLASSES = frozenset(
         "trajerr.dataset.quality.QualityLimits",
         "trajerr.dataset.repair.FaultSettings",
         "trajerr.dataset.splits.SplitSettings",
+        "trajerr.dataset.sensor_logs.AccelerometerLog",
         "trajerr.dynamics.axis.AxisParameters",
         "trajerr.dynamics.printer.Printer",
         "trajerr.dynamics.thermal.ThermalParameters",
         "trajerr.evaluation.scores.Bins",
         "trajerr.motion.limits.MachineLimits",
+        "trajerr.recordings.accelerometer.Columns",
         "trajerr.refining.settings.RefineSettings",
+        "trajerr.test_prints.shakedown.Shakedown",
+        "trajerr.test_prints.tower.RingingTower",
         "trajerr.training.datamodule.PrinterDataModule",
     }
 )

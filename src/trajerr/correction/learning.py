@@ -98,10 +98,12 @@ class Learning:
             windows = range(chosen.start, chosen.stop)
             judges = {i: self._judge(i) for i in windows}
             commanded = [self.commanded(correction, i) for i in windows]
-            probed = min(self.settings.probe_hz, MOST_PROBED * self.nozzle.rate)
-            responses = measure(self.nozzle.positions, commanded, self.nozzle.rate, probed)
-            predict, most = partial(self._predicted, judges), self.settings.iterations
-            learned += self.iterate(correction, windows, responses, predict, most, ENOUGH)
+            predict, rate = self.nozzle.positions, self.nozzle.rate
+            probed, before = min(self.settings.probe_hz, MOST_PROBED * rate), predict(commanded)
+            responses = measure(predict, commanded, rate, probed, before=before)
+            first = self._judged(judges, windows, commanded, before)
+            learn, most = partial(self._predicted, judges), self.settings.iterations
+            learned += self.iterate(correction, windows, responses, learn, most, ENOUGH, first)
         return correction, learned
 
     def commanded(self, correction: Floats, window: int) -> Floats:
@@ -119,6 +121,7 @@ class Learning:
         predict: Predict,
         iterations: int,
         enough: float = 0.0,
+        first: Sequence[Prediction] = (),
     ) -> list[Learned]:
         """Improve the correction of some windows in place, and keep the best.
 
@@ -136,13 +139,16 @@ class Learning:
             At most.
         enough
             Share of its first score at which a window is done.
+        first
+            What ``predict`` says of the correction as it is, where that is known.
         """
         rows = [self.sampled.rows[i] for i in windows]
         searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
         before: list[float] = []
         active = list(range(len(rows)))
         for iteration in range(iterations + 1):
-            found = predict(correction, [windows[k] for k in active])
+            found = first or predict(correction, [windows[k] for k in active])
+            first = ()
             before = before or [prediction.own_mm for prediction in found]
             for k, prediction in zip(active, found, strict=True):
                 change = correction[rows[k].whole].copy()
@@ -183,7 +189,15 @@ class Learning:
         self, judges: Mapping[int, Judge], correction: Floats, windows: Sequence[int]
     ) -> list[Prediction]:
         commanded = [self.commanded(correction, i) for i in windows]
-        positions = self.nozzle.positions(commanded)
+        return self._judged(judges, windows, commanded, self.nozzle.positions(commanded))
+
+    def _judged(
+        self,
+        judges: Mapping[int, Judge],
+        windows: Sequence[int],
+        commanded: list[Floats],
+        positions: list[Floats],
+    ) -> list[Prediction]:
         aimed = self.nozzle.aimed(commanded, positions)
 
         def judged(window: int, positions: Floats, aimed: Floats) -> Prediction:

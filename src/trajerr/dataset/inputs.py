@@ -11,7 +11,10 @@ from trajerr.dataset.logs import LogFormat, read_log
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import REPORT
 from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.sensor_logs import AccelerometerLog, content_sha256
 from trajerr.errors import DataError
+
+Log = LogFormat | AccelerometerLog
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,13 @@ class Input:
 
     path: Path
     sha256: str
+
+
+def inputs_of(log: Log | None, patterns: Sequence[str]) -> list[Input]:
+    """Return the files to read: those that a sensor's log names, else those of patterns."""
+    if isinstance(log, AccelerometerLog):
+        return [Input(log.files[0], content_sha256(log.files))]
+    return find_inputs(patterns)
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Input]:
@@ -50,7 +60,7 @@ def find_inputs(patterns: Sequence[str]) -> list[Input]:
     return list(unique.values())
 
 
-def read_input(source: Input, log: LogFormat | None) -> list[LayerRecord]:
+def read_input(source: Input, log: Log | None) -> list[LayerRecord]:
     """Read the records of one file: a layer, or the sections of a log.
 
     Raises
@@ -58,6 +68,8 @@ def read_input(source: Input, log: LogFormat | None) -> list[LayerRecord]:
     DataError
         The file cannot be used; the message names it.
     """
+    if isinstance(log, AccelerometerLog):
+        return log.records()
     if log is not None:
         return read_log(source.path, log)
     if source.path.suffix.lower() != ".mat":

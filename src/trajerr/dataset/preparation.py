@@ -18,9 +18,9 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from trajerr.checks import as_names, require_count, require_one_of, require_positive
+from trajerr.dataset.cards import describe
 from trajerr.dataset.identity import request_hash, split_hash
-from trajerr.dataset.inputs import Input, find_inputs
-from trajerr.dataset.logs import LogFormat
+from trajerr.dataset.inputs import Input, Log, inputs_of
 from trajerr.dataset.repair import FaultSettings
 from trajerr.dataset.scale import measure_error_rms, measure_scale
 from trajerr.dataset.splits import (
@@ -31,7 +31,7 @@ from trajerr.dataset.splits import (
     require_filled,
 )
 from trajerr.dataset.staging import Staged, stage_input
-from trajerr.dataset.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_stats, write_stats
+from trajerr.dataset.stats import FILE, SPLITS, Source, SplitSummary, Stats, read_stats
 from trajerr.dataset.store import WINDOW, load_sequence, save_tensors
 from trajerr.dataset.torch_dataset import make_window, own_storage
 from trajerr.dataset.windows import count_windows
@@ -61,7 +61,7 @@ class PrepareSettings:
     sample_rate_hz: float | None  # resample to it; else all files must agree
     split: SplitSettings
     faults: FaultSettings
-    log: LogFormat | None = None  # None: layer files
+    log: Log | None = None  # None: layer files
 
     def __post_init__(self) -> None:
         require_one_of("layout", self.layout, LAYOUTS)
@@ -97,7 +97,7 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
         empty, or ``output_dir`` holds something else than prepared data.
     """
     report = progress or _ignore
-    inputs = find_inputs(settings.data_dirs)
+    inputs = inputs_of(settings.log, settings.data_dirs)
     with _alone_in(output_dir, report):
         return _prepare(settings, inputs, output_dir, report)
 
@@ -141,7 +141,7 @@ def _prepare(
     stats = _summarise(staged, assigned, settings, request)
     built = work / f"built-{request[:16]}"
     _build(staged, assigned, stats, built, report)
-    write_stats(built, stats)
+    describe(built, stats)
     _replace(output_dir, built)
     shutil.rmtree(work)
     return stats

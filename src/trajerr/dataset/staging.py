@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trajerr.dataset.inputs import Input, read_input
-from trajerr.dataset.logs import LogFormat
+from trajerr.dataset.inputs import Input, Log, read_input
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.repair import FaultSettings, repair
 from trajerr.dataset.store import make_sequence, save_sequence
@@ -51,7 +50,7 @@ def stage_input(
     source: Input,
     folder: Path,
     *,
-    log: LogFormat | None,
+    log: Log | None,
     faults: FaultSettings,
     sample_rate: float | None,
     min_samples: int,

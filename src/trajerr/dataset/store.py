@@ -5,7 +5,6 @@ tensors and plain values only and load with ``weights_only``.
 """
 
 import io
-import pickle
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from trajerr.checks import require_one_of
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.stats import FILE, SPLITS, Stats, read_stats
+from trajerr.dataset.tensor_files import read_dict
 from trajerr.errors import DataError
 from trajerr.files import write_atomically
 from trajerr.motion.features import FEATURES, HISTORY, TARGETS, compute_features
@@ -173,16 +173,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
     DataError
         The file is missing, damaged, or holds more than tensors and plain values.
     """
-    try:
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        # torch's own words would advise to load the file unsafely
-        raise DataError(
-            f"{path}: not a .pt file of tensors: damaged, or holding more than plain values"
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, expected a dict of tensors")
-    return content
+    return read_dict(path, "a .pt file of tensors", mapped=True)
 
 
 def split_files(root: Path, split: str) -> list[Path]:

@@ -3,8 +3,9 @@
 Knows the parameters of an axis and everything that is linear. Does not know friction's
 integration (:mod:`trajerr.dynamics.plant`) nor a whole printer.
 
-The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ)`` with ``e = x − r`` reads
-``m ë + c ė + k e = −m r̈``.
+The linear part of ``m ẍ = k (r − x) + c (ṙ − ẋ) − d ẋ`` with ``e = x − r`` reads
+``m ë + (c + d) ė + k e = −m r̈ − d ṙ``. With a second mode the nozzle sits on the tool, which
+hangs on the carriage: :mod:`trajerr.dynamics.second_mode`.
 """
 
 import functools
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_number, require_numbers
 from trajerr.dynamics.exponential import matrix_exponential
+from trajerr.dynamics.second_mode import SecondMode
+
+LONGEST_DELAY_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,19 @@ class AxisParameters:
     microstep_mm: float
     jitter_s: float = 0.0  # RMS timing error that each microstep adds
     jitter_memory_s: float  # time in which firmware makes up for timing errors
+    delay_s: float = 0.0  # from command to motor
+    viscous_n_s_per_m: float = 0.0  # viscous friction d against the ground
+    second_mode: SecondMode | None = None  # plain containers are read as one
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            if not f.name.startswith("ripple"):
+            if not f.name.startswith("ripple") and f.name != "second_mode":
                 require_number(f"printer axis {f.name}", getattr(self, f.name))
         for key in ("ripple_amplitudes_mm", "ripple_periods_mm"):
             values = getattr(self, key)
             require_numbers(f"printer axis {key}", values)
             object.__setattr__(self, key, tuple(float(v) for v in values))
+        object.__setattr__(self, "second_mode", SecondMode.read(self.second_mode))
         positive = (
             "mass_kg",
             "stiffness_n_per_m",
@@ -64,10 +72,14 @@ class AxisParameters:
         )
         for key in positive:
             _require(key, getattr(self, key), 0.0 < getattr(self, key) < math.inf, "above 0")
-        for key in ("damping_n_s_per_m", "coulomb_n", "jitter_s"):
+        for key in ("damping_n_s_per_m", "viscous_n_s_per_m", "coulomb_n", "jitter_s"):
             _require(key, getattr(self, key), 0.0 <= getattr(self, key) < math.inf, "0 or more")
+        wanted = f"0 to {LONGEST_DELAY_S:g} s"
+        _require("delay_s", self.delay_s, 0.0 <= self.delay_s <= LONGEST_DELAY_S, wanted)
+        both = self.damping_n_s_per_m + self.viscous_n_s_per_m
+        key = "damping_n_s_per_m" + (" + viscous_n_s_per_m" if self.viscous_n_s_per_m else "")
         wanted = f"below critical damping, {self.critical_damping:.4g} N·s/m"
-        _require("damping_n_s_per_m", self.damping_n_s_per_m, self.damping_ratio < 1.0, wanted)
+        _require(key, both, self.damping_ratio < 1.0, wanted)
         _require("belt_strength", self.belt_strength, 0.0 <= self.belt_strength <= 1.0, "0 to 1")
         _require(
             "belt_end_mm",
@@ -103,8 +115,13 @@ class AxisParameters:
 
     @property
     def damping_ratio(self) -> float:
-        """Damping ratio ζ = c / (2√(k m))."""
-        return self.damping_n_s_per_m / self.critical_damping
+        """Damping ratio of free motion, ζ = (c + d) / (2√(k m))."""
+        return (self.damping_n_s_per_m + self.viscous_n_s_per_m) / self.critical_damping
+
+    @property
+    def plain(self) -> bool:
+        """Whether neither delay nor viscous friction nor a second mode acts."""
+        return self.delay_s == 0.0 == self.viscous_n_s_per_m and self.second_mode is None
 
     @property
     def settling_time(self) -> float:
@@ -113,9 +130,10 @@ class AxisParameters:
         return 4.0 / decay if decay > 0.0 else math.inf
 
     def scaled(self, stiffness: float) -> Self:
-        """Return the axis with its stiffness multiplied; damping in N·s/m stays."""
-        values = {**vars(self), "stiffness_n_per_m": self.stiffness_n_per_m * stiffness}
-        return type(self)(**values)
+        """Return the axis with its stiffness multiplied, its mount's too; N·s/m stay."""
+        second = None if self.second_mode is None else self.second_mode.scaled(stiffness)
+        changed = {"stiffness_n_per_m": self.stiffness_n_per_m * stiffness, "second_mode": second}
+        return type(self)(**{**vars(self), **changed})
 
 
 def _require(key: str, value: object, holds: bool, expected: str) -> None:
@@ -128,16 +146,17 @@ class Discretisation:
 
     The motor holds the belt at ``r + δ``. With ``w = ẋ − (c/m) δ``, which spares the derivative
     of δ, the state is ``z = (x, w)``. Over a step the command runs straight from r0 to r1
-    (mm), while the motor's error δ (mm) and a further force f (mN) hold their means:
-    ``z1 = transition z0 + start r0 + end r1 + motor δ + force f``.
+    (mm), while the motor's error δ (mm) and a further force f (mN) on the carriage hold their
+    means: ``z1 = transition z0 + start r0 + end r1 + motor δ + force f``. With a second mode
+    ``z = (x, w, x₂, ẋ₂)``, the tool's position and speed beside, and m the carriage's mass.
     """
 
     step: float  # s
-    transition: Floats  # (2, 2)
-    start: Floats  # (2,)
-    end: Floats  # (2,)
-    motor: Floats  # (2,)
-    force: Floats  # (2,) per mN
+    transition: Floats  # (S, S), S = 2, or 4 with a second mode
+    start: Floats  # (S,)
+    end: Floats  # (S,)
+    motor: Floats  # (S,)
+    force: Floats  # (S,) per mN
 
 
 @functools.lru_cache(maxsize=64)
@@ -151,23 +170,51 @@ def discretise(axis: AxisParameters, step: float) -> Discretisation:
     step
         s.
     """
-    spring = axis.stiffness_n_per_m / axis.mass_kg
-    damper = axis.damping_n_s_per_m / axis.mass_kg
-    # Columns: x, w, and as inputs the command r, its slope ṙ, the motor's error, a force.
-    system = np.zeros((6, 6))
-    system[0] = [0.0, 1.0, 0.0, 0.0, damper, 0.0]
-    system[1] = [-spring, -damper, spring, damper, spring - damper**2, 1.0 / axis.mass_kg]
-    system[2, 3] = 1.0
+    system = _system(axis)
+    size = len(system) - 4
     flow = matrix_exponential(system * step)
     flow.setflags(write=False)  # the result is shared by all who ask for it
     return Discretisation(
         step=step,
-        transition=flow[:2, :2],
-        start=flow[:2, 2] - flow[:2, 3] / step,
-        end=flow[:2, 3] / step,
-        motor=flow[:2, 4],
-        force=flow[:2, 5],
+        transition=flow[:size, :size],
+        start=flow[:size, size] - flow[:size, size + 1] / step,
+        end=flow[:size, size + 1] / step,
+        motor=flow[:size, size + 2],
+        force=flow[:size, size + 3],
     )
+
+
+def carriage_mass(axis: AxisParameters) -> float:
+    """Return the mass, kg, that belt and friction act on directly."""
+    if axis.second_mode is None:
+        return axis.mass_kg
+    return axis.mass_kg * (1.0 - axis.second_mode.mass_share)
+
+
+def _system(axis: AxisParameters) -> Floats:
+    """Return ż of the state z and, as inputs, r, its slope ṙ, the motor's error and a force."""
+    mass, second = carriage_mass(axis), axis.second_mode
+    spring, damper = axis.stiffness_n_per_m / mass, axis.damping_n_s_per_m / mass
+    ground = axis.viscous_n_s_per_m / mass
+    size = 2 if second is None else 4
+    system = np.zeros((size + 4, size + 4))
+    inputs = slice(size, size + 4)
+    system[0, 1], system[0, size + 2] = 1.0, damper
+    motor = spring - (damper**2 + damper * ground)
+    system[1, :2], system[1, inputs] = (
+        [-spring, -damper - ground],
+        [spring, damper, motor, 1 / mass],
+    )
+    if second is not None:
+        pull, drag = second.constants()  # over the tool's mass
+        share = second.mass_share / (1.0 - second.mass_share)  # the tool's mass over the carriage's
+        speed = np.array([0.0, 1.0, 0.0, -1.0, 0.0, 0.0, damper, 0.0])  # ẋ₁ − ẋ₂
+        stretch = np.array([1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        mount = pull * stretch + drag * speed
+        system[1] -= share * mount
+        system[2, 3], system[3] = 1.0, mount
+    system[size, size + 1] = 1.0
+    return system
 
 
 @dataclass(frozen=True)
@@ -239,7 +286,10 @@ def recurrence(
 
 
 def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.complex128]:
-    """Return actual over commanded, ``(c s + k) / (m s² + c s + k)`` at s = 2πjf.
+    """Return actual over commanded, without friction, at s = 2πjf.
+
+    ``(c s + k) e^{−s delay} / (m s² + (c + d) s + k)``; with a second mode
+    ``N = (c₂ s + k₂) / (m₂ s² + c₂ s + k₂)`` stands behind it, and m is ``m₁ + m₂ N``.
 
     Parameters
     ----------
@@ -255,4 +305,11 @@ def frequency_response(axis: AxisParameters, frequency: Floats) -> NDArray[np.co
     """
     s = 2j * np.pi * frequency
     spring = axis.damping_n_s_per_m * s + axis.stiffness_n_per_m
-    return spring / (axis.mass_kg * s**2 + spring)
+    tool, mass = np.ones_like(s), np.full_like(s, axis.mass_kg)
+    if axis.second_mode is not None:
+        pull, drag = axis.second_mode.constants()
+        tool = (drag * s + pull) / (s**2 + drag * s + pull)
+        mass = carriage_mass(axis) + axis.mass_kg * axis.second_mode.mass_share * tool
+    late = np.exp(-s * axis.delay_s)
+    whole = mass * s**2 + axis.viscous_n_s_per_m * s + spring
+    return np.asarray(late * tool * spring / whole)

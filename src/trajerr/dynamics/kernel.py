@@ -193,6 +193,43 @@ def _advance(
 
 
 @compiled
+def _advance_pair(
+    x: float,
+    v: float,
+    tool: Floats,
+    begin: float,
+    end: float,
+    motor: tuple[float, float, float],
+    push: float,
+    step: float,
+    flow: Floats,
+    rub: Floats,
+) -> tuple[float, float]:
+    """One step of a carriage that carries a tool, whose state (2,) goes on in place.
+
+    As :func:`_advance`; ``flow`` is transition (16), start, end, motor, force (4 each), c/m₁.
+    Friction and ``push`` act on the carriage.
+    """
+    damper = flow[32]
+    w, y, u = v - damper * motor[0], tool[0], tool[1]
+    free = flow[4] * x + flow[5] * w + flow[6] * y + flow[7] * u
+    free += flow[17] * begin + flow[21] * end + flow[25] * motor[1] + flow[29] * push
+    free += damper * motor[2]
+    after, extra = _after_friction(v, free, rub[0] * flow[29], rub[1], rub[2])
+    push += (after - free) / flow[29]
+    for row in (0, 2, 3):
+        moved = flow[4 * row] * x + flow[4 * row + 1] * w
+        moved += flow[4 * row + 2] * y + flow[4 * row + 3] * u
+        moved += flow[16 + row] * begin + flow[20 + row] * end
+        moved += flow[24 + row] * motor[1] + flow[28 + row] * push
+        if row == 0:
+            carriage = moved + extra * step
+        else:
+            tool[row - 2] = moved
+    return carriage, after
+
+
+@compiled
 def _pull(
     begin: float, end: float, ripple: float, stairs: float, middle: float, belt: Floats
 ) -> float:
@@ -219,12 +256,20 @@ def run(
     step: float,  # s
     corexy: bool,
     state: Floats,  # (2, 2): x mm, ẋ mm/s of each axis; updated in place
+    pairs: tuple[bool, bool],  # whether each axis has a second mode
+    pair_flow: Floats,  # (2, 33), as `_advance_pair` takes it
+    tools: Floats,  # (2, 2): x mm, ẋ mm/s of each axis' tool; updated in place where it has one
     actual: Floats,  # (N, 2) mm, filled
 ) -> None:
-    """Let both axes follow a command; ``actual`` is where they go, ``state`` where they end."""
+    """Let both axes follow a command; ``actual`` is where they go, ``state`` where they end.
+
+    Where an axis has a second mode, ``state`` is the carriage's and ``actual`` the tool's.
+    """
     x, u = state[0]
     y, v = state[1]
-    actual[0, 0], actual[0, 1] = x, y
+    pair_x, pair_y = pairs
+    tool_x, tool_y = tools[0], tools[1]
+    actual[0, 0], actual[0, 1] = tool_x[0] if pair_x else x, tool_y[0] if pair_y else y
     x0, y0 = command[0]
     # Taking rows apart within the loop would cost as much as the physics.
     flow_x, flow_y, rub_x, rub_y = flow[0], flow[1], rub[0], rub[1]
@@ -261,9 +306,21 @@ def run(
             pull_x = _pull(a0, a1, p, stairs_a, middle_x, belt_a)
             pull_y = _pull(b0, b1, q, stairs_b, middle_y, belt_b)
             motor_x, motor_y = (p0, p, p1), (q0, q, q1)
-        x, u = _advance(x, u, x0, x1, motor_x, stiffness_x * pull_x, step, flow_x, rub_x)
-        y, v = _advance(y, v, y0, y1, motor_y, stiffness_y * pull_y, step, flow_y, rub_y)
-        actual[n, 0], actual[n, 1] = x, y
+        push_x, push_y = stiffness_x * pull_x, stiffness_y * pull_y
+        if pair_x:
+            row = pair_flow[0]
+            x, u = _advance_pair(x, u, tool_x, x0, x1, motor_x, push_x, step, row, rub_x)
+            actual[n, 0] = tool_x[0]
+        else:
+            x, u = _advance(x, u, x0, x1, motor_x, push_x, step, flow_x, rub_x)
+            actual[n, 0] = x
+        if pair_y:
+            row = pair_flow[1]
+            y, v = _advance_pair(y, v, tool_y, y0, y1, motor_y, push_y, step, row, rub_y)
+            actual[n, 1] = tool_y[0]
+        else:
+            y, v = _advance(y, v, y0, y1, motor_y, push_y, step, flow_y, rub_y)
+            actual[n, 1] = y
         x0, y0, a0, b0, p0, q0 = x1, y1, a1, b1, p1, q1
     state[0, 0], state[0, 1] = x, u
     state[1, 0], state[1, 1] = y, v

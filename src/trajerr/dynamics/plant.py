@@ -12,7 +12,7 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.dynamics import kernel
-from trajerr.dynamics.axis import AxisParameters, discretise
+from trajerr.dynamics.axis import AxisParameters, carriage_mass, discretise
 from trajerr.dynamics.normal import quantile
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
@@ -28,9 +28,11 @@ class PlantState:
     index: int  # of the sample at which it holds, on the grid of the whole print
     command: Floats  # (2,) mm, commanded there, after any shaper
     late: Floats  # (2,) mm, what the motors made of it
-    axes: Floats  # (2, 2) x mm and ẋ mm/s, of x and y
+    axes: Floats  # (2, 2) x mm and ẋ mm/s, of x and y; of their carriages, with a second mode
     jitter: Floats  # (2,) normalised timing error of each motor at `jitter_index`
     jitter_index: int  # on the grid k / JITTER_RATE_HZ
+    tools: Floats | None = None  # (2, 2) the same of what prints; None: as its carriage
+    past: Floats | None = None  # (K, 2) mm, commanded up to `command`; None: it rested there
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,10 @@ def _follow(
         return ActualMotion(np.empty((0, 2)), state)
     first, command = _command(trajectory, state)
     step = 1.0 / trajectory.sample_rate
-    late, process, node = _jitter(printer, first, command, step, seed, state)
+    told, past = _delayed(printer, command, step, state)
+    late, process, node = _jitter(printer, first, told, step, seed, state)
     axes = _state_at_rest(command[0]) if state is None else state.axes.copy()
+    tools = axes.copy() if state is None or state.tools is None else state.tools.copy()
     actual = np.empty_like(command)
     pair = (printer.x, printer.y)
     kernel.run(
@@ -98,11 +102,14 @@ def _follow(
         step,
         printer.kinematics == "corexy",
         axes,
+        (printer.x.second_mode is not None, printer.y.second_mode is not None),
+        np.array([_pair_flow(axis, step) for axis in pair]),
+        tools,
         actual,
     )
     last = first + len(command) - 1
-    after = PlantState(last, command[-1].copy(), late[-1].copy(), axes, process, node)
-    return ActualMotion(actual[trajectory.first - first :], after)
+    state = PlantState(last, command[-1].copy(), late[-1].copy(), axes, process, node, tools, past)
+    return ActualMotion(actual[trajectory.first - first :], state)
 
 
 def simulate_pieces(
@@ -224,11 +231,44 @@ def _state_at_rest(position: Floats) -> Floats:
     return np.column_stack([position, np.zeros(2)])
 
 
+def _delayed(
+    printer: Printer, command: Floats, step: float, state: PlantState | None
+) -> tuple[Floats, Floats | None]:
+    """Return the command (N, 2) mm as it reaches the motors, and what the next piece needs.
+
+    Straight between samples, as the command is: a corner within a step becomes two, one at
+    either end, which share its change of velocity so that its instant stays.
+    """
+    late = np.array([printer.x.delay_s, printer.y.delay_s]) / step  # samples
+    before = int(np.ceil(late.max()))
+    if before == 0:
+        return command, None
+    past = np.tile(command[:1], (before, 1))
+    if state is not None and state.past is not None:
+        past = state.past[-before - 1 : -1]
+    known = np.vstack([past, command])
+    index = np.arange(len(command)) + before
+    told = [np.interp(index - late[axis], np.arange(len(known)), known[:, axis]) for axis in (0, 1)]
+    return np.column_stack(told), known[-before - 1 :].copy()
+
+
 def _flow(axis: AxisParameters, step: float) -> Floats:
+    """Return (13,) what a step of an axis needs; of no use to one with a second mode."""
+    if axis.second_mode is not None:
+        return np.zeros(13)
+    return _solved(axis, step)
+
+
+def _pair_flow(axis: AxisParameters, step: float) -> Floats:
+    """Return (33,) what a step of an axis with a second mode needs."""
+    return np.zeros(33) if axis.second_mode is None else _solved(axis, step)
+
+
+def _solved(axis: AxisParameters, step: float) -> Floats:
     solved = discretise(axis, step)
     parts = (solved.transition, solved.start, solved.end, solved.motor, solved.force)
     row = np.concatenate([part.ravel() for part in parts])
-    return np.append(row, axis.damping_n_s_per_m / axis.mass_kg)
+    return np.append(row, axis.damping_n_s_per_m / carriage_mass(axis))
 
 
 def _rub(axis: AxisParameters, step: float, acts: bool) -> Floats:
@@ -253,7 +293,7 @@ def _end_weight(axis: AxisParameters, step: float) -> float:
     ½ where friction is smooth over a step (second order), 1 where it is stiff (L-stable);
     the exponentially fitted θ-method (Liniger and Willoughby, SIAM J. Numer. Anal. 7:47, 1970).
     """
-    decay = axis.coulomb_n * 1000.0 / (axis.mass_kg * axis.friction_velocity_mm_s) * step
+    decay = axis.coulomb_n * 1000.0 / (carriage_mass(axis) * axis.friction_velocity_mm_s) * step
     if decay < 1e-3:
         return 0.5 + decay / 12.0
     return float(-1.0 / np.expm1(-decay) - 1.0 / decay)

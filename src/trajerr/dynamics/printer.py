@@ -26,6 +26,8 @@ T = TypeVar("T")
 EFFECTS: tuple[str, ...] = ("belt", "friction", "ripple", "quantisation", "jitter")
 # What makes a printer's motion; the rest names it, bounds it or says where it stands.
 OF_MOTION = ("kinematics", "x", "y", "effects", "belt_imbalance", "shaper", "recordings")
+# Of an axis: keys of which nothing is said where they do not act.
+NEUTRAL = {"delay_s": 0.0, "viscous_n_s_per_m": 0.0, "second_mode": None}
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SHORT = 12  # hexadecimal digits of an identity
 
@@ -152,8 +154,15 @@ class Printer:
         return replace(self, x=self.x.scaled(scale), y=self.y.scaled(scale))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain containers that JSON holds and :meth:`from_dict` reads."""
+        """Return plain containers that JSON holds and :meth:`from_dict` reads.
+
+        An axis' delay, viscous friction and second mode stand there only where they act, so
+        that a printer without them reads the same in data of any version.
+        """
         plain: dict[str, Any] = _plain(asdict(self))
+        for axis in ("x", "y"):
+            acting = {key: value for key, value in plain[axis].items() if _acts(key, value)}
+            plain[axis] = acting
         return plain
 
     @classmethod
@@ -176,6 +185,10 @@ class Printer:
             if key in plain:
                 plain[key] = _build(kind, plain[key], f"printer.{key}")
         return _build(cls, plain, "printer")
+
+
+def _acts(key: str, value: object) -> bool:
+    return key not in NEUTRAL or value != NEUTRAL[key]
 
 
 def _known(effects: Iterable[str]) -> tuple[str, ...]:

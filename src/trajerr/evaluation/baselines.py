@@ -1,5 +1,6 @@
 """What a network has to beat, and what it cannot: least squares, the bare equation, noise."""
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -8,9 +9,9 @@ from numpy.typing import NDArray
 from trajerr.dataset.record import stated_printer
 from trajerr.dataset.stats import Stats
 from trajerr.dataset.store import Split
-from trajerr.dynamics.plant import SIMULATION_RATE_HZ, noise_floor
+from trajerr.dynamics.plant import SIMULATION_RATE_HZ, noise_floor, simulate
 from trajerr.dynamics.printer import Printer
-from trajerr.evaluation.prediction import Layers, Network, Prediction, Windows, predict
+from trajerr.evaluation.prediction import Layers, Network, Prediction, Windows, lay_out, predict
 from trajerr.models.fir import FirNetwork
 from trajerr.models.physics import PhysicsNetwork
 from trajerr.motion.trajectory import Trajectory
@@ -54,8 +55,11 @@ def predict_physics(printer: Printer, split: Split, windows: Windows) -> Predict
     """Predict with the axis equation alone and the printer's own parameters.
 
     Natural frequency, damping and Coulomb friction as the data was simulated with; what it
-    leaves is the belt's varying stiffness, ripple, noise, and the sampling of the command.
+    leaves is the belt's varying stiffness, ripple, noise, and the sampling of the command. The
+    equation of a printer with a delay, viscous friction or a second mode is the plant's.
     """
+    if not (printer.x.plain and printer.y.plain):
+        return _predict_plant(printer, lay_out(split), windows)
     axes = (printer.x, printer.y)
     force = [1000 * axis.coulomb_n / axis.mass_kg * printer.has("friction") for axis in axes]
     network = PhysicsNetwork(
@@ -67,6 +71,19 @@ def predict_physics(printer: Printer, split: Split, windows: Windows) -> Predict
         context_length=windows.length,
     )
     return predict(cast(Network, network.eval()), split, windows)
+
+
+def _predict_plant(printer: Printer, layers: Layers, windows: Windows) -> Prediction:
+    """Predict with the plant's linear part and friction, on the command as it was sampled."""
+    alone = replace(printer.only(*(["friction"] if printer.has("friction") else [])), shaper=None)
+    found = np.zeros_like(layers.target)
+    for span in layers.spans:
+        command = _finer(layers, span)
+        error = simulate(alone, command, seed=0).xy - command.position[:, :2]
+        fine = np.arange(len(error)) / SIMULATION_RATE_HZ
+        coarse = np.arange(span.stop - span.start) / layers.sample_rate
+        found[span] = np.column_stack([np.interp(coarse, fine, column) for column in error.T])
+    return Prediction(windows.cut(found), found)
 
 
 def read_printer(stats: Stats) -> Printer | None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from trajerr.arrays import Floats
 from trajerr.calibration.findings import AxisFindings
 from trajerr.calibration.identify import Identified
+from trajerr.calibration.print_fit import FittedAxis
 from trajerr.calibration.recommendation import worst_remaining
 from trajerr.calibration.recordings import PowerSpectrum
 from trajerr.calibration.resonance import Resonance
@@ -19,6 +20,7 @@ UM = 1000.0  # µm per mm
 SHOWN_HZ = 200.0
 EXCERPT_S = 1.0
 ROW_INCHES = 2.5
+SMOOTHED_BINS = 5
 
 
 @styled
@@ -43,6 +45,9 @@ def calibration_page(name: str, axes: Mapping[str, AxisFindings]) -> Figure:
         if found.identified is not None:
             _error(panels[0], axis, found.identified)
             _residual(panels[1], found.identified)
+        if found.recorded is not None:
+            _print_spectrum(panels[0], axis, found.recorded)
+            _coherence(panels[1], found.recorded)
         if found.shapers:
             _shapers(panels[2], found)
     figure.suptitle(f"calibration of {name}", fontsize=9)
@@ -82,6 +87,50 @@ def _misfit(axes: Axes, found: Resonance) -> None:
         title="what the model leaves",
         ylim=(-reach, reach),
     )
+
+
+def _print_spectrum(axes: Axes, axis: str, found: FittedAxis) -> None:
+    """Draw measured and modelled acceleration of a print, and what is left."""
+    shown = (
+        (found.measured, style.GREY, 1.4, "measured"),
+        (found.left, style.RESIDUAL, 0.7, "left"),
+    )
+    for density, colour, width, label in shown:
+        axes.semilogy(found.frequency, _smooth(density), color=colour, lw=width, label=label)
+    modelled = _smooth(found.modelled)
+    axes.semilogy(found.frequency, modelled, color=style.VERMILLION, lw=0.8, label="model")
+    natural, second = found.estimates["natural_freq_hz"], found.estimates.get("second_frequency_hz")
+    label = f"{natural.value:.1f} Hz, ζ {found.estimates['damping_ratio'].value:.3f}"
+    axes.axvline(natural.value, color=style.BLUE, ls="--", lw=0.8, label=label)
+    if second is not None:
+        label = f"second: {second.value:.1f} Hz"
+        axes.axvline(second.value, color=style.BLUE, ls=":", lw=0.8, label=label)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.6)  # room for the legend
+    axes.set(
+        xlabel="frequency / Hz",
+        ylabel="density / (mm s⁻²)² Hz⁻¹",
+        title=f"{axis}: acceleration of the print",
+    )
+    axes.legend(loc="upper right", ncols=2, fontsize=6.5)
+
+
+def _coherence(axes: Axes, found: FittedAxis) -> None:
+    axes.plot(found.frequency, found.coherence, color=style.BLUE, lw=0.8)
+    axes.set(
+        xlabel="frequency / Hz",
+        ylabel="coherence",
+        title=f"measured and model: {100.0 * found.explained:.1f} % explained",
+        ylim=(0.0, 1.05),
+    )
+
+
+def _smooth(density: Floats) -> Floats:
+    """Return a density averaged over near bins, for the eye."""
+    weights = np.ones(SMOOTHED_BINS)
+    counts = np.convolve(np.ones_like(density), weights, "same")
+    smooth: Floats = np.convolve(density, weights, "same") / counts
+    return smooth
 
 
 def _error(axes: Axes, axis: str, found: Identified) -> None:

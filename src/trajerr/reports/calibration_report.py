@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trajerr.calibration.findings import AxisFindings
+from trajerr.calibration.print_fit import FittedAxis
 from trajerr.calibration.recommendation import ShaperChoice
 from trajerr.calibration.run import Calibrated, CalibrationRun
 from trajerr.calibration.uncertainty import Estimate
@@ -66,7 +67,17 @@ def _rows(found: AxisFindings) -> dict[str, Estimate]:
         "drag_share": ("share of damping to the ground", 1.0),
         "offset_mm": ("offset / µm", PER_MILLE),
     }
-    estimates = found.identified.estimates if found.identified else {}
+    names |= {
+        "viscous_per_s": ("viscous friction over mass / s⁻¹", 1.0),
+        "second_frequency_hz": ("second mode: frequency / Hz", 1.0),
+        "second_damping_ratio": ("second mode: damping ratio", 1.0),
+        "second_mass_share": ("second mode: share of the mass", 1.0),
+    }
+    estimates = dict(found.identified.estimates) if found.identified else {}
+    if found.recorded is not None:
+        estimates |= found.recorded.estimates
+    if found.delay_s is not None:
+        estimates["delay_s"] = found.delay_s
     for key, (name, factor) in names.items():
         if key in estimates:
             rows[name] = estimates[key].scaled(factor)
@@ -89,12 +100,27 @@ def _sentences(axis: str, found: AxisFindings) -> list[str]:
             error, left = (1e3 * v for v in found.identified.rms(held_out=True))
             line += f"; held out: {error:.1f}, leaves {left:.1f}"
         lines.append(line)
-        if found.identified.servo.drag_share > 0.0:
-            lines.append(
-                f"{axis}: drag to the ground is not part of a printer's config: it is left out "
-                "there, and its lag, proportional to speed, with it"
-            )
+    if found.recorded is not None:
+        lines += [f"{axis}: {sentence}" for sentence in _of_print(found, found.recorded)]
     lines += [_advice(axis, choice, choice is found.best) for choice in found.shapers]
+    return lines
+
+
+def _of_print(found: AxisFindings, fitted: FittedAxis) -> list[str]:
+    low, high = fitted.frequency[0], fitted.frequency[-1]
+    lines = [
+        f"fitted from {low:.1f} to {high:.0f} Hz, where the sensor follows the model; that "
+        f"explains {100.0 * fitted.explained:.1f} % of what it felt there"
+    ]
+    if not fitted.second_mode:
+        lines.append("the spectrum shows no second mode")
+    if found.delay_s is None:
+        lines.append("the sensors have two clocks, so the delay stays the base printer's")
+    elif found.delay_s.value > 0.0:
+        lines.append(
+            f"later than the other axis by {PER_MILLE * found.delay_s.value:.2f} ms; what both are "
+            "late by cannot be told from the clock"
+        )
     return lines
 
 

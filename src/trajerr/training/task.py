@@ -82,7 +82,7 @@ class TrajectoryTask(lightning.LightningModule):
         self.criterion = _criterion(self._loss, allowed)
         self.lr = float(optimizer["lr"])
         axes = _axes(printer)
-        _require_unshaped(printer, self._loss)
+        _require_known(printer, self._loss)
         self.burn_in = _burn_in(self._loss, axes, stats["sample_rate_hz"])
         self.physics = _physics(self._loss, axes, stats["sample_rate_hz"])
         self.thermal = _thermal(self._loss, self.network, stats)
@@ -242,11 +242,19 @@ def _axes(printer: Plain | None) -> tuple[Any, ...]:
     return machine.x, machine.y
 
 
-def _require_unshaped(printer: Plain | None, loss: LossSettings) -> None:
-    """Refuse the physics loss behind an input shaper: it takes the command as motors get it."""
+def _require_known(printer: Plain | None, loss: LossSettings) -> None:
+    """Refuse the physics loss where its equation is not the printer's.
+
+    It takes the command as motors get it, and knows a mass on a belt alone.
+    """
     shaped = printer is not None and Printer.from_dict(printer).shaper is not None
     holds = loss.lambda_physics == 0.0 or not shaped
     expected = "0 for a printer with an input shaper, whose motors are told another command"
+    require("loss.lambda_physics", loss.lambda_physics, holds, expected)
+    holds = loss.lambda_physics == 0.0 or all(axis.plain for axis in _axes(printer))
+    expected = (
+        "0 for a printer with a delay, viscous friction or a second mode: its equation has none"
+    )
     require("loss.lambda_physics", loss.lambda_physics, holds, expected)
 
 
