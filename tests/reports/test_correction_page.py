@@ -103,7 +103,6 @@ def test_it_says_what_the_record_holds(written, page):
     assert f"Corrected, it is {after:.1f} µm" in text
     assert record["source"]["sha256"] in text
     assert "K is not known" in text
-    assert "2 of the print's 3 layers" not in text  # that says the script, from the data
     assert '"of_layers":3' in text
     for row in ("outer wall", "not asked for (feature_types)", "in other layers than were asked"):
         assert row in text

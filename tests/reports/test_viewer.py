@@ -124,7 +124,7 @@ def test_a_browser_shows_what_the_address_says(shown, tmp_path):
     assert "layer 4, z 0.80 mm" in dom
     assert "× 100" in dom
     assert "contour error / µm" in dom
-    assert "5 of the print's 40 layers" in dom
+    assert "5 of 40 layers" in dom
     assert "<b>corrected</b>" not in dom  # it is a name, not markup
     assert int(re.search(r'data-segments="(\d+)"', dom)[1]) > 200
 

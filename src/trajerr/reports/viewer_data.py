@@ -87,7 +87,7 @@ def viewer_data(
     quantities
         By key of the tracks' values.
     of_layers
-        How many layers the print has; ``None``: those given.
+        How many there are, of which these are some; ``None``: those given.
     most_bytes
         Of all layers together. Where they are more, layers between stay away, and a single
         layer is drawn coarser.

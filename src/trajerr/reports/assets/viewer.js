@@ -125,7 +125,7 @@
     count() {
       const shown = this.data.layers.length, all = this.data.of_layers;
       const coarse = Math.max(...this.data.layers.map((l) => l.tolerance_um));
-      return (shown < all ? `${shown} of the print's ${all} layers are here, evenly spread, to keep the file small.` : "") +
+      return (shown < all ? `${shown} of ${all} layers are here, evenly spread, to keep the file small.` : "") +
         (coarse > 1 ? ` Lines are exact to ${coarse} µm.` : "");
     }
 
