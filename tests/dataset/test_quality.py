@@ -120,3 +120,18 @@ def test_foreign_report_is_named(tmp_path: Path) -> None:
     (tmp_path / "quality.json").write_text('{"layers": [{"part": 1}]}')
     with pytest.raises(DataError, match=r"quality\.json: not a quality report"):
         load_metrics(tmp_path)
+
+
+def test_the_judged_error_is_of_the_print_as_sliced() -> None:
+    faster = replace(GOOD, variant="a4_v1.5_placed", square_error=100 * 0.3**2)
+    hasty = replace(GOOD, variant="a1_v1.5", square_error=100 * 0.3**2)
+    changed = replace(GOOD, variant="a1_v1_perturbed", kind="perturbed", square_error=100.0)
+    placed = replace(GOOD, variant="a1_v1_placed")
+    report = judge([GOOD, placed, faster, hasty, changed], LIMITS, 200.0, 1.0)
+    assert report["rms_error_um"] == pytest.approx(140.0)
+    pooled = np.sqrt((2 * 0.14**2 + 2 * 0.3**2) / 4)
+    assert report["pooled_rms_error_um"] == pytest.approx(1000 * pooled)
+    assert report["checks"]["rms_error_um"]["passed"]
+    report = judge([faster, changed], LIMITS, 200.0, 1.0)
+    assert report["rms_error_um"] == report["pooled_rms_error_um"] == pytest.approx(300.0)
+    assert not report["passed"]

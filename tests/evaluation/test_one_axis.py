@@ -71,7 +71,7 @@ def test_overall_metrics_are_of_the_axis_that_moved(judged):
         assert metrics["max_mm"] == metrics["max_magnitude_mm"] == metrics["x"]["max_mm"]
     for baseline in found["baselines"].values():
         assert baseline["trajectory"]["overall"]["r2"] == baseline["trajectory"]["x"]["r2"]
-    assert found["targets"]["mae_mm"]["value"] == found["settled"]["x"]["mae_mm"]
+    assert found["targets"]["mae_mm"]["value"] == found["trajectory"]["x"]["mae_mm"]
     with np.load(folder / "predictions.npz") as kept:
         target = kept["trajectory_targets_mm"].astype(float)
         wrong = kept["trajectory_predictions_mm"].astype(float) - target

@@ -70,7 +70,7 @@ def test_collecting_writes_layers_and_a_report(in_process, tmp_path):
     code, shown, errors = in_process(*SMALL, "plot=true")
     assert code == 0, errors
     assert errors == ""
-    assert "RMS error / µm" in shown
+    assert "RMS error as sliced / µm" in shown
     assert "cross term" in shown
     assert len(layers_of(tmp_path / "data" / "raw")) == 4
     report = json.loads((tmp_path / "data" / "raw" / "quality.json").read_text())

@@ -40,6 +40,11 @@ class LayerMetrics:
     interface: Span  # °C, while extruding
     adhesion: Span  # while extruding
 
+    @property
+    def as_sliced(self) -> bool:
+        """Whether the print is as its file wants it, with no scale and nothing added."""
+        return self.kind == "nominal" and self.variant.split("_")[:2] == ["a1", "v1"]
+
 
 def measure(record: LayerRecord) -> LayerMetrics:
     """Return the metrics of a layer without its lead-in.
@@ -78,7 +83,7 @@ class QualityLimits:
         If a range is not two rising numbers.
     """
 
-    rms_error_um: Sequence[float]  # of the nominal variants
+    rms_error_um: Sequence[float]  # of the print as sliced
     t_interface_c: Sequence[float]
     adhesion_ratio: Sequence[float]
 
@@ -98,8 +103,9 @@ def judge(
 ) -> dict[str, Any]:
     """Merge layers into the report of a collection, with a verdict for each range.
 
-    The RMS error that is judged is that of the nominal variants, the printer as it prints;
-    ``by_kind`` holds the others, whose commands were changed on purpose.
+    The RMS error that is judged is that of the print as sliced. ``pooled_rms_error_um`` is of all
+    nominal variants, other accelerations and speeds among them; ``by_kind`` holds the others too,
+    whose commands were changed on purpose. Without a print as sliced the pooled one is judged.
 
     Parameters
     ----------
@@ -121,8 +127,9 @@ def judge(
     if not rows:
         raise DataError("nothing was collected: no layer and no variant was chosen")
     nominal = [row for row in rows if row.kind == "nominal"] or rows
+    sliced = [row for row in nominal if row.as_sliced] or nominal
     values = {
-        "rms_error_um": (_rms_um(nominal),) * 2,
+        "rms_error_um": (_rms_um(sliced),) * 2,
         "t_interface_c": _extremes(row.interface for row in rows),
         "adhesion_ratio": _extremes(row.adhesion for row in rows),
     }
@@ -132,6 +139,7 @@ def judge(
         "points": sum(row.points for row in rows),
         "sample_rate_hz": sample_rate_hz,
         "rms_error_um": values["rms_error_um"][0],
+        "pooled_rms_error_um": _rms_um(nominal),
         "max_error_um": max(row.max_error for row in rows) * UM_PER_MM,
         "t_interface_c": dict(zip(("min", "max"), values["t_interface_c"], strict=True)),
         "adhesion_ratio": dict(zip(("min", "max"), values["adhesion_ratio"], strict=True)),

@@ -112,7 +112,7 @@ def quality_table(report: Mapping[str, Any]) -> Table:
         "adhesion_ratio": _range_text(report["adhesion_ratio"], ".3f"),
     }
     labels = {
-        "rms_error_um": "RMS error / µm",
+        "rms_error_um": "RMS error as sliced / µm",
         "t_interface_c": "T interface / °C",
         "adhesion_ratio": "adhesion ratio",
     }
