@@ -156,6 +156,8 @@ class Manager:
 
 
 def _end_group(leader: int) -> None:
-    """End what a worker that was killed has left running."""
+    """End what a worker that was killed has left running; Windows has no groups of processes."""
+    if sys.platform == "win32":
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
