@@ -12,7 +12,8 @@ COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
-        pipeline $(COMMANDS) sweep light tensorboard notebooks bench clean
+        pipeline machine $(COMMANDS) sweep light workbench lower-bounds docs gallery release tensorboard \
+        notebooks bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -58,11 +59,36 @@ $(COMMANDS): $(INSTALLED)
 pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run folder
 	$(BIN)/python scripts/run_pipeline.py $(RUN) $(ARGS)
 
+machine: $(INSTALLED) ## a network of your machine: NAME= GCODE= X= [Y= REFERENCE= PRINTER= PRETRAINED=]
+	$(BIN)/python scripts/make_machine.py "NAME=$(NAME)" "GCODE=$(GCODE)" "X=$(X)" "Y=$(Y)" \
+	  "REFERENCE=$(REFERENCE)" "PRINTER=$(PRINTER)" "PRETRAINED=$(PRETRAINED)" $(ARGS)
+
 sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)
 
 light: ## install trajerr[correct] alone, measure it, and correct a part with it
 	$(PYTHON) scripts/try_light_install.py $(ARGS)
+
+workbench: $(INSTALLED) ## open all of it in the browser, on this machine alone
+	$(BIN)/python -m trajerr.workbench $(ARGS)
+
+lower-bounds: ## install the oldest packages that are allowed and correct a part with them
+	$(PYTHON) scripts/try_lower_bounds.py $(ARGS)
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs ## build the documentation's site into site/; ARGS=serve shows it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(or $(ARGS),build)
+	$(if $(ARGS),,$(BIN)/python scripts/check_site.py site)
+
+gallery: $(INSTALLED) ## take the gallery's pictures from a run: RUN=runs/first
+	$(BIN)/python scripts/make_gallery.py $(RUN)
+
+release: $(INSTALLED) ## build wheel and sdist, and try both; nothing is uploaded; TAG=v0.1.0
+	$(BIN)/python scripts/make_release.py $(TAG)
 
 tensorboard: $(INSTALLED) ## show the training logs
 	$(BIN)/tensorboard --logdir_spec outputs:outputs,runs:runs,multirun:multirun $(ARGS)
@@ -74,5 +100,5 @@ bench: $(INSTALLED) ## run the benchmarks, one after the other
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 clean: ## remove what the commands and tools wrote, keep data and runs
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -14,7 +14,11 @@ COMMANDS = {
     "correct": "write G-code that compensates for the predicted error",
     "calibrate": "make a printer config from measurements of a machine",
 }
-OTHERS = {"post": "correct a slicer's file in place", "doctor": "say what is installed"}
+OTHERS = {
+    "post": "correct a slicer's file in place",
+    "workbench": "all of this in the browser",
+    "doctor": "say what is installed",
+}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from trajerr.commands.building import allowed_classes, build
 from trajerr.commands.entry import Config, command
@@ -25,8 +24,9 @@ def main(config: Config) -> None:
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
         prepared, rounds = _refine(prepared, config, console)
-    with console.status(escape(f"Correcting {prepared.program.name}")):
-        done = prepared.correct()
+    comments = correction_report.header_comments(run)
+    with correction_report.correction_progress(prepared.program.name, console) as tell:
+        done = prepared.correct(comments, tell)
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
     correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
     if run.report and done.text is not None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from trajerr.errors import DataError
+from trajerr.running import is_running
 
 LEFT_S = 24 * 3600.0  # after which another host's temporary file is nobody's
 
@@ -56,21 +57,11 @@ def clear_leftovers(folder: Path) -> None:
     for rest in folder.glob(".*.tmp"):
         host, _, pid = rest.name.removesuffix(".tmp").rpartition("-")
         if pid.isdigit() and host.endswith(f".{socket.gethostname()}"):
-            left = not _lives(int(pid))
+            left = not is_running(int(pid))
         else:
             left = _age(rest) > LEFT_S
         if left:
             rest.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
 
 
 def _age(path: Path) -> float:

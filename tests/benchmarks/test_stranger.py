@@ -18,7 +18,7 @@ from trajerr.commands.configs import load_printer
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection, read_log
 from trajerr.errors import ConfigError
 from trajerr.gcode.parts import PARTS as EMBEDDED
-from trajerr.metrics.closed_loop import SHAPERS
+from trajerr.metrics.closed_loop import IN_FIRMWARE, SHAPERS
 
 SCRIPT = PROJECT / "benchmarks" / "stranger.py"
 
@@ -127,7 +127,7 @@ def test_a_tiny_run_corrects_and_judges(finished):
     result = results(folder)
     for case in ("nominal", "soft", "stiff"):
         errors = {k: v["wall_contour_rms_um"] for k, v in result["parts"]["nautilus"][case].items()}
-        assert set(errors) == {"uncorrected", *SHAPERS, "machine"}
+        assert set(errors) == {"uncorrected", *IN_FIRMWARE, "machine"}
         assert 10.0 < errors["uncorrected"] < 100.0
         assert errors["machine"] < 0.6 * errors["uncorrected"]
     stages = ["record", "calibrate", "correct nautilus by machine", "judge nautilus"]

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import subprocess
 import sys
@@ -134,6 +135,15 @@ def test_multirun_gives_each_run_its_folder(toy, tmp_path):
     done = toy("-m", "number=1,2")
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("multirun/toy/*/[01]/.hydra/config.yaml"))) == 2
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra(toy):
+    if importlib.util.find_spec("hydra_plugins.hydra_ray_launcher"):
+        pytest.skip("the extra ray is installed")
+    done = toy("-m", "hydra/launcher=ray_cluster", "number=1,2")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.endswith("expected it: pip install 'trajerr[ray]'\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--help"]])

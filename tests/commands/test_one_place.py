@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.paths import CONF, PROJECT
+from trajerr.calibration.made_printer import MachineFile, RingingTest
 from trajerr.calibration.run import CalibrationRun
 from trajerr.collection.campaign import Collection
 from trajerr.commands.building import TARGET, calls
@@ -33,7 +34,7 @@ from trajerr.training.settings import (
 )
 
 PICKED = {  # what commands pick from their roots
-    "calibrate": (CalibrationRun,),
+    "calibrate": (CalibrationRun, MachineFile, RingingTest),
     "collect": (Collection,),
     "correct": (CorrectionRun, CorrectionSettings, EmissionSettings),
     "evaluate": (EvaluateSettings,),

@@ -13,6 +13,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from trajerr.commands.quoting import (
+    advice_to_install,
     literal,
     pasteable,
     refuse_ambiguous,
@@ -184,3 +185,23 @@ def test_correct_takes_a_file_as_its_last_argument(tmp_path):
     done = run(tmp_path, "correct", *given, str(tmp_path / "it's.gcode"))
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "it's_corrected.gcode").is_file()
+
+
+@pytest.mark.parametrize(
+    ("message", "extra"),
+    [
+        (
+            "In 'hydra/launcher/cores': Could not load 'hydra/launcher/joblib'. Config search",
+            "cores",
+        ),
+        ("Could not find 'hydra/launcher/submitit_slurm' Available options", "cluster"),
+        ("In 'hydra/launcher/mine': Could not load 'hydra/launcher/ray'.", "ray"),
+    ],
+)
+def test_a_launcher_that_is_not_found_names_its_extra(message, extra):
+    assert advice_to_install(message).endswith(f"pip install 'trajerr[{extra}]'")
+
+
+def test_other_messages_get_no_advice():
+    assert advice_to_install("Could not find 'hydra/launcher/mine'") == ""
+    assert advice_to_install("Could not load 'model/joblib'") == ""

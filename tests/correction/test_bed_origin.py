@@ -57,6 +57,15 @@ def motion(text: bytes | None) -> tuple[np.ndarray, np.ndarray]:
     return moves.end[1:], moves.feedrate[1:]
 
 
+def farthest(ends: np.ndarray, line: np.ndarray) -> float:
+    """How far, mm of x, y, z and filament, some of (N, 4) ends lie from the way through others."""
+    begin, way = line[:-1, None], np.diff(line, axis=0)[:, None]
+    square = np.maximum(np.sum(way**2, axis=-1), 1e-12)
+    share = np.clip(np.sum((ends - begin) * way, axis=-1) / square, 0.0, 1.0)
+    distance = np.linalg.norm(begin + share[..., None] * way - ends, axis=-1)
+    return float(distance.min(axis=0).max())
+
+
 @pytest.mark.parametrize("method", ["twin", "subtract"])
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
@@ -73,7 +82,9 @@ def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
     # A tenth of what is written is rounded to.
     np.testing.assert_allclose(centred.predicted_after_mm, corner.predicted_after_mm, atol=5e-5)
     (here, speed), (there, known) = motion(centred.text), motion(corner.text)
-    np.testing.assert_allclose(here, there - [110.0, 110.0, 0.0, 0.0], atol=2e-3)
+    there = there - [110.0, 110.0, 0.0, 0.0]
+    # Where along its way a straight run is cut in two, rounding may decide.
+    assert max(farthest(here, there), farthest(there, here)) < 2e-3
     np.testing.assert_allclose(speed, known, rtol=0.02)
 
 

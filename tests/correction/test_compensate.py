@@ -7,11 +7,13 @@ import pytest
 
 from tests.correction.cases import Dialect, Writer, linear_printer, noted, small_print
 from trajerr.commands.configs import load_printer
-from trajerr.correction.compensate import apply_correction, correct_program
+from trajerr.correction.compensate import STAGES, apply_correction, correct, correct_program
 from trajerr.correction.emission import MARK
 from trajerr.correction.error_models import NetworkModel, TwinModel
 from trajerr.correction.nozzle import Nozzle
+from trajerr.correction.original import Original
 from trajerr.correction.pieces import EmissionSettings
+from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import FeatureType
@@ -186,6 +188,7 @@ def test_trajectories_of_different_length_are_predicted_as_alone(printer):
 def test_a_network_is_asked_for_its_two_errors():
     class Predictor:
         sample_rate_hz = 200.0
+        context_length = 8
 
         def predict(self, features):
             return {"error_x": features[..., 0], "error_y": features[..., 1]}
@@ -194,6 +197,29 @@ def test_a_network_is_asked_for_its_two_errors():
     model = NetworkModel(Predictor())
     assert model.sample_rate_hz == 200.0
     np.testing.assert_allclose(model.errors(features), features[..., :2])
+
+
+@pytest.mark.parametrize("length", [900, 1016, 1017, 2600, 20000])
+def test_a_long_window_is_predicted_in_parts_as_the_whole_is(length):
+    class Predictor:  # the mean of the last eight samples, from rest
+        sample_rate_hz = 200.0
+        context_length = 8
+        longest = 0
+
+        def predict(self, features):
+            self.longest = max(self.longest, features.shape[0] * features.shape[1])
+            total = np.cumsum(features[..., :2], axis=1)
+            total[:, 8:] -= total[:, :-8].copy()
+            return {"error_x": total[..., 0] / 8.0, "error_y": total[..., 1] / 8.0}
+
+    features = np.random.default_rng(0).normal(size=(2, length, 15))
+    predictor = Predictor()
+    whole = predictor.predict(features)
+    predictor.longest = 0
+    found = NetworkModel(predictor).errors(features)
+    np.testing.assert_allclose(found[..., 0], whole["error_x"], atol=1e-9)
+    np.testing.assert_allclose(found[..., 1], whole["error_y"], atol=1e-9)
+    assert predictor.longest <= 1 << 15  # what is held at once does not grow with the window
 
 
 @pytest.fixture
@@ -288,3 +314,16 @@ def test_the_forecast_is_that_of_the_pieces_together_as_firmware_will_run_them(s
     before, after = (replay.errors(name).wall_contour_rms_um for name in ("uncorrected", "twin"))
     told = 1e3 * np.sqrt(np.mean(np.square([done.predicted_before_mm, done.predicted_after_mm]), 1))
     assert told == pytest.approx([before, after], rel=0.15)
+
+
+def test_a_correction_tells_of_each_stage_how_many_layers_are_done(printer):
+    program = small_print()
+    settings = CorrectionSettings.shipped()
+    told: list[tuple[str, int, int]] = []
+    scope = Scope.of(Original(program, printer), settings)
+    correct(scope, TwinModel(printer), settings, lambda *each: told.append(each))
+    by_stage = {stage: [done for s, done, _ in told if s == stage] for stage in STAGES}
+    assert {total for _, _, total in told} == {program.n_layers}
+    for done in by_stage.values():
+        assert done == sorted(done)
+        assert done[-1] == program.n_layers

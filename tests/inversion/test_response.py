@@ -42,8 +42,8 @@ def test_an_axis_that_sticks_has_no_share_then():
 
 
 def test_what_a_change_comes_to_is_learned():
-    (response,) = measure(linear, [strokes(10.0)], RATE, 60.0)
-    change = np.zeros((2000, 2))
+    (response,) = measure(linear, [strokes(20.0)], RATE, 60.0)
+    change = np.zeros((4000, 2))
     change[1000:1100] = np.sin(np.linspace(0.0, 6.0 * np.pi, 100))[:, None]
     effect = response.transfer.effect(change)
     again = response.learned(effect, 0.5 * effect)

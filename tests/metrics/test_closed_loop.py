@@ -126,11 +126,26 @@ def test_designed_shapers_take_the_place_of_the_printers_own(printer):
     assert abs(wanted / before.errors("uncorrected").wall_contour_rms_um - 1.0) > 0.1
 
 
+def test_inversion_follows_a_linear_printer_best_that_it_knows(printer):
+    linear = replace(printer, shaper=None).only()
+    replay = Replay(program(square()), {}, linear, [1])
+    before = replay.errors("uncorrected").wall_contour_rms_um
+    known = replay.errors("inversion").wall_contour_rms_um
+    assert known < 0.25 * before
+    assert replay.errors("inversion", 0.81).wall_contour_rms_um > known
+
+
+def test_feet_are_the_nearest_points_of_the_path(printer):
+    motion = Replay(program(square()), {}, printer, [1]).walls("uncorrected", 1)
+    away = np.linalg.norm(motion.actual - motion.foot, axis=1)
+    np.testing.assert_allclose(away, np.abs(motion.contour), atol=1e-12)
+
+
 def test_a_softer_printer_errs_more(printer):
     cases = Replay(program(square()), {}, printer, [1]).cases()
     values = {case: cases[case]["uncorrected"]["wall_contour_rms_um"] for case in STIFFNESS}
     assert values["stiff"] < values["nominal"] < values["soft"]
-    assert set(cases["nominal"]) == {"uncorrected", "zv", "mzv", "ei"}
+    assert set(cases["nominal"]) == {"uncorrected", "zv", "mzv", "ei", "inversion"}
 
 
 def test_costs_are_pairs(printer):
@@ -154,14 +169,14 @@ def test_errors_of_a_known_motion():
     time = np.arange(4) * 1e-3
     nominal = np.zeros((4, 2))
     actual = np.array([[0.003, 0.004]] * 4)
-    motion = WallMotion(time, actual, nominal, np.array([0.002, -0.002, 0.002, -0.01]))
+    motion = WallMotion(time, actual, nominal, np.array([0.002, -0.002, 0.002, -0.01]), nominal)
     errors = WallErrors.of([motion])
     assert errors.wall_tracking_rms_um == pytest.approx(5.0)
     assert errors.wall_contour_max_um == pytest.approx(10.0)
     assert errors.wall_contour_rms_um == pytest.approx(np.sqrt((3 * 4 + 100) / 4))
 
 
-@pytest.mark.parametrize("method", ["uncorrected", "zv", "ei"])
+@pytest.mark.parametrize("method", ["uncorrected", "zv", "ei", "inversion"])
 def test_a_layer_in_pieces_has_the_same_walls(printer, method, monkeypatch):
     replay = Replay(program(square(walls=2)), {}, printer, [1])
     whole = replay.walls(method, 1)

@@ -130,3 +130,96 @@ def test_help_names_every_key_with_its_unit(tmp_path):
     for key in ("name", "accelerometer", "low_hz", "log_file", "test_share", "overwrite", "drag"):
         assert key in done.stdout
     assert "damping" in done.stdout
+
+
+CFG = """[printer]
+kinematics: cartesian
+max_velocity: 250
+max_accel: 4000
+[stepper_x]
+microsteps: 16
+rotation_distance: 40
+position_max: 235
+[stepper_y]
+microsteps: 16
+rotation_distance: 40
+position_max: 235
+[stepper_z]
+microsteps: 16
+rotation_distance: 8
+position_max: 250
+[extruder]
+microsteps: 16
+rotation_distance: 33.5
+nozzle_diameter: 0.4
+[mcu]
+serial: /dev/ttyUSB0
+"""
+M503 = """echo:  M92 X80.00 Y80.00 Z400.00 E93.00
+echo:  M203 X500.00 Y500.00 Z10.00 E50.00
+echo:  M201 X1000.00 Y1000.00 Z100.00 E5000.00
+echo:  M204 P700.00 R1000.00 T900.00
+echo:  M205 B20000.00 S0.00 T0.00 J0.08
+echo:  M920 Q1
+"""
+
+
+def test_a_machines_own_file_makes_a_printer_whose_test_print_is_written(tmp_path):
+    (tmp_path / "printer.cfg").write_text(CFG)
+    (tmp_path / "answer.txt").write_text(M503)
+    done = run(tmp_path, "name=mine", "printer_cfg=printer.cfg")
+    assert done.returncode == 0, done.stderr
+    assert "not understood: [mcu] serial: /dev/ttyUSB0" in done.stdout
+    report = json.loads((tmp_path / "results/calibration/mine/calibration.json").read_text())
+    assert report["not_understood"] == [
+        {"place": "[mcu]", "name": "serial", "value": "/dev/ttyUSB0"}
+    ]
+    assert report["printer"]["limits"]["path_velocity_mm_s"] == 250.0
+
+    recorded = run(tmp_path, "test_print=record.gcode", "printer=mine", "record.chips=[a,b]")
+    assert recorded.returncode == 0, recorded.stderr
+    assert "record.gcode: 3." in recorded.stdout
+    assert (tmp_path / "record.gcode").read_text().count("ACCELEROMETER_MEASURE") == 4
+
+    done = run(tmp_path, "name=other", "m503=answer.txt")
+    assert done.returncode == 0, done.stderr
+    assert "not understood: line 6 M920" in done.stdout
+    tower = run(tmp_path, "ringing_tower=tower.gcode", "printer=other", "tower.band_mm=2")
+    assert tower.returncode == 0, tower.stderr
+    counted = "ringing.y={speed_mm_s: 60, ripples: 6, distance_mm: 9}"
+    rung = run(tmp_path, "name=rung", "printer=other", counted)
+    assert rung.returncode == 0, rung.stderr
+    assert "y: natural frequency 40." in rung.stdout
+    report = json.loads((tmp_path / "results/calibration/rung/calibration.json").read_text())
+    assert list(report["axes"]) == ["y"]
+    assert report["printer"]["limits"]["print_acceleration_mm_s2"] == 700.0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["test_print=a.gcode", "ringing_tower=b.gcode"], "ringing_tower: got b.gcode beside"),
+        (["test_print=5"], "test_print: got 5, expected a path"),
+        (["test_print=a.gcode", "log_file=a.csv"], "log_file: got a.csv beside test_print"),
+        (["test_print=a.gcode", "record.second=9"], "Could not override 'record.second'"),
+        (["test_print=a.gcode", "printer.bed_mm=[60,60,60]"], "printer.bed_mm: got 60 × 60"),
+        (["ringing_tower=a.gcode", "tower.speed_mm_s=400"], "tower.speed_mm_s: got 400"),
+        (["name=a", "printer_cfg=absent"], "absent: no such file"),
+        (["name=a", "m503=absent"], "absent: no such file"),
+        (["printer_cfg=printer.cfg"], "name: got null, expected letters"),
+        (["name=a", "m503=a.txt", "firmware=klipper"], "firmware: got klipper, expected null"),
+        (["name=a", "printer_cfg=a", "firmware=grbl"], "firmware: got grbl, expected one of"),
+        (["name=a", "ringing.x={speed_mm_s: 60}"], "ringing.x.ripples: got null"),
+        (["name=a", "ringing.z=1"], "ringing.z"),
+        (["proof_print=a.gcode"], "gcode: got null, expected a path, as proof_print needs it"),
+        (["proof_print=a.gcode", "gcode=b.gcode"], "bundle: got null, expected a path"),
+        (["proof_print=a.gcode", "gcode=absent.gcode", "bundle=absent"], "absent"),
+    ],
+)
+def test_mistakes_of_what_is_made_end_in_one_line_and_write_nothing(tmp_path, overrides, message):
+    done = run(tmp_path, *overrides)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".gcode"] == []
+    assert not (tmp_path / "conf").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from trajerr import collect
+from trajerr.bundle.manifest import sha256_of
 from trajerr.gcode.parts import part_text
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
@@ -74,6 +75,15 @@ def test_collecting_writes_layers_and_a_report(in_process, tmp_path):
     assert len(layers_of(tmp_path / "data" / "raw")) == 4
     report = json.loads((tmp_path / "data" / "raw" / "quality.json").read_text())
     assert (report["layers"], report["files"]) == (2, 4)
+    card = (tmp_path / "data" / "raw" / "DATA_CARD.md").read_text(encoding="utf-8")
+    assert "**Simulated** motion of the printer `ender3_v2`, 200 samples a second" in card
+    metadata = json.loads((tmp_path / "data" / "raw" / "croissant.json").read_text("utf-8"))
+    listed = {entry["contentUrl"]: entry["sha256"] for entry in metadata["distribution"]}
+    assert listed == {
+        path.relative_to(tmp_path / "data" / "raw").as_posix(): sha256_of(path)
+        for path in (tmp_path / "data" / "raw").glob("*/*.mat")
+    }
+    assert len(metadata["recordSet"][0]["data"]) == 4
     parts = report["sources"]
     squares = sum(value**2 for value in parts["added_rms_um"].values())
     assert squares + parts["cross_term_um2"] == pytest.approx(parts["total_rms_um"] ** 2)

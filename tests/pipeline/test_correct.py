@@ -48,12 +48,13 @@ def test_writes_the_file_the_report_and_figures(done):
     assert (folder / "part.gcode").read_text() == PRINT
     again = read_program(folder / "part_corrected.gcode")
     assert b"method twin" in again.text
+    assert b"\n; trajerr: report part_corrected_report/correction.html\n" in again.text
     before = read_program(folder / "part.gcode")
     assert len(again.moves) > len(before.moves)
     report = folder / "part_corrected_report"
     names = {path.name for path in report.iterdir()}
     figures = {"corner.png", "error_maps.png", "spectra.png", "comparison.png"}
-    assert names == {"correction.json", *figures}
+    assert names == {"correction.json", "correction.html", *figures}
 
 
 def test_the_report_holds_the_agreed_numbers(done):
@@ -62,7 +63,7 @@ def test_the_report_holds_the_agreed_numbers(done):
     assert set(report["cases"]) == {"nominal", "soft", "stiff"}
     assert (report["printer"], report["shaper"]) == ("ender3_v2", None)
     for case in report["cases"].values():
-        assert set(case) == {"uncorrected", "zv", "mzv", "ei", "subtract", "twin"}
+        assert set(case) == {"uncorrected", "zv", "mzv", "ei", "inversion", "subtract", "twin"}
         for errors in case.values():
             assert {
                 "wall_contour_rms_um",

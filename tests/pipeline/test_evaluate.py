@@ -26,10 +26,12 @@ def test_help_explains_every_key(tmp_path):
     [
         ((), "outputs/train: no finished training run"),
         (("checkpoint=text.ckpt",), "text.ckpt: not a checkpoint"),
+        (("checkpoint=junk.ckpt",), "junk.ckpt: not a checkpoint"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, overrides, message):
     (tmp_path / "text.ckpt").write_text("not a checkpoint")
+    (tmp_path / "junk.ckpt").write_bytes(b"junk")
     ended = run(*overrides, cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stdout == ""

@@ -88,6 +88,8 @@ def test_a_training_becomes_a_bundle(workplace):
     ("overrides", "message"),
     [
         (("checkpoint=absent.ckpt",), "absent.ckpt: no such checkpoint"),
+        (("checkpoint=train.txt",), "train.txt: not a checkpoint"),
+        (("checkpoint=junk.ckpt",), "junk.ckpt: not a checkpoint"),
         (("format=[onnx,tflite]",), "format: got [onnx, tflite], expected some of"),
         (("quantize=true",), "data_root: got null, expected the folder that prepare wrote"),
         (("quantize=true", "data_root=nowhere"), "nowhere"),
@@ -97,6 +99,8 @@ def test_a_training_becomes_a_bundle(workplace):
 )
 def test_mistakes_end_in_one_line(workplace, overrides, message, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
+    (workplace / "train.txt").write_text("a text file\n")
+    (workplace / "junk.ckpt").write_bytes(b"junk")
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setattr(sys, "argv", ["export", *overrides])
     with pytest.raises(SystemExit) as ended:

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -230,13 +232,27 @@ def test_a_report_is_written_where_the_file_goes(part, options, tmp_path):
     assert not (tmp_path / "part_report").exists()
 
 
+def test_a_page_is_written_without_pictures_and_linked_from_the_files_head(options, tmp_path):
+    part = tmp_path / "it's\na part #1.gcode"
+    part.write_bytes(TEXT)
+    code = BLOCKED + "from trajerr.post.command import main\nmain()"
+    few = ["--set", "report_layers=1", "--set", "compare=[]", "--report"]
+    line = [sys.executable, "-c", code, *options, *few, str(part)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (link,) = re.findall(rb"\n; trajerr: report ([^\n]+)\n", part.read_bytes())
+    page = part.parent / unquote(link.decode())
+    assert "What was wrong." in page.read_text(encoding="utf-8")
+    assert {path.name for path in page.parent.iterdir()} == {"correction.html", "correction.json"}
+
+
 def test_a_report_that_fails_does_not_unsay_the_correction(part, options, monkeypatch, capsys):
-    from trajerr.reports import correction_report
+    from trajerr.reports import correction_record
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(correction_report, "show_replay", full)
+    monkeypatch.setattr(correction_record, "write_record", full)
     assert run(["--report", *options, str(part)], {}) == 0
     assert b"; trajerr corrected" in part.read_bytes()
     said = capsys.readouterr().err

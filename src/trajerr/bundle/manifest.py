@@ -24,8 +24,9 @@ ONNX_INT8 = "model_int8.onnx"
 ONNX_STEP = "step.onnx"
 TORCHSCRIPT = "model.ts"
 PT2 = "model.pt2"
+CARD = "MODEL_CARD.md"
 
-_FILES = {MANIFEST, ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, PT2}
+_FILES = {MANIFEST, CARD, ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, PT2}
 _REQUIRED = (
     "feature_names",
     "feature_units",

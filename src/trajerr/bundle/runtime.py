@@ -106,6 +106,11 @@ class Predictor:
         return self.bundle.sample_rate_hz
 
     @property
+    def context_length(self) -> int:
+        """Samples after which a prediction has settled, whatever was before."""
+        return int(self.bundle.manifest["context_length"])
+
+    @property
     def limits(self) -> MachineLimits:
         """Limits of the printer whose motion the model has learnt.
 
@@ -278,7 +283,7 @@ class Predictor:
         """Return time, position and error, (N,) (N, 3) (N, 2), at some samples of a plan."""
         rate = self.sample_rate_hz
         settled = grid(lead_in(planned, begin / rate), planned.print_time, rate)[0]
-        first = max(0, min(settled, begin - self.bundle.manifest["context_length"]))
+        first = max(0, min(settled, begin - self.context_length))
         trajectory = sample(planned, rate, first / rate, (end - 1) / rate)
         own = slice(begin - first, None)
         error = self.predict(compute_features(trajectory.position, rate))

@@ -24,7 +24,7 @@ class Measured:
     """What was found out about one axis."""
 
     natural_freq_hz: Estimate
-    damping_ratio: Estimate
+    damping_ratio: Estimate | None = None  # None: not measured, the base's
     friction_mm_s2: Estimate | None = None  # F_c / m; None: not measured
     viscous_per_s: Estimate | None = None  # d / m; None: not measured
     delay_s: Estimate | None = None  # None: not measured
@@ -90,7 +90,8 @@ def _axis(old: AxisParameters, found: Measured, base: Printer) -> AxisParameters
     if found.second_mode is not None:
         values = {key: _rounded(told.value) for key, told in found.second_mode.items()}
         second = SecondMode(**values) if values else None
-    both = 2.0 * found.damping_ratio.value * omega * mass
+    ratio = old.damping_ratio if found.damping_ratio is None else found.damping_ratio.value
+    both = 2.0 * ratio * omega * mass
     damping = _rounded(max(both - viscous, 0.0))
     rub = found.friction_mm_s2
     return replace(
@@ -130,6 +131,33 @@ def render(printer: Printer, base: Printer, axes: Mapping[str, Measured], versio
     values = printer.to_dict()
     values |= {axis: values[axis] | NEUTRAL | values[axis] for axis in ("x", "y")}
     lines += _block("", values, Printer, lambda path: _comment(path, printer, base, axes))
+    return "\n".join([*lines, ""])
+
+
+def render_stated(printer: Printer, base: Printer, told: Mapping[str, str], version: str) -> str:
+    """Return a printer config, made from what a machine's own file states, in YAML.
+
+    Parameters
+    ----------
+    printer
+        What was made.
+    base
+        What it was made from.
+    told
+        What to say of a key, by dotted key; the others are as the base's.
+    version
+        Of this program.
+    """
+    lines = [
+        f"# Written by python -m trajerr.calibrate {version}; do as you like with it.",
+        f"# Limits are the machine's; masses, stiffness and friction are as {_quoted(base.name)}.",
+    ]
+
+    def comment(path: str) -> str:
+        kept = "" if path in ("name", "source") else f"as {_quoted(base.name)}"
+        return told.get(path, kept)
+
+    lines += _block("", printer.to_dict(), Printer, comment)
     return "\n".join([*lines, ""])
 
 
@@ -176,7 +204,9 @@ def _measured(key: str, found: Measured, printer: Printer) -> str:
         return f"kg; {natural}, with the base's stiffness"
     if key == "stiffness_n_per_m" and not corexy:
         return f"N/m at mid-span; {natural}, with the base's mass"
-    if key == "damping_n_s_per_m":
+    if key == "damping_n_s_per_m" and found.damping_ratio is None:
+        return "N·s/m; the base's damping ratio at the measured frequency"
+    if key == "damping_n_s_per_m" and found.damping_ratio is not None:
         both = "; mean of the measured axes" if corexy else ""
         return f"N·s/m; measured: damping ratio {_said(found.damping_ratio, '')}{both}"
     if key == "coulomb_n" and found.friction_mm_s2 is not None:

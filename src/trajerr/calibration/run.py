@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import version
@@ -18,15 +17,15 @@ from trajerr.calibration.recorded_print import fit_recorded_print
 from trajerr.calibration.recordings import read_spectrum
 from trajerr.calibration.resonance import Sweep, fit_resonance, model_spectrum
 from trajerr.calibration.stretches import read_axes
+from trajerr.calibration.target import refuse_existing, require_name
 from trajerr.calibration.uncertainty import Estimate
 from trajerr.checks import is_number, require, require_one_of
 from trajerr.dataset.logs import LogFormat
 from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.second_mode import SecondMode
-from trajerr.errors import ConfigError, DataError
+from trajerr.errors import ConfigError
 
 SCHEMA_VERSION = 1
-NAME = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_][A-Za-z0-9_-]*")  # as overrides take it
 SENSOR_AXES = ("x", "y", "z")
 SHAPED_HZ = (8.0, 150.0)  # natural frequencies that a shaper is recommended for
 
@@ -92,9 +91,7 @@ class CalibrationRun:
     log: LogFormat | None = None  # needed where log_file is given
 
     def __post_init__(self) -> None:
-        holds = isinstance(self.name, str) and NAME.fullmatch(self.name) is not None
-        wanted = "letters, digits, _ and -, a letter first: it names a config"
-        require("name", self.name, holds, wanted)
+        require_name(self.name)
         share = self.test_share
         require("test_share", share, is_number(share) and 0.0 <= share < 0.9, "0 to below 0.9")
         recorded, logged = bool(self.accelerometer.files), self.log_file is not None
@@ -117,8 +114,7 @@ class CalibrationRun:
             An input cannot be used, or the printer exists and ``overwrite`` is false.
         """
         out = Path(self.out)
-        if out.exists() and not self.overwrite:
-            raise DataError(f"{out}: exists; overwrite=true replaces it, name=… writes another")
+        refuse_existing(out, overwrite=self.overwrite)
         axes, alignment = self._findings()
         measured = {axis: _measured(found) for axis, found in axes.items()}
         sources = {str(path): _sha256(path) for path in self._files}

@@ -24,6 +24,7 @@ CLASSES = frozenset(
     {
         "trajerr.calibration.identify.Unknowns",
         "trajerr.calibration.resonance.Sweep",
+        "trajerr.calibration.ripples.Reading",
         "trajerr.calibration.run.Accelerometer",
         "trajerr.correction.settings.LearningSettings",
         "trajerr.dataset.logs.LogAxis",
@@ -40,6 +41,8 @@ CLASSES = frozenset(
         "trajerr.motion.limits.MachineLimits",
         "trajerr.recordings.accelerometer.Columns",
         "trajerr.refining.settings.RefineSettings",
+        "trajerr.test_prints.shakedown.Shakedown",
+        "trajerr.test_prints.tower.RingingTower",
         "trajerr.training.datamodule.PrinterDataModule",
     }
 )

@@ -25,7 +25,7 @@ from trajerr.commands.composition import checked_composition
 from trajerr.commands.known import require_known_keys
 from trajerr.commands.log_file import logged_output, note
 from trajerr.commands.overrides import check_kinds
-from trajerr.commands.quoting import unfilled, unreadable
+from trajerr.commands.quoting import advice_to_install, unfilled, unreadable
 from trajerr.errors import ConfigError, TrajerrError
 from trajerr.interrupt import let_commands_end
 from trajerr.shipped import conf_dir
@@ -159,6 +159,6 @@ def _one_line(error: BaseException) -> str:
         where = error.filename or "a run's folder (hydra.run.dir, hydra.sweep.dir)"
         return f"{where}: {error.strerror}"
     line = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
-    return line + (
-        unfilled(sys.argv[1:]) if isinstance(error, InterpolationResolutionError) else ""
-    )
+    if isinstance(error, InterpolationResolutionError):
+        return line + unfilled(sys.argv[1:])
+    return line + advice_to_install(line)

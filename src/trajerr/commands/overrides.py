@@ -14,7 +14,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from trajerr.checks import is_number, require
 
-FILES = ("checkpoint", "pretrained", "resume", "bundle", "data_root", "report_dir")  # or null
+FILES = (  # or null
+    *("checkpoint", "pretrained", "resume", "bundle", "data_root", "report_dir"),
+    *("printer_cfg", "m503", "test_print", "ringing_tower", "proof_print"),
+)
 SEVERAL = ("checkpoint",)  # those of which a list may be given
 TAKES = {  # key → what it takes beside the text that is its default
     "layers": ("all, a number, a range or a list", (str, int, ListConfig)),

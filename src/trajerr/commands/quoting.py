@@ -14,6 +14,9 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from trajerr.errors import ConfigError
 
 FILE_KEY = "gcode"
+_LAUNCHERS = {"joblib": "cores", "ray": "ray", "submitit": "cluster"}  # and the extra of each
+_NO_LAUNCHER = re.compile(rf"Could not (?:load|find) 'hydra/launcher/({'|'.join(_LAUNCHERS)})")
+
 TAKE_A_FILE = ("collect", "correct")  # commands that take FILE_KEY, so as slicers call
 STANDARD_INPUT = "-"
 PLACES = ("/", "./", "../")  # how a path begins; no key does
@@ -120,3 +123,11 @@ def _is_bare(text: str) -> bool:
 def _quoted(key: str, value: str) -> str:
     quote = Quote.single if '"' in value and "'" not in value else Quote.double
     return f"{key}={QuotedString(value, quote).with_quotes()}"
+
+
+def advice_to_install(message: str) -> str:
+    """Return which extra brings a launcher that Hydra does not find; "" for other messages."""
+    named = _NO_LAUNCHER.search(message)
+    if named is None:
+        return ""
+    return f"; it is not installed, expected it: pip install 'trajerr[{_LAUNCHERS[named[1]]}]'"

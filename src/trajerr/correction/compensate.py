@@ -19,7 +19,8 @@ from trajerr.correction.error_models import ErrorModel
 from trajerr.correction.filament import spread_filament
 from trajerr.correction.final_check import check_corrected
 from trajerr.correction.layer_windows import LayerWindow, pooled, sample_windows, split_span
-from trajerr.correction.learning import Learned, Learning
+from trajerr.correction.learning import Learned, Learning, untold
+from trajerr.correction.learning import Tell as Done
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.original import Original, check_other_file
 from trajerr.correction.pieces import Segmentation, rounded, segment, vertices
@@ -40,7 +41,10 @@ from trajerr.motion.sampling import check_length
 from trajerr.version import __version__
 
 MOST_SLOWER = 3  # times that a correction is made anew where its board does not take it
+STAGES = ("path", "moves")  # what a correction works on: the commanded path, then its moves
 SLOWER = 0.97  # times the rate at which it just would, if all of its load went with the rate
+
+Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,9 @@ def with_comments(done: Correction, program: Program, lines: Sequence[bytes]) ->
     return replace(done, text=text, replaced=replaced, planned=None)  # whose lines are others
 
 
-def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Correction:
+def correct(
+    scope: Scope, model: ErrorModel, settings: CorrectionSettings, tell: Tell | None = None
+) -> Correction:
     """Correct what of a print is to be corrected.
 
     Parameters
@@ -166,6 +172,8 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
         Predicts the printer's error.
     settings
         Those that the scope was found with.
+    tell
+        Is told what it works on, of :data:`STAGES`, and how many layers of how many are done.
 
     Raises
     ------
@@ -176,7 +184,8 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
     if settings.method == "subtract":
         subtracted = job.subtracted()
         return job.within_board(lambda job: job.emitted(subtracted, 0))
-    correction, learned = job.learning.learn()
+    path, moves = (_by_layer(tell, stage, job.windows) for stage in STAGES)
+    correction, learned = job.learning.learn(path)
     before = job.by_layer([each.before_mm for each in learned])
     offset = scope.region.offset(correction, job.learning.sampled.time)
     tolerated = scope.by_move(before)
@@ -186,7 +195,7 @@ def correct(scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> Co
             scope.nominal, scope.region, scope.role, offset, job.settings.emission, tolerated
         )
         draft = _Draft(pieces, correction, learned, tuple(before))
-        return job.emitted(draft, settings.learning.planned_iterations)
+        return job.emitted(draft, settings.learning.planned_iterations, moves)
 
     return job.within_board(emitted)
 
@@ -263,7 +272,7 @@ class _Job:
             "correct fewer layers or features, or print it on a faster board"
         )
 
-    def emitted(self, draft: _Draft, iterations: int) -> Correction:
+    def emitted(self, draft: _Draft, iterations: int, tell: Done = untold) -> Correction:
         """Return pieces as a corrected program, after some iterations on them.
 
         Parameters
@@ -272,12 +281,14 @@ class _Job:
             The pieces.
         iterations
             At most.
+        tell
+            As for :meth:`.Polisher.polish`.
         """
         scope, settings, program = self.scope, self.settings, self.scope.nominal.program
         polisher = Polisher(
             self.learning, self.windows, draft.segmentation, draft.correction, settings.emission
         )
-        polisher.polish(draft.learned, iterations)
+        polisher.polish(draft.learned, iterations, tell)
         segmentation = rounded(polisher.segmentation, program.moves)
         area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
         segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
@@ -324,6 +335,15 @@ class _Job:
         """Return the largest correction of a piece's end, mm."""
         shift = segmentation.pieces.target - self.scope.nominal.asked(segmentation.pieces.end)
         return float(np.max(np.linalg.norm(shift[:, :2], axis=1), initial=0.0))
+
+
+def _by_layer(tell: Tell | None, stage: str, windows: Sequence[LayerWindow]) -> Done:
+    """Return what tells of a stage in layers when it is told of windows."""
+    if tell is None:
+        return untold
+    numbers = [window.layer for window in windows]
+    total = len(set(numbers))
+    return lambda done, _: tell(stage, len(set(numbers[:done])), total)
 
 
 def _windows(scope: Scope, rate: float, lead_out_s: float) -> list[LayerWindow]:

@@ -7,11 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.arrays import Floats
+from trajerr.arrays import Floats, Ints
 from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
 
+PART = 1000  # samples of a long window that are predicted at a time
+TOGETHER = 1 << 14  # samples of all that are predicted at a time: what caches hold
+SETTLED = 2  # context lengths after which a part is predicted as the whole is, to a nanometre
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
 
 
@@ -36,6 +39,11 @@ class Predicts(Protocol):
         """Samples per second that features have to have."""
         ...
 
+    @property
+    def context_length(self) -> int:
+        """Samples after which a prediction has settled."""
+        ...
+
     def predict(self, features: Floats) -> dict[str, NDArray[np.float32]]:
         """Return ``error_x`` and ``error_y`` in mm of (B, T, 15) features."""
         ...
@@ -54,9 +62,27 @@ class NetworkModel:
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
+        count, length = features.shape[:2]
+        context = SETTLED * self.predictor.context_length
+        begins = np.minimum(np.arange(0, length, PART), max(0, length - PART - context))
+        begins = np.unique(begins)
+        result = np.empty((count, length, 2))
+        for row in range(count):
+            errors = self._parts(features[row], begins, min(length, PART + context))
+            for begin, error in zip(begins.tolist(), errors, strict=True):
+                settled = context if begin else 0
+                result[row, begin + settled : begin + len(error)] = error[settled:]
+        return result
+
+    def _parts(self, features: Floats, begins: Ints, length: int) -> Floats:
+        """Return the (P, length, 2) error of parts of (T, 15) features, each as from rest."""
+        lots = np.array_split(begins, max(1, len(begins) * length // TOGETHER))
+        errors = [self._predicted(features[lot[:, None] + np.arange(length)]) for lot in lots]
+        return np.concatenate(errors)
+
+    def _predicted(self, features: Floats) -> Floats:
         predicted = self.predictor.predict(features)
-        both = np.stack([predicted["error_x"], predicted["error_y"]], axis=-1)
-        return both.astype(np.float64)
+        return np.stack([predicted["error_x"], predicted["error_y"]], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ class Prediction:
 
 
 Predict = Callable[[Floats, Sequence[int]], list[Prediction]]
+Tell = Callable[[int, int], None]
+
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +95,27 @@ class Learning:
         """(N, 2) mm, where the file wants the nozzle at the windows' samples."""
         return np.asarray(self.scope.nominal.asked(self.sampled.time)[:, :2])
 
-    def learn(self) -> tuple[Floats, list[Learned]]:
-        """Return the (N, 2) correction of the trajectory, mm, and what is known of each window."""
+    def learn(self, tell: Tell = untold) -> tuple[Floats, list[Learned]]:
+        """Return the (N, 2) correction of the trajectory, mm, and what is known of each window.
+
+        Parameters
+        ----------
+        tell
+            Is told, after each batch, how many windows of how many are done.
+        """
         correction = np.zeros((len(self.sampled.time), 2))
         learned: list[Learned] = []
         for chosen in batches([len(rows) for rows in self.sampled.rows], self.settings.batch):
             windows = range(chosen.start, chosen.stop)
             judges = {i: self._judge(i) for i in windows}
             commanded = [self.commanded(correction, i) for i in windows]
-            probed = min(self.settings.probe_hz, MOST_PROBED * self.nozzle.rate)
-            responses = measure(self.nozzle.positions, commanded, self.nozzle.rate, probed)
-            predict, most = partial(self._predicted, judges), self.settings.iterations
-            learned += self.iterate(correction, windows, responses, predict, most, ENOUGH)
+            predict, rate = self.nozzle.positions, self.nozzle.rate
+            probed, before = min(self.settings.probe_hz, MOST_PROBED * rate), predict(commanded)
+            responses = measure(predict, commanded, rate, probed, before=before)
+            first = self._judged(judges, windows, commanded, before)
+            learn, most = partial(self._predicted, judges), self.settings.iterations
+            learned += self.iterate(correction, windows, responses, learn, most, ENOUGH, first)
+            tell(len(learned), len(self.sampled.rows))
         return correction, learned
 
     def commanded(self, correction: Floats, window: int) -> Floats:
@@ -119,6 +133,7 @@ class Learning:
         predict: Predict,
         iterations: int,
         enough: float = 0.0,
+        first: Sequence[Prediction] = (),
     ) -> list[Learned]:
         """Improve the correction of some windows in place, and keep the best.
 
@@ -136,13 +151,16 @@ class Learning:
             At most.
         enough
             Share of its first score at which a window is done.
+        first
+            What ``predict`` says of the correction as it is, where that is known.
         """
         rows = [self.sampled.rows[i] for i in windows]
         searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
         before: list[float] = []
         active = list(range(len(rows)))
         for iteration in range(iterations + 1):
-            found = predict(correction, [windows[k] for k in active])
+            found = first or predict(correction, [windows[k] for k in active])
+            first = ()
             before = before or [prediction.own_mm for prediction in found]
             for k, prediction in zip(active, found, strict=True):
                 change = correction[rows[k].whole].copy()
@@ -183,7 +201,15 @@ class Learning:
         self, judges: Mapping[int, Judge], correction: Floats, windows: Sequence[int]
     ) -> list[Prediction]:
         commanded = [self.commanded(correction, i) for i in windows]
-        positions = self.nozzle.positions(commanded)
+        return self._judged(judges, windows, commanded, self.nozzle.positions(commanded))
+
+    def _judged(
+        self,
+        judges: Mapping[int, Judge],
+        windows: Sequence[int],
+        commanded: list[Floats],
+        positions: list[Floats],
+    ) -> list[Prediction]:
         aimed = self.nozzle.aimed(commanded, positions)
 
         def judged(window: int, positions: Floats, aimed: Floats) -> Prediction:

@@ -15,7 +15,14 @@ import numpy as np
 from trajerr.arrays import Bools, Floats
 from trajerr.correction.feedrates import TimedProgram, assemble, keep_time
 from trajerr.correction.layer_windows import LayerWindow, batches
-from trajerr.correction.learning import Learned, Learning, Prediction, bounded
+from trajerr.correction.learning import (
+    Learned,
+    Learning,
+    Prediction,
+    Tell,
+    bounded,
+    untold,
+)
 from trajerr.correction.nozzle import FINER
 from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.correction.regions import Role
@@ -80,7 +87,7 @@ class Polisher:
         self._asked = self._when_asked(time)
         self._feed_factor = np.ones(len(time))  # (K,) each piece's feedrate over its mean speed
 
-    def polish(self, learned: Sequence[Learned], iterations: int) -> None:
+    def polish(self, learned: Sequence[Learned], iterations: int, tell: Tell = untold) -> None:
         """Move the pieces' ends.
 
         Parameters
@@ -89,6 +96,8 @@ class Polisher:
             What was known before.
         iterations
             At most.
+        tell
+            Is told, after each iteration, how many windows of how many are as good as done.
         """
         correction, limits = self._start.copy(), self._limits
         for together in batches(self._lengths, len(self._windows)):
@@ -102,10 +111,13 @@ class Polisher:
                 active: Sequence[int],
                 chosen: Bools = chosen,
                 tried: list[Floats] = tried,
+                windows: range = windows,
             ) -> list[Prediction]:
                 timed = self._timed(correction, chosen)
                 planned, taken = timed.at(tried[-1]).planned(limits)
                 tried.append(timed.adjusted(tried[-1], planned, taken))
+                share = (len(tried) - 1) / (iterations + 1)
+                tell(windows.start + int(share * len(windows)), len(self._windows))
                 clock = self._clock(timed, taken, self.segmentation)
                 return self._predicted(active, planned, clock)
 
@@ -113,6 +125,7 @@ class Polisher:
             found = self._learning.iterate(correction, windows, responses, predict, iterations)
             for window, each in zip(windows, found, strict=True):
                 self._keep(window, tried[each.best])
+            tell(together.stop, len(self._windows))
         self.segmentation = self._moved(correction)
 
     def _keep(self, window: int, feed_factor: Floats) -> None:

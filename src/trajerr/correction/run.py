@@ -10,7 +10,7 @@ from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
 from trajerr.checks import require, require_count
 from trajerr.correction.boards import on_board, planned_on
-from trajerr.correction.compensate import Correction, correct, with_comments, write_correction
+from trajerr.correction.compensate import Correction, Tell, correct, with_comments, write_correction
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file, check_replaceable
 from trajerr.correction.scope import Scope
@@ -45,6 +45,9 @@ class CorrectionRun:
     report: bool
     report_dir: str | None  # None: <name of out>_report beside it
     report_layers: int
+    report_page: bool  # one page to look at
+    report_pictures: bool
+    page_layers: int  # to be looked at there, at most
     compare: Sequence[str]  # further methods to show beside
     force: bool
     other_machine: bool  # correct by a bundle of another machine than the printer all the same
@@ -62,7 +65,11 @@ class CorrectionRun:
             check_method(method)
         forced = self.other_machine
         require("other_machine", forced, isinstance(forced, bool), "true or false")
+        for key in ("report_page", "report_pictures"):
+            value = getattr(self, key)
+            require(key, value, isinstance(value, bool), "true or false")
         require_count("report_layers", self.report_layers)
+        require_count("page_layers", self.page_layers)
         holds = self.rounds == 0 or self.method == "inverse"
         require("method", self.method, holds, "inverse, which refine.rounds works on")
 
@@ -189,7 +196,9 @@ class Prepared:
         return replace(self, models={**self.models, "inverse": network, "subtract": network})
 
     def correct(
-        self, comments: Callable[[Correction], Sequence[bytes]] | None = None
+        self,
+        comments: Callable[[Correction], Sequence[bytes]] | None = None,
+        tell: Tell | None = None,
     ) -> Correction:
         """Correct the file, write it where that helps, and plan what is written.
 
@@ -197,8 +206,10 @@ class Prepared:
         ----------
         comments
             Returns lines of comment for the head of the file.
+        tell
+            As for :func:`.compensate.correct`.
         """
-        done = correct(self.scope, self.models[self.run.method], self.settings)
+        done = correct(self.scope, self.models[self.run.method], self.settings, tell)
         if comments is not None and done.text is not None:
             done = with_comments(done, self.program, comments(done))
         container = self.run.container(self.program)
@@ -216,10 +227,7 @@ class Prepared:
     def replay(self, done: Correction) -> Replay:
         """Return the corrected file beside others, on some of the corrected layers."""
         run = self.run
-        count = min(run.report_layers, len(done.layers))
-        # The middles of equal parts: a first layer, printed slowly, is no fifth of a print.
-        picked = (np.arange(count) + 0.5) * len(done.layers) / count
-        layers = [done.layers[i] for i in picked.astype(int)]
+        layers = some_layers(done, run.report_layers)
         candidates = {
             method: self._other(method, layers, done.rate_hz)
             for method in run.compare
@@ -247,3 +255,13 @@ class Prepared:
         )
         done = correct(Scope.of(self.scope.original, settings), self.models[method], settings)
         return parse_program(done.text or b"", method, self.program.firmware)
+
+
+def some_layers(done: Correction, most: int) -> list[int]:
+    """Return some of the corrected layers, the middles of equal parts.
+
+    A first layer, printed slowly, is no fifth of a print.
+    """
+    count = min(most, len(done.layers))
+    picked = (np.arange(count) + 0.5) * len(done.layers) / count
+    return [done.layers[i] for i in picked.astype(int)]

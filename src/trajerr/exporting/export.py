@@ -19,6 +19,7 @@ from torch import nn
 from trajerr.arrays import Floats32
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.manifest import (
+    CARD,
     ONNX,
     ONNX_INT8,
     ONNX_STEP,
@@ -35,6 +36,7 @@ from trajerr.dataset.store import Split, open_split
 from trajerr.errors import BundleError, DataError
 from trajerr.evaluation.prediction import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
+from trajerr.exporting.card import model_card
 from trajerr.exporting.graphs import (
     Predict,
     state_at_rest,
@@ -142,7 +144,9 @@ def export_bundle(
             small = write_quantized(folder / ONNX, folder / ONNX_INT8)
             int8 = _cost_of_int8(graphs[ONNX], small, split)
         latency = _latency(folder, windows[0]) if "onnx" in formats else None
-        write_manifest(folder, _manifest(loaded, parity, int8, latency))
+        manifest = _manifest(loaded, parity, int8, latency)
+        (folder / CARD).write_text(model_card(manifest), encoding="utf-8")
+        write_manifest(folder, manifest)
     return Exported(output_dir, parity, int8, latency)
 
 
@@ -233,7 +237,8 @@ def _cost_of_int8(full: Predict, small: Predict, split: Split) -> dict[str, Any]
     """
     layers = lay_out(split)
     windows = cut_windows(split, stride=split.stats.sequence_length)
-    features = windows.cut(np.concatenate([s.features.numpy() for s in split.sequences]))
+    counted = np.concatenate([s.trimmed().features.numpy() for s in split.sequences])
+    features = windows.cut(counted)
     target = windows.cut(layers.target)
     found = {
         name: np.concatenate([predict(window[None]) for window in features])

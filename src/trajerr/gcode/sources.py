@@ -122,7 +122,7 @@ def select_layers(spec: LayerSpec, available: NDArray[np.integer], name: str) ->
     ----------
     spec
         ``"all"``, ``"sampled:5"`` (the first layer and every fifth after it), ``"10-20"``,
-        one number, or a list of numbers.
+        ``"upper"`` (the upper half), one number, or a list of numbers.
     available
         Layers that print.
     name
@@ -147,7 +147,7 @@ def select_layers(spec: LayerSpec, available: NDArray[np.integer], name: str) ->
 
 def _wanted(spec: LayerSpec, layers: list[int]) -> list[int]:
     chosen = _named(spec.strip(), layers) if isinstance(spec, str) else _listed(spec)
-    require("layers", spec, len(chosen) > 0, "all, sampled:5, 10-20, a number or a list")
+    require("layers", spec, len(chosen) > 0, "all, upper, sampled:5, 10-20, a number or a list")
     return chosen
 
 
@@ -161,6 +161,8 @@ def _named(spec: str, layers: list[int]) -> list[int]:
     """Return layers that a text names; none if it has no known form."""
     if spec == "all":
         return layers
+    if spec == "upper":
+        return layers[(len(layers) + 1) // 2 :]
     if match := re.fullmatch(r"sampled:([1-9]\d*)", spec):
         return layers[:: int(match[1])]
     if match := re.fullmatch(r"(\d+)\s*-\s*(\d+)", spec):

@@ -21,7 +21,7 @@ from trajerr.inversion.signals import blurred, fast_length
 Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
 
-PROBES, PROBED_S = 2, 40.0  # changes that a model is asked about: so many, and so much motion
+PROBES, PROBED_S = 4, 80.0  # changes that a model is asked about: so many, and so much motion
 PROBE_MM = 0.06  # RMS of one on each axis, of the order of corrections: sets axes free as they do
 FADE_IN_S = 0.25  # in which a change begins
 SEGMENT = 512  # samples of a spectrum
@@ -121,7 +121,12 @@ class Response:
 
 
 def measure(
-    predict: Predict, commanded: Sequence[Floats], rate: float, band_hz: float, seed: int = 0
+    predict: Predict,
+    commanded: Sequence[Floats],
+    rate: float,
+    band_hz: float,
+    seed: int = 0,
+    before: Sequence[Floats] | None = None,
 ) -> list[Response]:
     """Measure the responses of a machine along some motions of one kind.
 
@@ -139,9 +144,11 @@ def measure(
         Up to which changes are sent; above, no answer is known.
     seed
         Of the changes that are sent.
+    before
+        What ``predict`` says of the commands as they are, where that is known.
     """
     random, band = np.random.default_rng(seed), band_hz / rate
-    before = predict(commanded)
+    before = predict(commanded) if before is None else before
     changes, answers = [], []
     for _ in range(max(PROBES, math.ceil(PROBED_S * rate / sum(map(len, commanded))))):
         sent = [_probe(random, len(c), rate, band) for c in commanded]

@@ -15,11 +15,12 @@ import numpy as np
 from trajerr.arrays import Bools, Floats, Ints
 from trajerr.dynamics.designed_shapers import designed_shaper, shape_trajectory
 from trajerr.dynamics.layer import lookahead
+from trajerr.dynamics.mode_inversion import ModeInversion
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, ActualMotion, simulate_pieces
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.program import WALLS, Program
-from trajerr.metrics.contour import contour_offsets
+from trajerr.metrics.contour import contour_feet
 from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.path import NominalPath
 from trajerr.motion.planner import Plan, plan
@@ -28,6 +29,8 @@ from trajerr.motion.trajectory import Trajectory
 
 STIFFNESS = {"nominal": 1.0, "soft": 0.81, "stiff": 1.21}  # ±10 % natural frequency
 SHAPERS = ("zv", "mzv", "ei")
+INVERSION = "inversion"
+IN_FIRMWARE = (*SHAPERS, INVERSION)  # what firmware can do to the uncorrected file
 UNCORRECTED = "uncorrected"
 UM = 1000.0
 MOST_KEPT = 3 << 20  # samples of the motion on walls of all layers together: about 150 MB
@@ -46,6 +49,7 @@ class WallMotion:
     actual: Floats  # (N, 2) mm
     nominal: Floats  # (N, 2) mm, the point of the nominal path that should be printed
     contour: Floats  # (N,) mm, signed distance to the nominal path, left positive
+    foot: Floats  # (N, 2) mm, the point of the nominal path that is nearest
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Replay:
         Parameters
         ----------
         method
-            "uncorrected", a shaper, or one of the candidates.
+            "uncorrected", one of :data:`IN_FIRMWARE`, or one of the candidates.
         layer
             Its number.
         stiffness
@@ -135,7 +139,7 @@ class Replay:
         DataError
             If a candidate's walls are not those of the nominal program.
         """
-        name = UNCORRECTED if method in SHAPERS else method
+        name = UNCORRECTED if method in IN_FIRMWARE else method
         planned, is_wall = self._moving[name], self._is_wall(self.plans[name].program)
         along = self._progress(planned.program, is_wall, layer)
         pieces = []
@@ -144,8 +148,8 @@ class Replay:
             kept = kept[(driven.first + kept) % self._every == 0]
             actual = motion.xy[kept]
             progress = along(driven.move[kept], driven.extrusion[kept])
-            contour = contour_offsets(actual, self.path, progress)
-            pieces.append((driven.time[kept], actual, self._points(progress), contour))
+            contour, foot = contour_feet(actual, self.path, progress)
+            pieces.append((driven.time[kept], actual, self._points(progress), contour, foot))
         return WallMotion(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
 
     @property
@@ -168,28 +172,33 @@ class Replay:
     def _driven(self, method: str, layer: int) -> Iterator[Trajectory]:
         """Yield what is commanded, from a lead-in before a layer to its end, in pieces.
 
-        Designed shapers have shaped it already. The printer's own, which comes after, is given
+        What firmware does to it is done already. The printer's own, which comes after, is given
         as much of what follows the layer as it looks ahead.
         """
-        if method not in SHAPERS:
+        if method not in IN_FIRMWARE:
             motion = LayerMotion.of(self._moving[method], layer)
             yield from motion.pieces(SIMULATION_RATE_HZ, lookahead(self.printer))
             return
         motion = LayerMotion.of(self._moving[UNCORRECTED], layer)
-        margin = designed_shaper(self.printer, method).reach
+        inversion = ModeInversion.of(self.printer) if method == INVERSION else None
+        margin = (inversion or designed_shaper(self.printer, method)).reach
         for wide, own in motion.pieces_around(SIMULATION_RATE_HZ, margin):
-            yield shape_trajectory(wide, self.printer, method).rows(own)
+            changed = inversion.apply(wide) if inversion else self._shaped(wide, method)
+            yield changed.rows(own)
+
+    def _shaped(self, commanded: Trajectory, method: str) -> Trajectory:
+        return shape_trajectory(commanded, self.printer, method)
 
     def _moved(self, method: str, layer: int, stiffness: float) -> Moved:
         """Yield pieces of what is commanded, each with what the nozzle does in it.
 
-        A designed shaper takes the place of the printer's own.
+        A designed shaper or inversion takes the place of the printer's own.
         """
         pieces = self._driven(method, layer)
         if self.machine is not None:
             return self.machine(pieces, stiffness)
         printer = self.printer.with_stiffness_scale(stiffness)
-        if method in SHAPERS:
+        if method in IN_FIRMWARE:
             printer = replace(printer, shaper=None)
         return simulate_pieces(printer, pieces, seed=self.seed)
 
@@ -199,7 +208,7 @@ class Replay:
 
     def methods(self) -> list[str]:
         """Return what is compared, in the order of tables."""
-        return [UNCORRECTED, *SHAPERS, *self.candidates]
+        return [UNCORRECTED, *IN_FIRMWARE, *self.candidates]
 
     def cases(self) -> dict[str, dict[str, dict[str, float]]]:
         """Return the errors of every method at every stiffness, JSON-ready."""

@@ -41,25 +41,49 @@ def contour_offsets(
     ValueError
         If the arrays' lengths differ.
     """
+    return contour_feet(actual, path, progress, reach)[0]
+
+
+def contour_feet(
+    actual: Floats, path: NominalPath, progress: Floats, reach: float = REACH
+) -> tuple[Floats, Floats]:
+    """Return the signed distance of actual points to the path, and the nearest points on it.
+
+    Parameters
+    ----------
+    actual, path, progress, reach
+        As for :func:`contour_offsets`.
+
+    Returns
+    -------
+    offset : (N,)
+        mm, positive where the nozzle is left of the path in the direction of travel.
+    foot : (N, 2)
+        mm.
+
+    Raises
+    ------
+    ValueError
+        If the arrays' lengths differ.
+    """
     if actual.shape != (len(progress), 2):
         message = f"actual has shape {actual.shape}, expected ({len(progress)}, 2) like progress"
         raise ValueError(message)
-    return np.asarray(
-        _signed_distance(
-            np.ascontiguousarray(actual, dtype=np.float64),
-            np.ascontiguousarray(path.vertices),
-            path.progress,
-            np.ascontiguousarray(progress, dtype=np.float64),
-            float(reach),
-        )
+    offset, foot = _nearest(
+        np.ascontiguousarray(actual, dtype=np.float64),
+        np.ascontiguousarray(path.vertices),
+        path.progress,
+        np.ascontiguousarray(progress, dtype=np.float64),
+        float(reach),
     )
+    return np.asarray(offset), np.asarray(foot)
 
 
 @compiled
-def _signed_distance(
+def _nearest(
     actual: Floats, vertices: Floats, along: Floats, progress: Floats, reach: float
-) -> Floats:
-    offsets = np.empty(len(actual))
+) -> tuple[Floats, Floats]:
+    offsets, feet = np.empty(len(actual)), actual.copy()
     segments = len(vertices) - 1
     for i in range(len(actual)):
         first = np.searchsorted(along, progress[i] - reach) - 1
@@ -79,5 +103,7 @@ def _signed_distance(
             if distance < best:
                 best = distance
                 side = dx * py - dy * px
+                feet[i, 0] = vertices[j, 0] + t * dx
+                feet[i, 1] = vertices[j, 1] + t * dy
         offsets[i] = np.sqrt(best) if side >= 0.0 else -np.sqrt(best)
-    return offsets
+    return offsets, feet

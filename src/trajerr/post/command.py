@@ -78,7 +78,12 @@ def parser() -> argparse.ArgumentParser:
     add("--bundle", metavar="FOLDER", help="folder that export wrote")
     add("--printer", metavar="NAME", help="the true printer: a shipped name or a YAML file")
     add("--board", metavar="NAME", help="klipper, marlin_sd, marlin_serial: as much as it takes")
-    add("--report", action="store_true", default=None, help="write a report with pictures")
+    add(
+        "--report",
+        action="store_true",
+        default=None,
+        help="write a page that shows what it brings",
+    )
     add("--strict", action="store_true", default=None, help="have the slicer stop at a refusal")
     add("--note", action="store_true", default=None, help="say a refusal in a comment, too")
     add("--log", metavar="FILE", help="the log; else it is beside the bundle")
@@ -151,7 +156,9 @@ def _piped(options: argparse.Namespace, slicer: Slicer) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "standard_input.gcode"
         path.write_bytes(content)
-        code = _settled(options, Call(path, "standard input", _path(options.out), slicer))
+        placed = options.out is not None
+        call = Call(path, "standard input", _path(options.out), slicer, placed=placed)
+        code = _settled(options, call)
         if code == 0 and options.out is None:
             sys.stdout.buffer.write(path.read_bytes())
     return code

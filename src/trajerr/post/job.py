@@ -14,6 +14,7 @@ from trajerr.post.slicer import Slicer, printers_in
 if TYPE_CHECKING:
     from trajerr.correction.compensate import Correction
     from trajerr.correction.run import CorrectionRun, Prepared
+    from trajerr.reports.correction_record import Draw
 
 UM = 1000.0  # µm per mm
 
@@ -26,6 +27,7 @@ class Call:
     shown: str  # its name for people
     out: Path | None  # None: in place
     slicer: Slicer
+    placed: bool = True  # False: it goes on through a pipe, nobody knows where to
 
     def settings(self, layers: Sequence[Mapping[str, Any]]) -> Settings:
         """Return the settings in force for the printer that the slicer or the file names.
@@ -62,7 +64,7 @@ class Call:
         with stage(f"{self.shown}: reading and planning"):
             prepared = run.prepare(true)
         with stage(f"{self.shown}: correcting {len(prepared.settings.layers or ())} layers"):
-            done = prepared.correct(lambda done: (_comment(run, prepared, done),))
+            done = prepared.correct(lambda done: self._comments(run, prepared, done))
         if done.text is None:
             raise GcodeError(
                 f"{self.shown}: left as it was: the correction is predicted to bring "
@@ -85,7 +87,7 @@ class Call:
             raise ConfigError("bundle: got none, expected the folder of an exported bundle")
         if bundle is not None and not Path(bundle).is_dir() and method != "twin":
             raise ConfigError(f"bundle: got {bundle}, expected the folder of an exported bundle")
-        if settings["report"]:
+        if settings["report"] and settings["report_pictures"]:
             _require_pictures()
 
     def _places(self, settings: Settings) -> dict[str, Any]:
@@ -97,11 +99,27 @@ class Call:
             "report_dir": settings["report_dir"] or str(self._report_folder(settings)),
         }
 
+    @property
+    def _final(self) -> Path:
+        """Where the corrected file will lie."""
+        return Path(self.slicer.output_name or self.out or self.file)
+
+    def _comments(
+        self, run: "CorrectionRun", prepared: "Prepared", done: "Correction"
+    ) -> list[bytes]:
+        """Return what stands in the corrected file's head; to a page, where it lies beside."""
+        lines = [_comment(run, prepared, done)]
+        if run.report and run.report_page and self.placed and not self.slicer.is_upload:
+            from trajerr.reports.correction_page import link
+
+            lines.append(link(run.report_folder, self._final))
+        return lines
+
     def _report_folder(self, settings: Settings) -> Path:
         """Return where a report goes: beside the final file, for an upload beside the bundle."""
         from trajerr.gcode.containers.kinds import split_name
 
-        name = Path(self.slicer.output_name or self.out or self.file)
+        name = self._final
         folder = f"{split_name(name)[0]}_report"
         if self.slicer.is_upload and settings["bundle"]:
             return Path(settings["bundle"]).with_name(folder)
@@ -136,20 +154,24 @@ def _require_pictures() -> None:
     absent = [name for name in ("matplotlib", "rich") if find_spec(name) is None]
     if absent:
         raise ConfigError(
-            f"report: {' and '.join(absent)} not installed, expected: pip install trajerr[report]"
+            f"report_pictures: {' and '.join(absent)} not installed, "
+            "expected: pip install trajerr[report]"
         )
+
+
+def _pictures(prepared: "Prepared") -> "Draw | None":
+    from trajerr.reports.correction_report import pictures  # brings matplotlib
+
+    return pictures(prepared.run)
 
 
 def _report(prepared: "Prepared", done: "Correction", settings: Settings) -> str:
     """Write the report; return where it is, or why it is not: the file is corrected by then."""
-    import io
-
-    from rich.console import Console
-
-    from trajerr.reports import correction_report
+    from trajerr.reports import correction_record
 
     try:
-        correction_report.show_replay(prepared, done, [], settings, Console(file=io.StringIO()))
+        draw = _pictures(prepared) if prepared.run.report_pictures else None
+        correction_record.write_record(prepared, done, [], settings, draw)
     except (TrajerrError, OSError, ValueError) as error:
         return f"no report: {' '.join(str(error).split())}"
     return f"report in {prepared.run.report_folder}"

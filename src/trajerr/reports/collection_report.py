@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from trajerr.collection.campaign import Collection
+from trajerr.collection.card import write_cards
 from trajerr.collection.planning import plan_source, summarise_sources
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import (
@@ -84,6 +85,7 @@ def write_reports(
     rows = collected_metrics(out)
     report = compose(rows, splits, limits, sample_rate_hz, seconds)
     write_report(out, report)
+    write_cards(out, rows, report)
     mine = [row for row in rows if row.part in splits]
     write_report(own, compose(mine, splits, limits, sample_rate_hz, seconds))
     return report
@@ -175,7 +177,7 @@ def plot_collection(
     resonances = (printer.x.natural_freq_hz, printer.y.natural_freq_hz)
     written = []
     for part, (layer, split) in splits.items():
-        record = read_layer(layer_path(collection.folder(part), layer, variant))
+        record = read_layer(layer_path(collection.folder(part), layer, variant)).without_context()
         path = collection.out / PLOTS / f"{part}_layer{layer:04d}_error.png"
         written.append(save_figure(collection_page(record, resonances, split), path))
     return written

@@ -4,7 +4,6 @@ Arrays and metrics of :mod:`trajerr.metrics.closed_loop` in, matplotlib figures 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,16 +11,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from trajerr.arrays import Floats
 from trajerr.metrics.closed_loop import UNCORRECTED, WallMotion
 from trajerr.metrics.spectra import spectrum
 from trajerr.reports import style
+from trajerr.reports.corners import near_corners, runs
 from trajerr.reports.style import new_figure, path_axes, styled
 
 UM = 1000.0  # µm per mm
-NEAR, SHARP = 1.0, np.radians(40.0)  # mm and rad: a path that turns so much so fast has a corner
 WINDOW = 22.0  # side of an enlarged place, in multiples of the uncorrected error there
 MOST_PLOTTED = 1_000_000  # points of a layer's whole path
 MOST_DRAWN = 100_000  # pieces of an error map: each takes about a kilobyte
@@ -53,16 +51,16 @@ def corner(before: WallMotion, after: WallMotion, *, name: str, title: str) -> F
     """
     figure = new_figure(height=2.9)
     whole, *places = figure.subplots(1, 3)
-    worst = int(np.argmax(np.abs(before.contour) * _near_corners(before)))
+    worst = int(np.argmax(np.abs(before.contour) * near_corners(before)))
     centre = before.nominal[worst]
     side = max(WINDOW * abs(float(before.contour[worst])), 0.2)
     every = 1 + len(before.time) // MOST_PLOTTED
-    for line in _runs(before):
+    for line in runs(before):
         path_axes(whole).plot(*before.nominal[line][::every].T, color=style.COMMANDED, lw=0.5)
     whole.add_patch(_box(centre, side))
     whole.set_title(title)
     for axes, motion, label in zip(places, (before, after), (UNCORRECTED, name), strict=True):
-        for i, line in enumerate(_runs(motion)):
+        for i, line in enumerate(runs(motion)):
             axes.plot(
                 *motion.nominal[line].T,
                 color=style.COMMANDED,
@@ -102,7 +100,7 @@ def error_maps(motions: Mapping[str, WallMotion], *, title: str) -> Figure:
     for axes, (name, motion) in zip(panels, motions.items(), strict=True):
         pieces, values = [], []
         every = max(10, len(motion.time) // MOST_DRAWN)
-        for line in _runs(motion):
+        for line in runs(motion):
             xy, size = motion.nominal[line][::every], UM * np.abs(motion.contour[line][::every])
             pieces += list(np.stack([xy[:-1], xy[1:]], axis=1))
             values.append(size[1:])
@@ -135,7 +133,7 @@ def spectra(
     figure = new_figure(height=2.8)
     axes = figure.subplots()
     for name, layers in motions.items():
-        signals = [m.contour[line][:, None] for m in layers for line in _runs(m)]
+        signals = [m.contour[line][:, None] for m in layers for line in runs(m)]
         shown = spectrum(signals, rate, int(rate))
         inside = (shown.frequency >= 1.0) & (shown.frequency <= 200.0)
         axes.loglog(
@@ -189,30 +187,9 @@ def _marks(
             axes.plot(values, places, marker, color=style.VERMILLION, mec="white", ms=5, label=case)
 
 
-def _near_corners(motion: WallMotion) -> NDArray[np.bool_]:
-    """Return (N,) which samples lie within 1 mm of a sharp corner; all where there is none."""
-    near = np.zeros(len(motion.time), dtype=bool)
-    for line in _runs(motion):
-        xy = motion.nominal[line]
-        heading = np.unwrap(np.arctan2(*np.diff(xy, axis=0).T[::-1]))
-        progress = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy, axis=0), axis=1))])
-        ahead = np.interp(progress + NEAR / 2, progress[1:], heading)
-        behind = np.interp(progress - NEAR / 2, progress[1:], heading)
-        near[line] = np.abs(ahead - behind) > SHARP
-    return near if near.any() else ~near
-
-
 def _box(centre: Floats, side: float) -> Rectangle:
     corner_xy = (float(centre[0] - side / 2), float(centre[1] - side / 2))
     return Rectangle(corner_xy, side, side, fill=False, ec=style.VERMILLION, lw=1.2, zorder=5)
-
-
-def _runs(motion: WallMotion) -> list[slice]:
-    """Return the uninterrupted stretches of a motion."""
-    step = float(np.median(np.diff(motion.time)))
-    breaks = np.flatnonzero(np.diff(motion.time) > 1.5 * step) + 1
-    edges = [0, *breaks.tolist(), len(motion.time)]
-    return [slice(a, b) for a, b in pairwise(edges) if b - a > 1]
 
 
 def _rms(values: Floats) -> float:

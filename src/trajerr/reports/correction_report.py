@@ -1,14 +1,10 @@
-"""The proof of a correction: metrics for ``correction.json``, pictures, the console's tables."""
+"""The proof of a correction for the terminal: its tables, and the pictures beside its record."""
 
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
@@ -16,78 +12,40 @@ from rich.table import Table
 
 from trajerr.correction.board_load import BoardLoad, board_load
 from trajerr.correction.compensate import Correction
-from trajerr.correction.run import Prepared
-from trajerr.files import write_atomically
+from trajerr.correction.run import CorrectionRun, Prepared
 from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
 from trajerr.refining.settings import Round
 from trajerr.reports import correction_plots
+from trajerr.reports.correction_page import PAGE, link
+from trajerr.reports.correction_record import Draw, write_record
 from trajerr.reports.style import save_figure
-from trajerr.version import __version__
 
-REPORT = "correction.json"
-UM = 1000.0  # µm per mm
 KB = 1000.0  # bytes per kB
 
 
-def write_report(
-    folder: Path,
-    replay: Replay,
-    method: str,
-    done: Correction,
-    rounds: Sequence[Round],
-    config: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Replay, write metrics and pictures, and return what ``correction.json`` holds.
+def header_comments(run: CorrectionRun) -> Callable[[Correction], list[bytes]] | None:
+    """Return what makes the comments in a corrected file's head: where its page is."""
+    if not (run.report and run.report_page):
+        return None
+    return lambda done: [link(run.report_folder, run.target)]
 
-    Parameters
-    ----------
-    folder
-        Where they go.
-    replay
-        The nominal program, the corrected one, and others to compare with.
-    method
-        Which of them was written.
-    done
-        What was predicted for it.
-    rounds
-        Of refinement before; empty where there were none.
-    config
-        The resolved config, for the record.
-    """
-    began = time.perf_counter()
-    predicted = {
-        "before": UM * root_mean_square(done.predicted_before_mm),
-        "after": UM * root_mean_square(done.predicted_after_mm),
-    }
-    report: dict[str, Any] = {
-        "schema_version": 1,
-        "cases": replay.cases(),
-        **replay.costs(method),
-        "board_load": {
-            when: asdict(board_load(replay.plans[name]))
-            for when, name in (("before", UNCORRECTED), ("after", method))
-        },
-        "rate_hz": done.rate_hz,
-        "seconds": done.seconds,
-        "seconds_per_layer": done.seconds / len(done.layers),
-        "method": method,
-        "layers_corrected": len(done.layers),
-        "layers_compared": list(replay.layers),
-        "predicted_um": predicted,
-        "belief_um": predicted,  # the former name, for what reads it; gone in the next version
-        "largest_correction_mm": done.largest_mm,
-        "refinement": [_round_record(r) for r in rounds],
-        "source": {"name": replay.nominal.name, "sha256": replay.nominal.sha256},
-        "printer": replay.printer.name,
-        "shaper": replay.printer.to_dict()["shaper"],  # of its firmware; designed ones are rows
-        "version": __version__,
-        "config": dict(config),
-    }
-    draw(folder, replay, method, report["cases"])
-    report["report_seconds"] = time.perf_counter() - began
-    text = json.dumps(report, indent=2)
-    write_atomically(folder / REPORT, text.encode())
-    return report
+
+@contextmanager
+def correction_progress(name: str, console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how many layers are done: a line that changes, or lines where there is no terminal."""
+    said = ""
+    with console.status(escape(f"Correcting {name}")) as status:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            nonlocal said
+            text = f"{stage}: {done} of {total} layers"
+            if console.is_terminal:
+                status.update(escape(f"Correcting {name}, {text}"))
+            elif text != said:
+                console.print(f"  {text}", highlight=False, markup=False)
+            said = text
+
+        yield tell
 
 
 def show_correction(
@@ -134,14 +92,11 @@ def _load_text(load: BoardLoad) -> str:
     )
 
 
-def _round_record(refined: Round) -> dict[str, Any]:
-    """Return a round of refinement for the record, its predicted error by the former name, too."""
-    return {**asdict(refined), "believed_um": refined.predicted_um}
-
-
-def root_mean_square(values: Sequence[float]) -> float:
-    """Return √mean(v²)."""
-    return float(np.sqrt(np.mean(np.square(values))))
+def pictures(run: CorrectionRun) -> Draw | None:
+    """Return what draws the pictures of a correction into its report's folder, where asked for."""
+    if not run.report_pictures:
+        return None
+    return lambda replay, record: draw(run.report_folder, replay, run.method, record["cases"])
 
 
 def draw(
@@ -265,8 +220,9 @@ def show_replay(
         Where to.
     """
     run = prepared.run
+
     with console.status("Replaying through planner and simulated printer"):
-        replay = prepared.replay(done)
-        report = write_report(run.report_folder, replay, run.method, done, rounds, config)
+        report = write_record(prepared, done, rounds, config, pictures(run))
     console.print(comparison_table(report, run.method))
-    console.print(f"✓ {escape(str(run.report_folder))}")
+    shown = run.report_folder / PAGE if run.report_page else run.report_folder
+    console.print(f"✓ {escape(str(shown))}", soft_wrap=True)

@@ -2,9 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from trajerr.metrics.errors import magnitude
 from trajerr.reports.console import (
     NAMES,
     axes_remark,
+    cold_remark,
     condition_name,
+    layers_name,
     overlap_warning,
     target_texts,
 )
+from trajerr.reports.markup import asset, page, table
 from trajerr.reports.style import PATH_COLOURS
 
 Scores = Mapping[str, Any]
@@ -27,8 +29,6 @@ Singles = NDArray[np.float32]
 
 MAX_SAMPLES = 250_000  # in the interactive view: about 10 MB of the file
 COLOURS = 48
-# No source but this file is allowed: a browser then refuses what a mistake might load.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 CAPTIONS = {
     "trajectory_comparison": "A whole layer, and two places enlarged where the error and where the "
     "residual is largest.",
@@ -85,39 +85,9 @@ def render(
     )
     script = (
         f'<script type="application/json" id="layers">{_layer_data(prediction, layers)}</script>\n'
-        f"<script>{_asset('report.js')}</script>\n"
+        f"<script>{asset('report.js')}</script>\n"
     )
     return page(title, body, script)
-
-
-def page(title: str, body: str, script: str = "") -> str:
-    """Return a whole page of these parts."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n{script}</body>\n</html>\n"
-    )
-
-
-def _asset(name: str) -> str:
-    return files("trajerr.reports").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], marks: bool = False) -> str:
-    """Return a table; with ``marks`` the last cell, yes or no, is coloured."""
-
-    def cell(text: str, last: bool) -> str:
-        kind = f' class="{text}"' if marks and last else ""
-        return f"<td{kind}>{escape(text)}</td>"
-
-    lines = [
-        "<tr>" + "".join(cell(text, i == len(row) - 1) for i, text in enumerate(row)) + "</tr>"
-        for row in rows
-    ]
-    top = "".join(f"<th>{escape(text)}</th>" for text in head)
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
 
 
 def _um(value: float) -> str:
@@ -180,25 +150,26 @@ def _methods(scores: Scores) -> str:
     head = ["", "MAE / µm", "RMSE / µm", "R²"]
     streamed, model = scores["trajectory"], scores["model"]["name"]
     conditions = [
-        metrics_row("windows, as trained", scores["overall"]),
+        metrics_row("windows, from rest", scores["overall"]),
         metrics_row(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
-        metrics_row("whole layers, streamed", streamed["overall"]),
-        metrics_row("x, streamed", streamed["x"]),
-        metrics_row("y, streamed", streamed["y"]),
+        metrics_row(layers_name(scores), streamed["overall"]),
+        metrics_row("layers, x", streamed["x"]),
+        metrics_row("layers, y", streamed["y"]),
     ]
     if spans := streamed["interval_95"]:
         errors = [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
         share = f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"
-        conditions.append(["streamed, 95 % over layers", *errors, share])
+        conditions.append(["95 % over layers", *errors, share])
     methods = [metrics_row(f"{model} (this model)", streamed["overall"])]
     methods += [metrics_row(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
     if scores["noise_floor_mm"] is not None:
         methods.append(["noise floor", "", _um(scores["noise_floor_mm"]), ""])
     return (
         f'<div class="columns"><div><h3>Conditions</h3>{table(head, conditions)}</div>'
-        f"<div><h3>Methods, whole layers streamed</h3>{table(head, methods)}</div></div>"
+        f"<div><h3>Methods, {layers_name(scores)}</h3>{table(head, methods)}</div></div>"
         '<p class="note">A window starts anywhere in a layer, without the past that friction and '
-        "ringing remember; a streamed layer is what a deployed model does. R² is the mean over the "
+        "ringing remember. A whole layer is entered by the motion before it, which no metric "
+        f"counts, as a deployed model enters it. {cold_remark(scores)} R² is the mean over the "
         "axes. Zero: no prediction. Fir: least squares on 0.2 s of motion. Physics: the axis "
         "equation with the printer's own parameters. The noise floor is what the printer's timing "
         "jitter adds; no model can predict it.</p>"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from trajerr.running import is_running
+
 ENDED = -1
 
 
@@ -34,12 +36,8 @@ class Owner:
 
     def lives(self) -> bool:
         """Whether the process is there; to be asked on its own host."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+        if not is_running(self.pid):
             return False
-        except PermissionError:
-            return True
         return self.started != ENDED and _started(self.pid) == self.started
 
     def entropy(self, *, shared: bool) -> list[int]:
@@ -50,7 +48,9 @@ class Owner:
 def _started(pid: int) -> int:
     """Return when a process started, by Linux's ``proc(5)``: field 22; ENDED if a zombie."""
     try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *rest = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        )
     except OSError:
         return 0
     return ENDED if state in "ZX" else int(rest[18])

@@ -1,15 +1,13 @@
 """Reading trained networks back: never anything but tensors and plain values."""
 
-import pickle
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
+from trajerr.dataset.tensor_files import read_dict
 from trajerr.errors import ConfigError, DataError, in_one_line
 from trajerr.models.foreign import is_foreign
 from trajerr.models.registry import build_network
@@ -20,14 +18,14 @@ FOLDER = "checkpoints"
 RESULT = "train.json"  # written last, so that a run that has it is finished
 
 NETWORK_PREFIX = "network."
-UNREADABLE = (
-    OSError,
+NOT_OURS = (  # what values that train did not write lead to
+    ArithmeticError,
+    AttributeError,
+    ConfigError,
+    LookupError,
     RuntimeError,
-    pickle.UnpicklingError,
-    EOFError,
+    TypeError,
     ValueError,
-    KeyError,
-    UserWarning,
 )
 
 
@@ -102,7 +100,7 @@ def load_checkpoint(path: Path | str, allowed: Collection[str] = ()) -> Loaded:
         )
     except ForeignNetworkError:
         raise
-    except (KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
+    except NOT_OURS as error:
         reason = in_one_line(error)[:200]
         raise DataError(f"{path}: not a checkpoint of this version of trajerr: {reason}") from error
 
@@ -150,15 +148,4 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # torch doubts that it wrote the file
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        # torch's own words would advise to load the file unsafely
-        raise DataError(
-            f"{path}: not a checkpoint: damaged, or holding more than tensors and plain values"
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
-    return content
+    return read_dict(path, "a checkpoint")

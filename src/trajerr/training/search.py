@@ -9,7 +9,6 @@ as one over the square root of the steps.
 
 import copy
 import math
-import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trajerr.errors import ConfigError
+from trajerr.training import memory
 from trajerr.training.datamodule import Batch, PrinterDataModule
 from trajerr.training.optimizers import make_optimizer
 from trajerr.training.parts import OptimizerSettings
@@ -205,22 +205,10 @@ def _memory_of_step(task: TrajectoryTask, batch: Batch, device: torch.device) ->
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
     else:
-        before = _resident()
+        before = memory.resident()
     task.zero_grad(set_to_none=True)
     task.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
     if on_cuda:
         taken = torch.cuda.max_memory_allocated(device) - before
         return taken, torch.cuda.mem_get_info(device)[0]
-    # the largest so far, which grows with the batch
-    return max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before), _available()
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def _available() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    stated = {name: text for name, _, text in (line.partition(":") for line in lines)}
-    return int(stated["MemAvailable"].split()[0]) * 1024
+    return max(0, memory.peak() - before), memory.available()

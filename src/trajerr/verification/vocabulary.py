@@ -25,7 +25,14 @@ _QUIET_M = {
 # Pauses: the printer parks, waits for a person, and comes back to where it was.
 _RETURNING = {"M0", "M1", "M25", "M226", "M600", "M601", "M602", "PAUSE", "RESUME"}
 _QUIET_NAMES = {
-    *("BED_MESH_OUTPUT", "DUMP_TMC", "QUERY_ADC", "QUERY_ENDSTOPS", "QUERY_FILAMENT_SENSOR"),
+    *(
+        "ACCELEROMETER_MEASURE",
+        "BED_MESH_OUTPUT",
+        "DUMP_TMC",
+        "QUERY_ADC",
+        "QUERY_ENDSTOPS",
+        "QUERY_FILAMENT_SENSOR",
+    ),
     *("QUERY_PROBE", "SET_EXTRUDER_ROTATION_DISTANCE"),
     *("BED_MESH_CLEAR", "BED_MESH_PROFILE", "CLEAR_PAUSE", "DEFINE_OBJECT"),
     *("EXCLUDE_OBJECT", "EXCLUDE_OBJECT_DEFINE", "EXCLUDE_OBJECT_END", "EXCLUDE_OBJECT_START"),

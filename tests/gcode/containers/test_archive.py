@@ -126,6 +126,18 @@ def test_an_encrypted_plate_is_refused() -> None:
         archive.unpack(bytes(content), "part")
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_plate_damaged_inside_is_refused(packing: int) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", packing) as file:
+        file.writestr(PLATE, TEXT * 50)
+    content = bytearray(stream.getvalue())
+    begin = 30 + len(PLATE) + 12
+    content[begin : begin + 8] = b"\xff" * 8
+    with pytest.raises(GcodeError, match="part: a damaged zip archive"):
+        archive.unpack(bytes(content), "part")
+
+
 @given(st.integers(0, 5000), st.integers(1, 255))
 @settings(max_examples=400, deadline=None)
 def test_a_damaged_archive_is_refused_or_changes_nothing_here(place: int, change: int) -> None:

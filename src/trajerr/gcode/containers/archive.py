@@ -7,6 +7,7 @@ against damage on the way to the printer, of as many hexadecimal digits and the 
 
 import hashlib
 import io
+import lzma
 import re
 import struct
 import zipfile
@@ -27,7 +28,15 @@ _END = struct.Struct("<4s4H2IH")  # … length and offset of the directory, comm
 _END_MAGIC = b"PK\x05\x06"
 _ENCRYPTED = 0x1  # bits of the flags
 _NAME_FLAG = 0x800  # the name is UTF-8
-_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError)
+_DAMAGED = (
+    EOFError,
+    NotImplementedError,
+    OSError,
+    ValueError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)

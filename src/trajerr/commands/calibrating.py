@@ -1,0 +1,85 @@
+"""What ``calibrate`` is asked for: one thing at a time, named by the key that is given.
+
+Knows no Hydra.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trajerr.checks import require, shown
+from trajerr.commands.building import build
+from trajerr.errors import ConfigError
+from trajerr.shipped import shipped
+
+if TYPE_CHECKING:
+    from trajerr.correction.run import CorrectionRun
+    from trajerr.test_prints.shakedown import Written
+
+OF_PROOF = ("gcode", "bundle")
+MEASURED = ("log_file", "accelerometer")  # a calibration, which checks itself what it has
+MADE = ("printer_cfg", "m503", "ringing", "test_print", "ringing_tower", "proof_print")
+
+
+def asked_for(config: Mapping[str, Any]) -> str:
+    """Return the key of what is wanted.
+
+    Parameters
+    ----------
+    config
+        Plain containers and values of ``conf/calibrate.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If several things are asked for.
+    """
+    given = [key for key in (*MEASURED, *MADE) if _is_given(key, config[key])]
+    made = [key for key in given if key in MADE]
+    if not made:
+        return MEASURED[0]
+    for other in given:
+        if other != made[0]:
+            raise ConfigError(
+                f"{other}: got {shown(config[other])} beside {made[0]}, expected one of them"
+            )
+    return made[0]
+
+
+def _is_given(key: str, value: Any) -> bool:  # noqa: ANN401 - whatever a config holds
+    if key in ("accelerometer", "ringing"):
+        return isinstance(value, Mapping) and any(value.get(axis) is not None for axis in "xy")
+    return value is not None
+
+
+def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
+    """Return the G-code of ``test_print`` or ``ringing_tower`` for the chosen printer.
+
+    Raises
+    ------
+    ConfigError
+        If a key is out of range, or the machine is too small.
+    """
+    from trajerr.test_prints.shakedown import shakedown
+    from trajerr.test_prints.tower import tower
+
+    printer, name = build(config["printer"], "printer"), Path(config[asked]).name
+    if asked == "test_print":
+        return shakedown(printer, build(config["record"], "record"), name)
+    return tower(printer, build(config["tower"], "tower"), name)
+
+
+def proof_run(config: Mapping[str, Any]) -> "CorrectionRun":
+    """Return the correction of ``proof_print``: as ``correct`` has it, its printer the bundle's.
+
+    Raises
+    ------
+    ConfigError
+        If a key is missing or out of range.
+    """
+    from trajerr.commands.correcting import correction_run
+
+    for key in OF_PROOF:
+        require(key, config[key], isinstance(config[key], str), "a path, as proof_print needs it")
+    own = {key: config[key] for key in OF_PROOF} | {"out": config["proof_print"]}
+    return correction_run({**shipped("correct"), **own}, 0)
