@@ -1,6 +1,6 @@
 """Machines calibrated from a recorded print: how far off, and whether intervals hold.
 
-    python benchmarks/calibration.py [--machines 10] [--seconds 90] [--printers NAME ...] [--seed 0]
+    python benchmarks/calibration.py [--machines 12] [--seconds 60] [--printers NAME ...]
 
 Each machine is a shipped printer with other numbers (frequency, damping, friction, delays; every
 second one with a second mode), recorded as an ADXL345 would: noise, digits, a turned and wrongly
@@ -27,12 +27,13 @@ from trajerr.dynamics.second_mode import SecondMode
 from trajerr.errors import DataError
 from trajerr.recordings.alignment import Sensors
 
-BARS = {  # shares of the value
-    "natural_freq_hz": 0.01,
-    "damping_ratio": 0.15,
-    "friction_mm_s2": 0.15,
+DELAY = "delay_difference_s"
+BARS = {
+    "natural_freq_hz": "1 %",
+    "damping_ratio": "15 %",
+    "friction_mm_s2": "15 %",
+    DELAY: "0.1 ms",
 }
-DELAY_BAR_S = 1e-4
 Row = tuple[str, float, Estimate]  # what, truth, found
 
 
@@ -59,59 +60,68 @@ def rows(true: Printer, found: RecordedPrint) -> Iterator[Row]:
     x, y = found.delays["x"], found.delays["y"]
     apart = true.y.delay_s - true.x.delay_s
     low, high = y.low - x.high, y.high - x.low
-    yield "delay_difference_s", apart, Estimate(y.value - x.value, low, high)
+    yield DELAY, apart, Estimate(y.value - x.value, low, high)
+
+
+def off_by(key: str, truth: float, found: Estimate) -> float:
+    """Return how far off a value is: in s for a delay, else as a share of it."""
+    off = found.value - truth
+    return off if key == DELAY else off / truth
+
+
+def said(key: str, off: float) -> str:
+    """Return that for a person."""
+    return f"{1e3 * off:+.4f} ms" if key == DELAY else f"{100.0 * off:+.3f} %"
+
+
+def measure(name: str, seed: int, seconds: float, *, second_mode: bool) -> list[Row]:
+    """Calibrate one machine, print a line, and return what was found."""
+    case = record_case(name, seed, seconds, second_mode=second_mode)
+    begin = time.perf_counter()
+    wanted = {"viscous": True, "second_mode": True}
+    found = fit_print(Sensors(case.recording), case.trajectory, case.base, name, **wanted)
+    spent = time.perf_counter() - begin
+    told = list(rows(case.true, found))
+    right = [fit.second_mode == second_mode for fit in found.axes.values()]
+    held = sum(estimate.low <= truth <= estimate.high for _, truth, estimate in told)
+    line = ", ".join(f"{key} {said(key, off_by(key, truth, e))}" for key, truth, e in told)
+    modes = "two modes" if second_mode else "one mode"
+    print(
+        f"{name} {seed} ({modes}, right: {right}, {spent:.0f} s, "
+        f"{held} of {len(told)} intervals hold): {line}",
+        flush=True,
+    )
+    return told
+
+
+def show(found: list[Row]) -> None:
+    """Print the table."""
+    print(f"\n{'value':24} {'worst off':>12} {'bar':>8} {'intervals hold':>16}")
+    for key in dict.fromkeys(key for key, _, _ in found):
+        own = [(truth, estimate) for name, truth, estimate in found if name == key]
+        worst = max((off_by(key, *pair) for pair in own), key=abs)
+        held = sum(estimate.low <= truth <= estimate.high for truth, estimate in own)
+        bar = BARS.get(key, "")
+        print(f"{key:24} {said(key, worst):>12} {bar:>8} {f'{held} of {len(own)}':>16}")
 
 
 def main() -> None:
     """Print a line a machine, then a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--machines", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--machines", type=int, default=12)
+    parser.add_argument("--first", type=int, default=0, help="number of the first machine")
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--printers", nargs="+", default=["klipper_fast", "ender3_stock"])
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    table: dict[str, list[tuple[float, bool]]] = {}
-    modes = 0
-    for number in range(options.machines):
+    found: list[Row] = []
+    for number in range(options.first, options.first + options.machines):
         name = options.printers[number % len(options.printers)]
         second = number // len(options.printers) % 2 == 1
-        case = record_case(name, options.seed + number, options.seconds, second_mode=second)
-        begin = time.perf_counter()
         try:
-            sensors = Sensors(case.recording)
-            wanted = {"viscous": True, "second_mode": True}
-            found = fit_print(sensors, case.trajectory, case.base, name, **wanted)
+            found += measure(name, number, options.seconds, second_mode=second)
         except DataError as error:
             print(f"{name} {number}: refused: {error}", flush=True)
-            continue
-        seconds = time.perf_counter() - begin
-        right = [fit.second_mode == second for fit in found.axes.values()]
-        modes += sum(right)
-        said = [f"{name} {number} ({'two modes' if second else 'one mode'}, {seconds:.0f} s):"]
-        for key, truth, told in rows(case.true, found):
-            off = (
-                told.value - truth
-                if key.endswith("_s") and "per" not in key
-                else told.value / truth - 1.0
-            )
-            holds = told.low <= truth <= told.high
-            table.setdefault(key, []).append((off, holds))
-            said.append(
-                f"{key} {1e3 * off:+.3f} ms"
-                if "difference" in key
-                else f"{key} {100.0 * off:+.2f} %"
-            )
-        print(*said, "modes right:", right, flush=True)
-    print(f"\n{'value':24} {'worst off':>12} {'bar':>8} {'intervals hold':>16}")
-    for key, entries in table.items():
-        worst = max(abs(off) for off, _ in entries)
-        held = f"{sum(h for _, h in entries)} of {len(entries)}"
-        if "difference" in key:
-            print(f"{key:24} {1e3 * worst:9.4f} ms {1e3 * DELAY_BAR_S:5.1f} ms {held:>16}")
-        else:
-            bar = f"{100.0 * BARS[key]:.0f} %" if key in BARS else ""
-            print(f"{key:24} {100.0 * worst:10.3f} % {bar:>8} {held:>16}")
-    print(f"number of modes right: {modes} of {2 * options.machines} axes")
+    show(found)
 
 
 if __name__ == "__main__":

@@ -214,6 +214,8 @@ def _measured(key: str, found: Measured, printer: Printer) -> str:
     if key == "viscous_n_s_per_m" and found.viscous_per_s is not None:
         return f"N·s/m; measured: {_said(found.viscous_per_s, '1/s')} times the mass"
     if key == "delay_s" and found.delay_s is not None:
+        if found.delay_s.high == 0.0:
+            return "s; measured: the earlier axis; what both are late by was not told"
         return f"s; measured: {_said(found.delay_s, 's')}"
     if key == "second_mode" and found.second_mode is not None:
         told = (f"{name} {_said(value, '')}" for name, value in found.second_mode.items())

@@ -119,8 +119,8 @@ def _coherence(axes: Axes, found: FittedAxis) -> None:
     axes.plot(found.frequency, found.coherence, color=style.BLUE, lw=0.8)
     axes.set(
         xlabel="frequency / Hz",
-        ylabel="coherence",
-        title=f"measured and model: {100.0 * found.explained:.1f} % explained",
+        ylabel="coherence of measured and model",
+        title=f"{100.0 * found.explained:.1f} % explained",
         ylim=(0.0, 1.05),
     )
 
