@@ -12,7 +12,7 @@ COMMANDS  := collect prepare train evaluate export correct calibrate
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow check format format-check lint types imports \
-        pipeline $(COMMANDS) sweep light workbench lower-bounds docs gallery release tensorboard \
+        pipeline machine $(COMMANDS) sweep light workbench lower-bounds docs gallery release tensorboard \
         notebooks bench clean
 
 help: ## list the targets
@@ -58,6 +58,10 @@ $(COMMANDS): $(INSTALLED)
 
 pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run folder
 	$(BIN)/python scripts/run_pipeline.py $(RUN) $(ARGS)
+
+machine: $(INSTALLED) ## a network of your machine: NAME= GCODE= X= [Y= REFERENCE= PRINTER= PRETRAINED=]
+	$(BIN)/python scripts/make_machine.py "NAME=$(NAME)" "GCODE=$(GCODE)" "X=$(X)" "Y=$(Y)" \
+	  "REFERENCE=$(REFERENCE)" "PRINTER=$(PRINTER)" "PRETRAINED=$(PRETRAINED)" $(ARGS)
 
 sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)

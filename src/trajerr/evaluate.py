@@ -4,6 +4,7 @@ from rich.console import Console
 
 from trajerr.commands.building import allowed_classes, pick
 from trajerr.commands.entry import Config, command
+from trajerr.commands.repeating import output_of_this_run
 
 
 @command("evaluate")
@@ -12,8 +13,12 @@ def main(config: Config) -> None:
     from trajerr.evaluation.assess import EvaluateSettings, assess  # takes seconds; not for --help
     from trajerr.reports.evaluation_report import write_evaluation
 
-    root, allowed = config["data"]["root"], allowed_classes(config)
-    settings = pick(EvaluateSettings, config, root=root, allowed=allowed)
+    own = {
+        "root": config["data"]["root"],
+        "allowed": allowed_classes(config),
+        "output_dir": output_of_this_run("output_dir", config["output_dir"]),
+    }
+    settings = pick(EvaluateSettings, config, **own)
     write_evaluation(settings, *assess(settings, config), Console())
 
 

@@ -44,7 +44,7 @@ def main(config: Config) -> None:
         write_recording(log.reading, Path(config["output_dir"]), console)
     console.print(split_table(stats))
     found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
-    console.print(f"faults found: {found or 'none'}")
+    console.print(f"faults found: {found or 'none'}{stats.cold}")
     console.print(f"{config['output_dir']}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
 
 

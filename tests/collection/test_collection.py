@@ -20,7 +20,7 @@ from trajerr.collection.campaign import (
 )
 from trajerr.collection.process_pool import ProcessPool, count_workers
 from trajerr.collection.variants import Variant
-from trajerr.dataset.matlab import read_layer
+from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.dataset.quality import LayerMetrics, load_metrics
 from trajerr.dynamics.designed_shapers import designed_shaper
 from trajerr.dynamics.error_sources import average, split_error
@@ -89,9 +89,13 @@ def test_a_collection_is_layers_times_variants(tmp_path: Path) -> None:
 
 def test_a_file_holds_the_layer_as_planned_and_says_how_it_was_made(tmp_path: Path) -> None:
     collect(collection(tmp_path, variants=(Variant(),)), [source(tmp_path)], 1)
-    record = read_layer(tmp_path / "data_simulation_small" / "layer0002_a1_v1.mat")
+    found = read_layer(tmp_path / "data_simulation_small" / "layer0002_a1_v1.mat")
     motion = plan(small_program(2), printer().limits)
     begin, end = motion.layer_span(2)
+    ahead = sample(motion, 200.0, lead_in(motion, begin), end)
+    assert 200 <= found.context == len(ahead) - len(found.without_context().time)
+    np.testing.assert_allclose(found.commanded, ahead.position, rtol=0, atol=5e-7)
+    record = found.without_context()
     planned = sample(motion, 200.0, begin, end)
     np.testing.assert_array_equal(record.time, planned.time)
     np.testing.assert_allclose(record.commanded, planned.position, rtol=0, atol=5e-7)
@@ -189,6 +193,27 @@ def test_other_sample_rate_and_source_are_told_apart(tmp_path: Path) -> None:
         collect(collection(tmp_path / "raw", **small), [source(tmp_path, 4)], 1)
 
 
+def test_metrics_are_of_the_layer_without_its_lead_in(tmp_path: Path) -> None:
+    settings = collection(tmp_path, variants=(Variant(),), layers=[2])
+    (metrics,) = collect(settings, [source(tmp_path)], 1)
+    record = read_layer(settings.folder("small") / "layer0002_a1_v1.mat")
+    square = np.sum(record.error**2, axis=1)[record.context :]
+    assert metrics.points == len(square) < len(record.time)
+    assert metrics.square_error == pytest.approx(square.sum())
+    assert metrics.max_error == pytest.approx(np.sqrt(square.max()))
+
+
+def test_layers_collected_without_a_lead_in_are_not_mixed_with_others(tmp_path: Path) -> None:
+    settings = collection(tmp_path, variants=(Variant(),), layers=[2])
+    collect(settings, [source(tmp_path)], 1)
+    path = settings.folder("small") / "layer0002_a1_v1.mat"
+    old = read_layer(path).without_context()
+    params = {key: value for key, value in old.params.items() if key != "lead_in_s"}
+    write_layer(path, replace(old, params=params))
+    with pytest.raises(DataError, match="was collected with lead_in_s None, now it is 1"):
+        collect(settings, [source(tmp_path)], 1)
+
+
 @pytest.mark.parametrize("rate", [100.0, 150.0, 500.0, 1000.0])
 def test_any_sample_rate(tmp_path: Path, rate: float) -> None:
     settings = collection(tmp_path, variants=(Variant(),), layers=1, sample_rate_hz=rate)
@@ -232,6 +257,7 @@ def test_a_layer_starts_in_the_state_of_the_whole_print(layer: int, tmp_path: Pa
     settings = collection(tmp_path, printer=quiet)
     params: dict[str, str | float] = {"source_sha256": "x"}
     record = record_layer(settings, motion, "tugboat", layer, Variant(), params)
+    record = record.without_context()
     late = record.time <= stop
     rows = np.searchsorted(whole.time, record.time[late] - 1e-9)
     np.testing.assert_allclose(record.actual[late], actual[rows], rtol=0, atol=5e-5)
@@ -254,7 +280,9 @@ def test_an_hour_of_rest_cools_but_is_not_sampled(place: str, seconds: int, tmp_
     begin, end = motion.layer_span(2)
     assert end - begin > seconds
     params: dict[str, str | float] = {"source_sha256": "x"}
-    record = record_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
+    found = record_layer(collection(tmp_path), motion, "small", 2, Variant(), params)
+    assert found.context < 200.0 * 61.0
+    record = found.without_context()
     assert len(record.time) < 200.0 * (64.0 + 10.0)
     whole = sample(motion, 200.0, begin, end)
     heat, bond = temperatures(quiet.thermal, whole, end - begin)
@@ -379,7 +407,7 @@ def test_a_centred_print_is_collected_as_on_a_cornered_bed(tmp_path: Path) -> No
         path.write_text(text)
         collect(settings, [Source(name, path)], 1)
         (found,) = settings.folder(name).glob("layer0001*.mat")
-        records.append(read_layer(found))
+        records.append(read_layer(found).without_context())
     corner, centre = records
     np.testing.assert_allclose(centre.commanded, corner.commanded, atol=1e-5)
     later = slice(200, None)  # friction holds each where it came from until it moves

@@ -56,7 +56,8 @@ IN_BOTH = {  # class → its fields that have a default in YAML and in a signatu
     ),
     "LogSection": ({"split"}, LOG),
     "AxisParameters": (
-        {"coulomb_n", "belt_strength", "ripple_amplitudes_mm", "ripple_periods_mm", "jitter_s"},
+        {"coulomb_n", "belt_strength", "ripple_amplitudes_mm", "ripple_periods_mm", "jitter_s"}
+        | {"delay_s", "viscous_n_s_per_m", "second_mode"},
         NOT_ACTING,
     ),
     "Printer": (

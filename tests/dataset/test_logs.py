@@ -103,7 +103,11 @@ def test_sections_become_layers_in_the_split_they_name(tmp_path):
     prepare(settings, tmp_path / "out")
     for index, split in enumerate(("train", "val", "test")):
         (sequence,) = open_split(tmp_path / "out", split).sequences
-        assert sequence.time[0] == pytest.approx(index + 0.03)
+        own = sequence.trimmed()
+        assert own.time[0] == pytest.approx(index + 0.03 * (index == 0))
+        assert len(own) == 100 - 3 * (index == 0)
+        # One second of motion before it, of which three samples have no history.
+        assert sequence.context == (97 if index else 0)
         assert sequence.metadata["layer"] == index + 1
 
 
@@ -181,10 +185,12 @@ def emps(shared, tmp_path) -> Path:
 
 
 def test_emps_is_one_axis_split_by_half_lap(emps):
-    train, val, test = (open_split(emps, s).sequences[0] for s in ("train", "val", "test"))
+    train, val, test = (
+        open_split(emps, s).sequences[0].trimmed() for s in ("train", "val", "test")
+    )
     assert train.metadata["sample_rate_hz"] == pytest.approx(1000.0, abs=0.1)
     assert train.time[-1] < val.time[0] < val.time[-1] < 3.12 <= test.time[0]
-    assert len(train) + len(val) + len(test) == 6240 - 9
+    assert len(train) + len(val) + len(test) == 6240 - 3
     error = test.targets[:, 0].numpy()
     assert np.sqrt(np.mean(error**2)) == pytest.approx(0.578, abs=0.002)
 
@@ -197,7 +203,7 @@ def test_least_squares_on_emps_gives_the_known_numbers(emps, with_sign, known_um
     """
 
     def table(*splits: str) -> tuple[np.ndarray, np.ndarray]:
-        sequences = [open_split(emps, split).sequences[0] for split in splits]
+        sequences = [open_split(emps, split).sequences[0].trimmed() for split in splits]
         features = np.concatenate([s.features.numpy() for s in sequences])[100:]
         error = np.concatenate([s.targets.numpy() for s in sequences])[100:, 0]
         v, a = features[:, 3], features[:, 7]

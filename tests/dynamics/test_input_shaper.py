@@ -114,9 +114,11 @@ def test_a_layer_ends_as_it_does_in_the_print():
     motion = LayerMotion.of(planned, 1)
     whole = sample(planned, SIMULATION_RATE_HZ)
     expected, actual = decimate(whole, simulate(printer, whole, seed=0), 200.0)
-    coarse, xy = simulate_layer(printer, motion, 200.0, seed=0)
-    plain, _ = simulate_layer(linear_printer(), motion, 200.0, seed=0)
-    np.testing.assert_array_equal(coarse.position, plain.position)
+    found = simulate_layer(printer, motion, 200.0, seed=0)
+    plain = simulate_layer(linear_printer(), motion, 200.0, seed=0)
+    coarse, xy = found.commanded, found.actual
+    np.testing.assert_array_equal(coarse.position, plain.commanded.position)
+    assert found.context == plain.context == 0  # nothing moves before the first layer
     own = slice(coarse.first - expected.first, coarse.first - expected.first + len(coarse))
     np.testing.assert_allclose(xy[-40:], actual.xy[own][-40:], atol=1e-6)
     assert lookahead(printer) > 0.01

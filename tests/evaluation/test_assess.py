@@ -232,11 +232,11 @@ def test_window_targets_are_cuts_of_the_layers(kept):
 def test_targets_are_judged(found):
     targets = found["targets"]
     assert set(targets) == {"mae_mm", "r2", "p90_mm", "inference_ms"}
-    assert found["targets_on"] == "settled"
-    assert targets["mae_mm"]["value"] == found["settled"]["overall"]["mae_mm"]
+    assert found["targets_on"] == "trajectory"
+    assert targets["mae_mm"]["value"] == found["trajectory"]["overall"]["mae_mm"]
     assert targets["mae_mm"]["met"] is True
-    assert targets["r2"]["met"] is (found["settled"]["overall"]["r2"] > 0.85)
-    assert targets["p90_mm"]["value"] == found["settled"]["percentiles_mm"]["p90"]
+    assert targets["r2"]["met"] is (found["trajectory"]["overall"]["r2"] > 0.85)
+    assert targets["p90_mm"]["value"] == found["trajectory"]["percentiles_mm"]["p90"]
     assert targets["inference_ms"]["met"] is False
     step_us = found["inference"]["step_us_p50"]
     assert targets["inference_ms"]["value"] == pytest.approx(step_us / 1000)
@@ -279,13 +279,16 @@ def test_the_console_speaks_the_familiar_form(settings):
         f"  RMSE: {found['overall']['rmse_mm']:.4f} mm",
         f"    R²:   {found['y']['r2']:.4f}",
         f"  99th:          {found['percentiles_mm']['p99']:.4f} mm",
-        "Targets, windows after 40 samples",
+        f"  Max, layers:   {found['trajectory']['max_mm']:.4f} mm",
+        "Targets, whole layers, streamed",
+        "12 of 12 sequences hold no motion before their layer",
         "noise floor",
     ):
         assert line in text
-    easy = replace(settings, targets={"mae_mm": 9.0}, targets_on="trajectory")
+    easy = replace(settings, targets={"mae_mm": 9.0}, targets_on="settled")
     said = io.StringIO()
     write_evaluation(easy, *assess(easy, {}), Console(file=said, width=100))
+    assert "Targets, windows after 40 samples" in said.getvalue()
     assert "✓ Model meets performance targets!" in said.getvalue()
 
 
@@ -319,7 +322,7 @@ def test_several_checkpoints_are_compared(settings, checkpoints):
     )
     assert low <= gain <= high
     assert compared["checkpoints"]["lstm"]["minus_reference_95"]["mae_mm"] == [0.0, 0.0]
-    assert "Checkpoints, whole layers streamed" in said.getvalue()
+    assert "Checkpoints, whole layers" in said.getvalue()
 
 
 def test_no_checkpoint_means_the_last_finished_run(settings, checkpoints, tmp_path):

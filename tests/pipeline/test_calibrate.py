@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.calibration.logs import simulated_log
 from tests.calibration.sweeps import load_printer, record, write_raw
@@ -93,7 +94,10 @@ def test_the_measured_servo_by_the_command_of_the_docs(shared, tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "results/calibration/emps/calibration.json").read_text())
     assert report["axes"]["x"]["held_out"]["left_rms_um"] < 6.0
-    assert "drag to the ground is not part of a printer's config" in done.stdout
+    printer = yaml.safe_load((tmp_path / "conf/printer/emps.yaml").read_text(encoding="utf-8"))
+    both = printer["x"]["damping_n_s_per_m"] + printer["x"]["viscous_n_s_per_m"]
+    assert printer["x"]["viscous_n_s_per_m"] > 0.999 * both
+    assert printer["x"]["delay_s"] >= 0.0
 
 
 @pytest.mark.parametrize(

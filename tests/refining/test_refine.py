@@ -10,8 +10,12 @@ from tests.correction.cases import linear_printer, small_print
 from trajerr.correction.original import Original
 from trajerr.correction.run import CorrectionRun
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
+from trajerr.dynamics.layer import simulate_layer
 from trajerr.errors import ConfigError
 from trajerr.models.registry import build_network
+from trajerr.motion.features import HISTORY
+from trajerr.motion.lead_in import LayerMotion
+from trajerr.motion.planner import plan
 from trajerr.refining import refine as module
 from trajerr.refining.refine import TorchModel, refine, refined, save_refined
 from trajerr.refining.settings import RefineSettings
@@ -151,3 +155,16 @@ def test_a_checkpoint_of_another_machine_is_refused_before_any_work(loaded, tmp_
     ):
         refined(run.prepare(other), settings, tmp_path / "refined.ckpt", lambda _: None)
     assert not (tmp_path / "refined.ckpt").exists()
+
+
+@pytest.mark.parametrize("lead", [0, 20, 10**6])
+def test_what_is_learned_begins_with_the_lead_in(lead):
+    printer = linear_printer()
+    motion = LayerMotion.of(plan(small_print(), printer.limits), 2)
+    layer = simulate_layer(printer, motion, 200.0, seed=0)
+    features, errors = module._stretch(layer, lead)
+    assert layer.context > 20
+    kept = len(layer.actual) - layer.context + min(lead, layer.context - HISTORY)
+    assert len(features) == len(errors) == kept
+    np.testing.assert_allclose(features[:, :2], layer.commanded.position[-kept:, :2], rtol=1e-6)
+    np.testing.assert_allclose(errors, layer.error[-kept:], rtol=1e-5, atol=1e-9)

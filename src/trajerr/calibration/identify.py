@@ -270,7 +270,7 @@ class _Problem:
     def _guess(self, natural_freq_hz: float, damping_ratio: float) -> tuple[float, Servo]:
         """Return what a point of the grid leaves of the error, and the servo it suggests."""
         servo = Servo(natural_freq_hz, damping_ratio)
-        axis = servo.axis(getattr(self.base, self.axis))
+        axis = replace(servo.axis(getattr(self.base, self.axis)), second_mode=None)
         parts = [_regressors(stretch, axis) for stretch in self.stretches]
         table = np.concatenate([columns for columns, _ in parts])
         wanted = np.concatenate([target for _, target in parts])

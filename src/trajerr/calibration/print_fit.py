@@ -46,6 +46,7 @@ BLOCKS = 12  # of segments, left out one after the other
 LEAST_EXPLAINED = 0.3  # share of the felt power within the band
 LARGEST_SPREAD = 0.1  # of the natural frequency
 CLEARLY = 4.0  # standard errors by which a second mode has to lower what is left
+LEAST_LINEAR = 0.03  # share of what is left that a filter must explain to look for a second mode
 NOTABLY = 0.01  # and by which share
 
 
@@ -111,7 +112,7 @@ def fit_axis(
         best = problem.refine(start, own)
     else:
         best = problem.refine(start, [*names, *SENSOR])
-        if second_mode:
+        if second_mode and problem.shows_more(best[0]):
             best = problem.with_second(start, best, names) or best
     result = problem.result(*best)
     if result.explained < LEAST_EXPLAINED:
@@ -168,6 +169,26 @@ class _Problem:
         other = self.model.other[:, inside]
         narrow = replace(self.model, segments=segments.within(low, high), other=other)
         return _Problem(narrow, self.felt[:, inside])
+
+    def shows_more(self, values: Values) -> bool:
+        """Whether a linear filter behind the model would explain much of what it leaves.
+
+        As a second mode would. By chance a filter explains one part in as many as it is averaged
+        over.
+        """
+        predicted = self.model.predict(values)
+        left = self.felt - predicted
+        power = uniform_filter1d(np.sum(np.abs(predicted) ** 2, axis=0), SMOOTHED_BINS)
+        cross = np.sum(np.conj(predicted) * left, axis=0)
+        mean = uniform_filter1d(cross.real, SMOOTHED_BINS) + 1j * uniform_filter1d(
+            cross.imag, SMOOTHED_BINS
+        )
+        filtered = left - mean / power * predicted
+        noise = self._noise(left)
+        share = 1.0 - float(
+            np.sum(np.abs(filtered) ** 2 / noise) / np.sum(np.abs(left) ** 2 / noise)
+        )
+        return share > LEAST_LINEAR + 2.0 / (len(left) * SMOOTHED_BINS)
 
     def with_second(self, start: Values, before: Fit, names: Sequence[str]) -> Fit | None:
         """Return a fit with a second mode, where it leaves clearly less than one without.

@@ -19,7 +19,7 @@ from trajerr.dynamics.printer import Printer
 from trajerr.dynamics.second_mode import LARGEST_SHARE, SecondMode
 from trajerr.motion.trajectory import Trajectory
 
-FINER = 5  # steps of the plant a sample of the recording
+FINER = 4  # steps of the plant a sample of the recording
 MOTORS = ("ripple", "quantisation", "belt")  # effects that a fit takes from the base printer
 FIRST = ("natural_freq_hz", "damping_ratio", "drag_share", "friction_mm_s2")
 SECOND = ("second_frequency_hz", "second_damping_ratio", "second_mass_share")

@@ -28,6 +28,8 @@ from trajerr.recordings.alignment import Aligned, Sensors, align
 from trajerr.recordings.signals import EVEN_HZ
 
 LEAST_ACCELERATION = 1.0  # mm/s², of a command that moves
+FITTED_S = 90.0  # of the print, those of most acceleration; more would cost time and tell little
+SETTLED_S = 1.0  # after which it no longer matters that the plant began at rest
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,35 @@ def _fit(
     viscous: bool,
     second_mode: bool,
 ) -> dict[str, FittedAxis]:
-    command = told(base, aligned.commanded, aligned.sample_rate)
-    moves = _moving(aligned)
+    rows = _liveliest(aligned)
+    command = told(base, aligned.commanded[rows], aligned.sample_rate)
+    moves, measured = _moving(aligned)[rows], aligned.measured[rows].copy()
+    measured[: round(SETTLED_S * aligned.sample_rate)] = False
     found = {}
     for index, axis in enumerate("xy"):
         name = f"{where}, {axis}"
-        segments = cut(aligned.measured[:, index], moves[:, index], aligned.sample_rate, name)
+        segments = cut(measured[:, index], moves[:, index], aligned.sample_rate, name)
         other = segments.of_position(command[::FINER, 1 - index])
         rate = FINER * aligned.sample_rate
         model = AxisModel(base, axis, command[:, index].copy(), rate, segments, other)
-        felt = segments.spectra(aligned.acceleration[:, index])
+        felt = segments.spectra(aligned.acceleration[rows, index])
         start = before.get(axis)
         found[axis] = fit_axis(
             model, felt, name, viscous=viscous, second_mode=second_mode, before=start
         )
     return found
+
+
+def _liveliest(aligned: Aligned) -> slice:
+    """Return the stretch in which the command accelerates most, of FITTED_S at most."""
+    count = round(FITTED_S * aligned.sample_rate)
+    recorded = aligned.span
+    if recorded.stop - recorded.start <= count:
+        return recorded
+    moved = np.concatenate([[0.0], np.cumsum(_moving(aligned).all(axis=1))])
+    begins = np.arange(recorded.start, recorded.stop - count + 1)
+    first = int(begins[np.argmax(moved[begins + count] - moved[begins])])
+    return slice(first, first + count)
 
 
 def _moving(aligned: Aligned) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
     m ẍ = k (r_d − x) + c (ṙ_d − ẋ) − d ẋ − F_c tanh(ẋ / v_s),   measured = x + offset
 
 with r_d the command, late by a delay. Drag d acts on the absolute velocity: viscous friction
-in guides, or the velocity loop of a servo without feed-forward. It needs no plant of its own:
+in guides, or the velocity loop of a servo without feed-forward. The plant is given none:
 with ``C = c + d`` the right side is ``k (r' − x) + C (ṙ' − ẋ) − F_c …`` for a command
 ``r' = (c s + k) / (C s + k) r_d``, a filter of first order.
 """
@@ -35,13 +35,15 @@ class Servo:
     offset_mm: float = 0.0  # of the measurement, or a constant force over the stiffness
 
     def axis(self, base: AxisParameters) -> AxisParameters:
-        """Return the axis as the plant knows it, with the mass of ``base``; without drag."""
+        """Return the axis as the plant knows it, of the base's mass; without drag or delay."""
         omega = 2.0 * math.pi * self.natural_freq_hz
         return replace(
             base,
             stiffness_n_per_m=base.mass_kg * omega**2,
             damping_n_s_per_m=2.0 * self.damping_ratio * omega * base.mass_kg,
             coulomb_n=base.mass_kg * self.friction_mm_s2 / 1000.0,
+            viscous_n_s_per_m=0.0,
+            delay_s=0.0,
         )
 
 

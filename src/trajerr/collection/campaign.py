@@ -33,7 +33,7 @@ from trajerr.files import clear_leftovers
 from trajerr.gcode.program import MoveKind, Program
 from trajerr.gcode.sources import LayerSpec, Source, select_layers
 from trajerr.motion.bed import bed_notes, check_inside
-from trajerr.motion.lead_in import LayerMotion
+from trajerr.motion.lead_in import LEAD_IN_S, LayerMotion
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import LONGEST_REST_S, busy_span, without_long_rests
 from trajerr.motion.sampling import sample
@@ -282,26 +282,27 @@ def record_layer(
 ) -> LayerRecord:
     """Print one layer in one variant and return it at the data rate.
 
-    Simulation begins a lead-in before the layer, so that the layer starts
-    in the state that the print so far leaves behind. Of a rest so long that nozzle and
+    Simulation begins a lead-in before the layer, so that the layer starts in the state that the
+    print so far leaves behind; the record keeps it as context. Of a rest so long that nozzle and
     carriage settle, no more is sampled than that takes; the layer's temperatures know it all.
     """
     thermal = collection.printer.thermal
     longest = max(LONGEST_REST_S, NOZZLE_TIMES * thermal.nozzle_time_s)
     motion, rate = LayerMotion.of(planned, layer, longest), collection.simulation_rate
-    begin, end = motion.begin, motion.end
     seed = seed_of(collection.seed, params["source_sha256"], layer, variant.name)
     beyond = lookahead(collection.printer)
     commanded, added = command(
         variant, collection.printer, lambda: motion.pieces(rate, beyond), seed
     )
-    coarse, xy = simulate_layer(
+    simulated = simulate_layer(
         collection.printer, motion, collection.sample_rate_hz, seed=seed, commanded=commanded
     )
+    coarse, context = simulated.commanded, simulated.context
     whole_begin, whole_end = planned.layer_span(layer)
-    left_out = (whole_end - whole_begin) - (end - begin)
-    heat, adhesion = temperatures(thermal, coarse, whole_end - whole_begin, left_out)
-    added |= _raised_speed(collection, motion.planned, begin, end)
+    left_out = (whole_end - whole_begin) - (motion.end - motion.begin)
+    own = coarse.rows(slice(context, None))
+    heat, adhesion = temperatures(thermal, own, whole_end - whole_begin, left_out)
+    added |= _raised_speed(collection, motion.planned, motion.start, motion.end)
     added |= {LEFT_OUT: left_out} if left_out > LEAST_LEFT_OUT_S else {}
     return LayerRecord(
         part=part,
@@ -310,13 +311,15 @@ def record_layer(
         sample_rate=collection.sample_rate_hz,
         time=coarse.time,
         commanded=_rounded(coarse.position),
-        actual=_rounded(xy),
+        actual=_rounded(simulated.actual),
         extruding=coarse.kind == MoveKind.PRINT,
         travel=coarse.kind == MoveKind.TRAVEL,
         feature=coarse.feature,
-        temperatures=heat,
-        adhesion=adhesion,
+        # Temperatures are those of a layer: its lead-in, which nothing counts, has its first.
+        temperatures=np.pad(heat, ((context, 0), (0, 0)), mode="edge"),
+        adhesion=np.pad(adhesion, (context, 0), mode="edge"),
         params=params | added,
+        context=context,
     )
 
 
@@ -350,6 +353,7 @@ def _params(collection: Collection, program: Program, variant: Variant) -> dict[
         "seed": float(collection.seed),
         "sample_rate_hz": float(collection.sample_rate_hz),
         "simulation_rate_hz": collection.simulation_rate,
+        "lead_in_s": LEAD_IN_S,
         "printer_name": collection.printer.name,
         "printer": json.dumps(collection.printer.to_dict(), sort_keys=True),
         "source": program.name,

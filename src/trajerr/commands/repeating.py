@@ -1,9 +1,10 @@
-"""The command line that does what this run does, for further processes of the same run."""
+"""What is this run's own: the command line that repeats it, and its folders."""
 
 import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 
 def command_of_this_run(module: str, local_rank: int) -> list[str]:
@@ -27,6 +28,20 @@ def command_of_this_run(module: str, local_rank: int) -> list[str]:
         f"hydra.job.name={hydra.job.name}_process_{local_rank}",
         "hydra.output_subdir=null",
     ]
+
+
+def output_of_this_run(key: str, value: str) -> str:
+    """Return where a run writes what ``key`` names a folder for, apart from other runs.
+
+    In a multirun that is below the run's own folder or, where the command line names a folder,
+    in a subfolder of it by the run's number; in a single run the folder itself.
+    """
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        return value
+    if any(override.split("=", 1)[0] == key for override in hydra.overrides.task):
+        return str(Path(value) / str(hydra.job.num))
+    return str(Path(hydra.runtime.output_dir) / Path(value).name)
 
 
 def folder_of_this_run() -> Path:

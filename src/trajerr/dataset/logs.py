@@ -6,7 +6,7 @@ that a log does not have stands still at 0 and has no error.
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.resample import measure_sample_rate
 from trajerr.dataset.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
+from trajerr.motion.lead_in import lead_in_row
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}  # in s
 LENGTH_UNITS = {"mm": 1.0, "m": 1e3, "cm": 10.0, "um": 1e-3, "in": 25.4}  # in mm
@@ -35,7 +36,7 @@ class LogAxis:
 
 @dataclass(frozen=True)
 class LogSection:
-    """A stretch of rows that is treated as one layer.
+    """A stretch of rows that is treated as one layer; rows before it become its lead-in.
 
     Raises
     ------
@@ -142,9 +143,10 @@ def _section(whole: LayerRecord, number: int, section: LogSection, path: Path) -
             f"{path}: section {number} ends at row {section.stop}, but the file has "
             f"{len(whole.time)} rows"
         )
-    part = whole.select(slice(section.start, section.stop))
+    first = lead_in_row(whole.commanded[:, :2], section.start, whole.sample_rate)
+    part = whole.select(slice(first, section.stop))
     params = {**whole.params, **({"split": section.split} if section.split else {})}
-    return LayerRecord(**{**vars(part), "layer": number, "params": params})
+    return replace(part, layer=number, params=params, context=section.start - first)
 
 
 def _time(table: Mapping[str, Column], log: LogFormat, path: Path) -> Column:

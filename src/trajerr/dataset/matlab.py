@@ -27,6 +27,7 @@ from trajerr.motion.features import TEMPERATURES, compute_features
 
 STRUCT = "simulation_data"
 KNOWN_STRUCTS = (STRUCT, "trajectory_data", "sim_data", "data", "error_sources")
+CONTEXT = "context_samples"  # in params: how many of the first rows are the lead-in
 HEADER = b"MATLAB 5.0 MAT-file, written by trajerr"
 HEADER_TEXT_BYTES = 116  # MAT-File Format (MathWorks, R2019b), section 1: descriptive text
 HEADER_BYTES = 128
@@ -64,6 +65,7 @@ def write_layer(path: Path, record: LayerRecord) -> None:
         "part": record.part,
         "variant": record.variant,
         "sample_rate_hz": record.sample_rate,
+        CONTEXT: float(record.context),
     }
     buffer = io.BytesIO()
     scipy.io.savemat(
@@ -82,7 +84,8 @@ def read_layer(path: Path) -> LayerRecord:
     -------
     LayerRecord
         The samples as they are in the file; ``temperatures`` and ``adhesion`` are ``None``
-        where it has none. The sample rate is the file's own, or that of its time column.
+        where it has none, and ``context`` is 0 where it names no lead-in. The sample rate is
+        the file's own, or that of its time column.
 
     Raises
     ------
@@ -113,6 +116,7 @@ def read_layer(path: Path) -> LayerRecord:
         adhesion=columns.optional("adhesion_ratio"),
         params=params,
         stated_speed=columns.optional("v_mag_ref"),
+        context=_context(params.get(CONTEXT, 0.0), len(time), path),
     )
 
 
@@ -307,6 +311,16 @@ def _sample_rate(stated: str | float | None, time: NDArray[np.float64], path: Pa
             "sample rate"
         )
     return rate
+
+
+def _context(stated: str | float, length: int, path: Path) -> int:
+    holds = isinstance(stated, float) and stated.is_integer() and 0 <= stated < max(length, 1)
+    if not holds:
+        raise DataError(
+            f"{path}: params.{CONTEXT} is {stated}, expected a whole number from 0 to less than "
+            f"the {length} rows"
+        )
+    return int(stated)
 
 
 def _features(column: NDArray[np.float64] | None, length: int) -> NDArray[np.uint8]:

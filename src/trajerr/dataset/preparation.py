@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from trajerr.checks import as_names, require_count, require_one_of, require_positive
 from trajerr.dataset.cards import describe
+from trajerr.dataset.identity import request_hash, split_hash
 from trajerr.dataset.inputs import Input, Log, inputs_of
 from trajerr.dataset.repair import FaultSettings
 from trajerr.dataset.scale import measure_error_rms, measure_scale
@@ -38,7 +39,6 @@ from trajerr.errors import DataError
 from trajerr.motion.features import HISTORY
 from trajerr.shipped import fields_of, shipped
 
-FORMAT = 1  # of what is stored; raise it when the same input gives other tensors
 SAME_RATE = 1e-4  # relative; rates measured from rounded time columns differ by less
 LAYOUTS = ("sequences", "windows")
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
@@ -127,7 +127,7 @@ def _alone_in(output_dir: Path, report: Progress) -> Iterator[None]:
 def _prepare(
     settings: PrepareSettings, inputs: list[Input], output_dir: Path, report: Progress
 ) -> Stats:
-    request = _request(settings, inputs)
+    request = request_hash(_plain(settings), inputs)
     work = output_dir.with_name(f".{output_dir.name}.partial")
     _restore(output_dir)
     _require_replaceable(output_dir)
@@ -218,7 +218,8 @@ def _summarise(
     staged: list[Staged], assigned: Mapping[str, str], settings: PrepareSettings, request: str
 ) -> Stats:
     used = [record for record in staged if record.pieces]
-    train = [load_sequence(p) for s in used if assigned[s.key] == "train" for p in s.pieces]
+    kept = [p for s in used if assigned[s.key] == "train" for p in s.pieces]
+    train = [load_sequence(piece).trimmed() for piece in kept]
     thermal = all(record.has_temperatures for record in used)
     feature_mean, feature_std = measure_scale([s.features for s in train])
     target_mean, target_std = measure_scale([s.targets for s in train])
@@ -243,7 +244,7 @@ def _summarise(
         faults=dict(sorted(faults.items())),
         params=_common(record.params for record in used),
         settings={**_plain(settings), "request": request},
-        identity=_identity(used, assigned, settings),
+        identity=split_hash(used, assigned, used[0].sample_rate, asdict(settings.faults)),
     )
 
 
@@ -251,13 +252,17 @@ def _summary(
     used: list[Staged], assigned: Mapping[str, str], split: str, settings: PrepareSettings
 ) -> SplitSummary:
     chosen = [record for record in used if assigned[record.key] == split]
-    targets = [load_sequence(piece).targets for record in chosen for piece in record.pieces]
+    pieces = [piece for record in chosen for piece in record.pieces]
+    targets = [load_sequence(piece).trimmed().targets for piece in pieces]
+    context = [samples for record in chosen for samples in record.context]
     return SplitSummary(
         layers=len({(record.part, record.layer) for record in chosen}),
         sequences=len(targets),
         points=sum(map(len, targets)),
         windows=sum(_windows(record, settings) for record in chosen),
         error_rms_mm=measure_error_rms(targets),
+        context=sum(context),
+        cold=context.count(0),
     )
 
 
@@ -296,7 +301,7 @@ def _build(
 
 def _write_windows(piece: Path, folder: Path, before: int, stats: Stats) -> int:
     """Write ``sample_00001.pt`` and so on, numbered after the ``before`` that are there."""
-    sequence = load_sequence(piece)
+    sequence = load_sequence(piece).trimmed()
     length, stride = stats.sequence_length, stats.stride
     count = count_windows(len(sequence), length, stride)
     for index in range(count):
@@ -370,29 +375,6 @@ def _common(params: Iterable[Mapping[str, str | float]]) -> dict[str, str | floa
 def _plain(settings: PrepareSettings) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     return plain
-
-
-def _request(settings: PrepareSettings, inputs: list[Input]) -> str:
-    """Return the sha256 of what is asked for: settings and contents, not where they lie."""
-    files = sorted((i.sha256, i.path.name, i.path.resolve().parent.name) for i in inputs)
-    what = {**_plain(settings), "data_dirs": None, "files": files, "format": FORMAT}
-    return _hash(what)
-
-
-def _identity(used: list[Staged], assigned: Mapping[str, str], settings: PrepareSettings) -> str:
-    """Return the sha256 of which data is in which split, however it is laid out or cut."""
-    rows = sorted([assigned[r.key], r.file_sha256, r.part, r.layer, r.variant] for r in used)
-    what = {
-        "format": FORMAT,
-        "sample_rate_hz": used[0].sample_rate,
-        "faults": asdict(settings.faults),
-        "rows": rows,
-    }
-    return _hash(what)
-
-
-def _hash(what: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def _ignore(stage: str, done: int, total: int) -> None:

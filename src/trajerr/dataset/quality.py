@@ -42,7 +42,11 @@ class LayerMetrics:
 
 
 def measure(record: LayerRecord) -> LayerMetrics:
-    """Return the metrics of a layer; temperatures count where material is laid down."""
+    """Return the metrics of a layer without its lead-in.
+
+    Temperatures count where material is laid down.
+    """
+    record = record.without_context()
     square = np.sum(record.error**2, axis=1)
     laid = record.extruding if record.extruding.any() else np.ones_like(record.extruding)
     return LayerMetrics(

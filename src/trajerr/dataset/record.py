@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """Commanded and actual motion of one layer in one variant, uniformly sampled; N rows."""
+    """Commanded and actual motion of one layer in one variant, uniformly sampled; N rows.
+
+    The first ``context`` rows are the lead-in: motion before the layer, which brings a network
+    into the state that the print leaves behind. No metric, loss or statistic counts it.
+    """
 
     part: str  # what was printed: the file's stem or the embedded part's name
     layer: int  # 1 is the first layer
@@ -27,6 +31,7 @@ class LayerRecord:
     adhesion: NDArray[np.float64] | None  # (N,) 0..1
     params: Mapping[str, str | float]  # printer, seed, source file and sha256, versions
     stated_speed: NDArray[np.float64] | None = None  # (N,) mm/s, v_mag_ref of a file that has it
+    context: int = 0  # rows of lead-in; 0 where nothing before the layer is known
 
     @property
     def error(self) -> NDArray[np.float64]:
@@ -34,12 +39,17 @@ class LayerRecord:
         return self.actual - self.commanded[:, :2]
 
     def select(self, rows: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Self:
-        """Return the chosen rows of every column."""
+        """Return the chosen rows of every column, in their order."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         chosen: dict[str, Any] = {
             name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)
         }
-        return replace(self, **chosen)
+        kept = int(np.count_nonzero((np.arange(len(self.time)) < self.context)[rows]))
+        return replace(self, **chosen, context=kept)
+
+    def without_context(self) -> Self:
+        """Return the layer alone, the rows that count."""
+        return self.select(slice(self.context, None))
 
 
 def stated_printer(params: Mapping[str, str | float]) -> dict[str, Any] | None:

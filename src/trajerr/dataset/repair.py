@@ -90,7 +90,8 @@ def repair(
     settings
         What to do with each fault.
     min_samples
-        Shorter pieces are dropped, and counted as ``short``.
+        Shorter pieces are dropped, and counted as ``short``. Of the lead-in no more than the
+        history that features need is counted.
     sample_rate
         Hz to resample to, see :func:`trajerr.dataset.resample.resample`; the record's own by
         default, and then only where its times are off the grid.
@@ -108,9 +109,9 @@ def repair(
     pieces = []
     for start, stop in zip([0, *cuts], [*cuts, len(usable.time)], strict=True):
         piece = _on_grid(usable.select(slice(start, stop)), sample_rate, faults)
-        if len(piece.time) >= min_samples:
+        if len(piece.time) - max(0, piece.context - HISTORY) >= min_samples:
             pieces.append(piece)
-        else:
+        elif not piece.context or piece.context < len(piece.time):  # not lead-in alone
             faults["short"] += 1
     return Repaired(tuple(pieces), +faults)
 

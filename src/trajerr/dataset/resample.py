@@ -16,6 +16,7 @@ from trajerr.errors import DataError
 
 SLOWEST_HZ, FASTEST_HZ = 0.1, 1e6  # of any log; a rate beyond is a unit's mistake
 MOST_SAMPLES = 50_000_000  # of one record; a gap that is bridged may ask for any number
+SAME_INSTANT = 1e-9  # s; times that differ by less are one
 REGULAR = 0.1  # of the median step; steps that differ more are gaps or glitches
 
 
@@ -75,6 +76,7 @@ def resample(record: LayerRecord, sample_rate: float) -> LayerRecord:
         else _interpolate(record.time, temperatures, time),
         adhesion=adhesion if adhesion is None else _interpolate(record.time, adhesion, time),
         stated_speed=None,
+        context=_resampled_context(record, time),
     )
 
 
@@ -82,6 +84,13 @@ def snapped_to_grid(record: LayerRecord) -> LayerRecord:
     """Return the record with times exactly k/rate after its first."""
     steps = np.arange(len(record.time)) / record.sample_rate
     return replace(record, time=record.time[0] + steps)
+
+
+def _resampled_context(record: LayerRecord, time: NDArray[np.float64]) -> int:
+    """Return how many of the new times lie before the first row that counts."""
+    if record.context == len(record.time):
+        return len(time)
+    return int(np.searchsorted(time, record.time[record.context] - SAME_INSTANT))
 
 
 def _interpolate(

@@ -6,7 +6,7 @@ sensor lost are missing, as they are in any log.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.program import MoveKind
 from trajerr.gcode.reader import read_program
+from trajerr.motion.lead_in import lead_in_row
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
@@ -136,13 +137,15 @@ def layers(reading: Reading, sample_rate_hz: float) -> Iterator[LayerRecord]:
     every = round(EVEN_HZ / sample_rate_hz)
     for layer in np.unique(trajectory.layer):
         rows = np.flatnonzero(trajectory.layer == layer)
-        own = slice(int(rows[0]), int(rows[-1]) + 1)
-        uncertain = fused.uncertainty(own)
-        error = fused.error[own].copy()
-        error[~fused.measured[own]] = np.nan
-        piece = trajectory.rows(own)
+        begin, end = int(rows[0]), int(rows[-1]) + 1
+        uncertain = fused.uncertainty(slice(begin, end)).tolist()
+        led = slice(lead_in_row(trajectory.position[:, :2], begin, EVEN_HZ), end)
+        error = fused.error[led].copy()
+        error[~fused.measured[led]] = np.nan
+        piece = trajectory.rows(led)
         skip = -piece.first % every  # onto the grid of the whole print
-        yield _record(reading, piece, error, uncertain.tolist(), slice(skip, None, every))
+        record = _record(reading, piece, error, uncertain, slice(skip, None, every))
+        yield replace(record, context=len(range(led.start + skip, begin, every)))
 
 
 def _record(
@@ -156,7 +159,7 @@ def _record(
     position, kind = piece.position[kept], piece.kind[kept]
     return LayerRecord(
         part=reading.part,
-        layer=int(piece.layer[0]),
+        layer=int(piece.layer[-1]),
         variant="measured",
         sample_rate=piece.sample_rate / every,
         time=np.arange(len(position)) * (every / piece.sample_rate),

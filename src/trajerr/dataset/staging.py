@@ -19,7 +19,7 @@ from trajerr.dataset.store import make_sequence, save_sequence
 from trajerr.errors import DataError
 from trajerr.files import write_atomically
 
-FORMAT = 1  # of staged files
+FORMAT = 2  # of staged files
 INDEX = "index.json"
 LONGEST_NOTE = 80  # characters; longer params (a whole printer) are kept once, in stats.json
 
@@ -40,7 +40,8 @@ class Staged:
     sample_rate: float  # Hz
     has_temperatures: bool
     pieces: tuple[Path, ...]
-    points: tuple[int, ...]  # samples of each piece
+    points: tuple[int, ...]  # samples of each piece that count
+    context: tuple[int, ...]  # samples of each piece's lead-in
     faults: Mapping[str, int]
     params: Mapping[str, str | float]
 
@@ -95,7 +96,7 @@ def _stage_record(
         metadata = _metadata(piece, number, source)
         sequence = make_sequence(piece, metadata)
         save_sequence(home / name, sequence)
-        pieces[name] = len(sequence)
+        pieces[name] = len(sequence) - sequence.context, sequence.context
     return {
         "key": f"{record.part}/{record.layer:06d}/{record.variant}/{source.sha256}",
         "file": where,
@@ -115,12 +116,13 @@ def _stage_record(
 
 
 def _from_entry(entry: Mapping[str, Any], home: Path) -> Staged:
-    pieces: Mapping[str, int] = entry["pieces"]
+    pieces: Mapping[str, tuple[int, int]] = entry["pieces"]
     files = tuple(home / name for name in pieces)
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: is gone; delete {home.parent.parent} and prepare again")
-    return Staged(**{**entry, "pieces": files, "points": tuple(pieces.values())})
+    points, context = (tuple(pair[i] for pair in pieces.values()) for i in range(2))
+    return Staged(**{**entry, "pieces": files, "points": points, "context": context})
 
 
 def _metadata(record: LayerRecord, piece: int, source: Input) -> dict[str, str | int | float]:

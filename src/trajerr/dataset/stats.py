@@ -43,6 +43,8 @@ class SplitSummary:
     points: int
     windows: int  # of sequence_length at stride
     error_rms_mm: float  # of the error's magnitude
+    context: int  # points of lead-in, which no other number counts
+    cold: int  # sequences without a lead-in
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,14 @@ class Stats:
         """Whether every source has thermal targets."""
         return self.temperature_mean is not None
 
+    @property
+    def cold(self) -> str:
+        """What is to be said of sequences without a lead-in, a line of its own; else nothing."""
+        cold = sum(split.cold for split in self.splits.values())
+        whole = sum(split.sequences for split in self.splits.values())
+        said = f"\n{cold} of {whole} sequences hold no motion before their layer, to lead into it"
+        return said if cold else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers, as JSON and checkpoints hold them."""
         return {
@@ -124,7 +134,7 @@ class Stats:
             values = {f.name: plain[f.name] for f in fields(cls)}
             for name in SCALES:
                 values[name] = None if plain[name] is None else tuple(plain[name])
-            values["splits"] = {k: SplitSummary(**v) for k, v in plain["splits"].items()}
+            values["splits"] = {k: _summary(v) for k, v in plain["splits"].items()}
             values["sources"] = tuple(Source(**source) for source in plain["sources"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"key missing or malformed: {error}") from error
@@ -143,6 +153,11 @@ class Stats:
                 f"the prepared data has {self.sample_rate_hz:g} Hz, expected {sample_rate:g} Hz; "
                 f"prepare again with sample_rate_hz={sample_rate:g}"
             )
+
+
+def _summary(plain: Mapping[str, Any]) -> SplitSummary:
+    """Build from plain values; those from before there were lead-ins tell of none."""
+    return SplitSummary(**{"context": 0, "cold": plain["sequences"], **plain})
 
 
 def write_stats(root: Path, stats: Stats) -> None:

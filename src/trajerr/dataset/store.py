@@ -6,9 +6,9 @@ tensors and plain values only and load with ``weights_only``.
 
 import io
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,7 +29,10 @@ Metadata = Mapping[str, str | int | float]
 
 @dataclass(frozen=True)
 class Sequence:
-    """One uninterrupted stretch of a layer in one variant; N samples."""
+    """One uninterrupted stretch of a layer in one variant; N samples.
+
+    The first ``context`` are its lead-in: a network's input, and nothing that counts.
+    """
 
     features: Tensor  # (N, 15) float32, raw physical units
     targets: Tensor  # (N, 2) float32 mm
@@ -39,9 +42,22 @@ class Sequence:
     extruding: Tensor  # (N,) bool
     travel: Tensor  # (N,) bool
     metadata: Metadata  # part, layer, variant, kind, piece, source, sample_rate_hz, …
+    context: int = 0
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Features (N, 15) and the errors after the context, (N - context, 2) mm."""
+        return self.features, self.targets[self.context :]
+
+    def trimmed(self, lead: int = 0) -> Self:
+        """Return the samples that count after the last ``lead`` of the context, as views."""
+        first = max(0, self.context - lead)
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept: dict[str, Any] = {k: v[first:] for k, v in columns.items() if isinstance(v, Tensor)}
+        return replace(self, **kept, context=self.context - first)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ def make_sequence(record: LayerRecord, metadata: Metadata) -> Sequence:
         extruding=torch.from_numpy(np.array(kept.extruding, np.bool_)),
         travel=torch.from_numpy(np.array(kept.travel, np.bool_)),
         metadata=metadata,
+        context=max(0, record.context - HISTORY),
     )
 
 
@@ -107,6 +124,7 @@ def save_sequence(path: Path, sequence: Sequence) -> None:
         "extruding": sequence.extruding,
         "travel": sequence.travel,
         "metadata": dict(sequence.metadata),
+        "context": sequence.context,
     }
     if sequence.temperatures is not None:
         content["temperatures"] = sequence.temperatures
@@ -132,6 +150,7 @@ def load_sequence(path: Path) -> Sequence:
             extruding=content["extruding"],
             travel=content["travel"],
             metadata=content["metadata"],
+            context=content.get("context", 0),  # none in folders prepared before there was one
         )
     except KeyError as error:
         raise DataError(f"{path}: tensor {error} is missing; prepare the data again") from error
@@ -236,3 +255,5 @@ def _check_shapes(sequence: Sequence, path: Path) -> None:
         found = tuple(getattr(sequence, name).shape)
         if found != shape:
             raise DataError(f"{path}: {name} has shape {found}, expected {shape}")
+    if not (isinstance(sequence.context, int) and 0 <= sequence.context < n):
+        raise DataError(f"{path}: context is {sequence.context}, expected 0 to {n - 1}")

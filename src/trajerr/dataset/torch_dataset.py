@@ -20,6 +20,8 @@ Item = dict[str, Any]
 class PrinterSimulationDataset(Dataset[Item]):
     """The windows of one split as dictionaries, e.g. of ``data/processed/train``.
 
+    Windows hold what counts: none begins in the lead-in of a layer.
+
     Each item holds ``input_features`` (T, 15) in raw units, ``trajectory_targets`` (T, 2)
     mm, ``thermal_targets`` (T, 3) °C where every layer of the split has them, and
     ``metadata`` (plain values; in layout ``sequences`` with the same keys in every item, NaN or
@@ -58,7 +60,8 @@ class PrinterSimulationDataset(Dataset[Item]):
             self._files, self._sequences = files, []
             self._ends = list(range(1, len(files) + 1))
         else:
-            self._files, self._sequences = [], [load_sequence(file) for file in files]
+            self._files = []
+            self._sequences = [load_sequence(file).trimmed() for file in files]
             self._ends = _running_sum(
                 [count_windows(len(s), self.sequence_length, self.stride) for s in self._sequences]
             )

@@ -39,16 +39,27 @@ class WindowTable:
     sequence_length: int
 
     @classmethod
-    def of(cls, sequences: Sized[Sequence], sequence_length: int) -> "WindowTable":
+    def of(cls, sequences: Sized[Sequence], sequence_length: int, lead: int = 0) -> "WindowTable":
         """Lay sequences end to end in memory, once.
+
+        Parameters
+        ----------
+        sequences
+            Of a split.
+        sequence_length
+            Samples a window.
+        lead
+            Samples at a window's begin that nothing counts: so many of a sequence's context,
+            less one window's last sample, may begin a window.
 
         Raises
         ------
         ConfigError
             No sequence is long enough for one window.
         """
-        long_enough = [s for s in sequences if len(s) >= sequence_length]
-        longest = max((len(s) for s in sequences), default=0)
+        own = [s.trimmed(min(lead, sequence_length - 1)) for s in sequences]
+        long_enough = [s for s in own if len(s) >= sequence_length]
+        longest = max((len(s) for s in own), default=0)
         expected = f"at most {longest}, the samples of the longest sequence"
         require("sequence_length", sequence_length, len(long_enough) > 0, expected)
         thermal = [s.temperatures for s in long_enough if s.temperatures is not None]

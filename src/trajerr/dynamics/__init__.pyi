@@ -4,6 +4,7 @@ from .error_sources import ErrorSources as ErrorSources
 from .error_sources import split_error as split_error
 from .input_shaper import AxisShaper as AxisShaper
 from .input_shaper import InputShaper as InputShaper
+from .layer import SimulatedLayer as SimulatedLayer
 from .layer import simulate_layer as simulate_layer
 from .plant import SIMULATION_RATE_HZ as SIMULATION_RATE_HZ
 from .plant import simulate as simulate

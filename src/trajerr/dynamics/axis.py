@@ -270,8 +270,10 @@ def recurrence(
     Raises
     ------
     ValueError
-        If ``hold`` is neither.
+        If ``hold`` is neither, or the axis has a delay, viscous friction or a second mode.
     """
+    if not axis.plain:
+        raise ValueError("axis: expected one without delay, viscous friction and second mode")
     step = 1.0 / sample_rate
     transition = discretise(axis, step).transition
     a1 = -float(np.trace(transition))

@@ -1,6 +1,7 @@
 """One layer on the simulated machine, in the state that the print so far leaves behind."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,20 @@ def lookahead(printer: Printer) -> float:
     return 0.0 if printer.shaper is None else printer.shaper.reach
 
 
+@dataclass(frozen=True)
+class SimulatedLayer:
+    """A layer with the lead-in before it, at the data rate; N samples."""
+
+    commanded: Trajectory
+    actual: Floats  # (N, 2) mm, where the nozzle is
+    context: int  # samples of the lead-in, which come first
+
+    @property
+    def error(self) -> Floats:
+        """(N, 2) mm, actual − commanded at equal times."""
+        return self.actual - self.commanded.position[:, :2]
+
+
 def simulate_layer(
     printer: Printer,
     layer: LayerMotion,
@@ -28,8 +43,8 @@ def simulate_layer(
     *,
     seed: int,
     commanded: Iterable[Trajectory] | None = None,
-) -> tuple[Trajectory, Floats]:
-    """Simulate a layer after its lead-in, which is left out of what comes back.
+) -> SimulatedLayer:
+    """Simulate a layer and the lead-in before it, which begins at rest.
 
     Parameters
     ----------
@@ -44,17 +59,10 @@ def simulate_layer(
     commanded
         What is commanded in place of the plan, in pieces at :func:`simulation_rate`; beyond the
         layer's end as far as the printer's :func:`lookahead`.
-
-    Returns
-    -------
-    commanded
-        N samples at the data rate.
-    actual : (N, 2)
-        mm, where the nozzle is.
     """
     if commanded is None:
         commanded = layer.pieces(simulation_rate(sample_rate_hz), lookahead(printer))
     coarse, xy = simulate_decimated(printer, commanded, sample_rate_hz, seed=seed)
     first = int(np.searchsorted(coarse.time, layer.begin))
-    own = slice(first, int(np.searchsorted(coarse.time, layer.end, side="right")))
-    return coarse.rows(own), xy[own]
+    own = slice(0, int(np.searchsorted(coarse.time, layer.end, side="right")))
+    return SimulatedLayer(coarse.rows(own), xy[own], first)

@@ -27,8 +27,8 @@ def write_predictions(
     (P, 2), ``trajectory_baseline_<name>_mm``; ``time_s``, ``sequence``, ``feature_type``,
     ``extruding``, ``travel`` (P,); ``position_mm``, ``velocity_mm_s`` (P, 2), commanded.
 
-    Per sequence (S): ``part``, ``layer``, ``variant``, ``kind``, ``source``. And
-    ``sample_rate_hz``.
+    Per sequence (S): ``part``, ``layer``, ``variant``, ``kind``, ``source``, and ``context``,
+    the samples of its lead-in, which are none of the P. And ``sample_rate_hz``.
     """
     arrays: dict[str, Any] = {
         "predictions_mm": prediction.windows,
@@ -49,6 +49,7 @@ def write_predictions(
         "variant": layers.variant,
         "kind": layers.kind,
         "source": layers.source,
+        "context": layers.context,
         "sample_rate_hz": np.float64(layers.sample_rate),
     }
     for name, baseline in baselines.items():

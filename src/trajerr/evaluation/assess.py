@@ -206,9 +206,8 @@ def _score(
     }
     found["noise_floor_mm"] = material.noise_floor_mm
     first = int(windows.row[0])
-    sample = torch.cat([s.features for s in material.split.sequences])[
-        first : first + windows.length
-    ]
+    counted = torch.cat([s.trimmed().features for s in material.split.sequences])
+    sample = counted[first : first + windows.length]
     found["inference"] = measure_inference(cast(Network, checkpoint.network), sample)
     found["targets"] = scores.check_targets(found, settings.targets, settings.targets_on)
     found["targets_on"] = settings.targets_on

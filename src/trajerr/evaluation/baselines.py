@@ -41,7 +41,7 @@ def fit_fir(train: Split, val: Split) -> FirNetwork:
             for name in ("feature_mean", "feature_std", "target_mean", "target_std")
         }
     )
-    training, validation = ([(s.features, s.targets) for s in x.sequences] for x in (train, val))
+    training, validation = ([s.pair for s in x.sequences] for x in (train, val))
     network.fit(training, validation, RIDGES)
     return network.eval()
 

@@ -1,8 +1,8 @@
 """Run a network over a split: windows as it was trained, whole layers as it is deployed.
 
 A window starts anywhere in a layer and knows nothing of what came before; a whole layer is
-streamed from its first sample with the network's memory carried on. Knows tensors and
-networks, not error measures.
+streamed from its lead-in on, as a print enters it, with the network's memory carried along.
+Knows tensors and networks, not error measures.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Layers:
-    """The sequences of a split laid end to end: P samples of S sequences."""
+    """The sequences of a split laid end to end without their lead-ins: P samples of S sequences."""
 
     sequence: Ints  # (P,) which sequence
     time: Floats  # (P,) s
@@ -66,6 +66,7 @@ class Layers:
     variant: NDArray[np.str_]  # (S,)
     kind: NDArray[np.str_]  # (S,)
     source: NDArray[np.str_]  # (S,) file that each sequence came from
+    context: Ints  # (S,) samples of each one's lead-in, which are none of the P
     sample_rate: float  # Hz
 
     def __len__(self) -> int:
@@ -122,8 +123,8 @@ class Prediction:
 
 
 def lay_out(split: Split) -> Layers:
-    """Lay the sequences of a split end to end."""
-    sequences = split.sequences
+    """Lay the sequences of a split end to end, without their lead-ins."""
+    sequences = [s.trimmed() for s in split.sequences]
 
     def joined(name: str) -> NDArray[np.generic]:
         return np.concatenate([getattr(s, name).numpy() for s in sequences])
@@ -146,6 +147,7 @@ def lay_out(split: Split) -> Layers:
         variant=named("variant"),
         kind=named("kind"),
         source=named("source"),
+        context=np.array([s.context for s in split.sequences]),
         sample_rate=split.stats.sample_rate_hz,
     )
 
@@ -158,7 +160,7 @@ def cut_windows(split: Split, stride: int | None = None) -> Windows:
     DataError
         No sequence is long enough for a window.
     """
-    lengths = [len(s) for s in split.sequences]
+    lengths = [len(s) - s.context for s in split.sequences]
     length = split.stats.sequence_length
     found = window_starts(lengths, length, stride or split.stats.stride).numpy()
     if not len(found):
@@ -197,14 +199,14 @@ def predict_windows(
     windows: Windows,
     batch_size: int = BATCH,
 ) -> Singles:
-    """Predict each window from nothing but itself.
+    """Predict each window from nothing but itself; none begins in a lead-in.
 
     Returns
     -------
     numpy.ndarray : (W, T, 2)
         mm.
     """
-    features = torch.cat([s.features for s in sequences])
+    features = torch.cat([s.trimmed().features for s in sequences])
     rows = torch.from_numpy(windows.row)
     offsets = torch.arange(windows.length)
     batches = [network(features[b[:, None] + offsets]) for b in torch.split(rows, batch_size)]
@@ -213,12 +215,12 @@ def predict_windows(
 
 @torch.inference_mode()
 def predict_sequences(network: Network, split: Split) -> list[Singles]:
-    """Predict each sequence from its first sample to its last, memory carried along.
+    """Predict each sequence as deployed: from its lead-in to its end, memory carried along.
 
     Returns
     -------
     list of numpy.ndarray
-        (N_i, 2) mm.
+        (N_i, 2) mm, of what comes after the lead-in.
     """
     sequences = split.sequences
     by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
@@ -228,7 +230,10 @@ def predict_sequences(network: Network, split: Split) -> list[Singles]:
         # Networks are causal: what stands behind a sequence's end does not change it.
         padded = pad_sequence([sequences[i].features for i in together], batch_first=True)
         predicted = predict_streams(network, padded).numpy()
-        found |= {i: predicted[k, : len(sequences[i])] for k, i in enumerate(together)}
+        found |= {
+            i: predicted[k, sequences[i].context : len(sequences[i])]
+            for k, i in enumerate(together)
+        }
     return [found[i] for i in range(len(sequences))]
 
 

@@ -205,13 +205,18 @@ def _settled(
 
 
 def _streamed(prediction: Prediction, layers: Layers) -> Scores:
-    """Score whole layers, with 95 % intervals over layers if there are several."""
+    """Score whole layers, with 95 % intervals over layers if there are several.
+
+    ``n_cold`` of the ``n_sequences`` have no lead-in: where it is 0, all is as deployed.
+    """
     axes = layers.axes
     scores: Scores = _metrics(prediction.layers, layers.target, axes)
     sums = bootstrap.cluster_sums(
         prediction.layers[:, axes], layers.target[:, axes], layers.cluster
     )
     scores["n_layers"] = len(sums.count)
+    scores["n_sequences"] = len(layers.context)
+    scores["n_cold"] = int(np.sum(layers.context == 0))
     # One layer says nothing about how much layers differ.
     several = len(sums.count) > 1
     scores["interval_95"] = (

@@ -237,7 +237,8 @@ def _cost_of_int8(full: Predict, small: Predict, split: Split) -> dict[str, Any]
     """
     layers = lay_out(split)
     windows = cut_windows(split, stride=split.stats.sequence_length)
-    features = windows.cut(np.concatenate([s.features.numpy() for s in split.sequences]))
+    counted = np.concatenate([s.trimmed().features.numpy() for s in split.sequences])
+    features = windows.cut(counted)
     target = windows.cut(layers.target)
     found = {
         name: np.concatenate([predict(window[None]) for window in features])

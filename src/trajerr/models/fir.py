@@ -73,7 +73,8 @@ class FirNetwork(nn.Module):
         Parameters
         ----------
         training, validation
-            Pairs of features [N, 15] and errors [N, 2] mm, one per layer.
+            Pairs of features [C + N, 15] and errors [N, 2] mm, one per layer: C samples of
+            what comes before it, 0 or more, whose errors do not count.
         ridges
             Candidates for the penalty on squared weights, relative to the mean square of
             the regressors; the one with the least validation error is taken.
@@ -101,6 +102,7 @@ class FirNetwork(nn.Module):
             signals = self._signals(features, axis).double()
             padded = functional.pad(signals.T, (self.context_length - 1, 0), mode="replicate")
             windows = padded.unfold(1, self.context_length, 1).transpose(0, 1).flatten(1)
+            windows = windows[-len(error) :]
             rows = torch.cat([windows, torch.ones(len(windows), 1)], dim=1).numpy()
             gram += rows.T @ rows
             scaled = error[:, axis] / self.scaling.target_std[axis]
@@ -123,5 +125,7 @@ class FirNetwork(nn.Module):
 
     def _mean_square_error(self, sequences: Sequence[tuple[Tensor, Tensor]]) -> float:
         with torch.no_grad():
-            squares = [(self(f.unsqueeze(0))[0] - e).square().sum() for f, e in sequences]
+            squares = [
+                (self(f.unsqueeze(0))[0, -len(e) :] - e).square().sum() for f, e in sequences
+            ]
         return float(torch.stack(squares).sum()) / sum(error.numel() for _, error in sequences)

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from trajerr.arrays import Floats
 from trajerr.motion.planner import Plan
 from trajerr.motion.rests import LONGEST_REST_S, after_rest, busy_span, without_long_rests
 from trajerr.motion.sampling import sample_around, sample_pieces
@@ -53,6 +54,32 @@ class LayerMotion:
     def pieces_around(self, rate: float, margin: float) -> Iterator[tuple[Trajectory, slice]]:
         """Sample it likewise, each piece with ``margin`` s of what surrounds it, and its rows."""
         return sample_around(self.planned, rate, self.start, self.end, margin)
+
+
+def lead_in_row(position: Floats, begin: int, rate: float) -> int:
+    """Return from which row of a record on each axis moves for a lead-in before row ``begin``.
+
+    :func:`lead_in` for motion of which samples are all that is known. An axis that rests all
+    the while, as one that a log does not have, is not waited for.
+
+    Parameters
+    ----------
+    position : (N, A)
+        Commanded, mm.
+    begin
+        The first row that counts.
+    rate
+        Hz.
+    """
+    earliest = max(0, begin - round(LONGEST_S * rate))
+    moving = np.diff(position[earliest : begin + 1], axis=0) != 0.0
+    moving = moving[:, np.any(moving, axis=0)]
+    if not moving.size:
+        return begin
+    left = np.cumsum(moving[::-1], axis=0)[::-1] / rate  # motion of each axis from a row on
+    enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
+    first = enough[-1] if len(enough) else np.argmax(np.any(moving, axis=1))
+    return earliest + int(first)
 
 
 def lead_in(planned: Plan, begin: float) -> float:

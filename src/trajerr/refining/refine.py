@@ -23,8 +23,7 @@ from trajerr.correction.run import Prepared
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dataset.store import open_split
-from trajerr.dynamics.layer import simulate_layer
-from trajerr.dynamics.printer import Printer
+from trajerr.dynamics.layer import SimulatedLayer, simulate_layer
 from trajerr.errors import ConfigError
 from trajerr.files import write_atomically
 from trajerr.gcode.reader import parse_program
@@ -141,8 +140,17 @@ def refine(
     program, printer, nominal = original.program, original.printer, original.planned
     layers = _spread(correction.layers or nominal.layers.tolist(), settings.layers)
     chosen = replace(correction, layers=layers, least_improvement=-np.inf)
-    known = _trained_on(data_root, rate) if data_root is not None else []
-    fresh = [_simulated(nominal, layer, printer, rate, settings.seed) for layer in layers]
+    lead = min(loaded.burn_in, settings.window - 1)  # what the loss leaves out of a window
+    known = _trained_on(data_root, rate, lead) if data_root is not None else []
+
+    def printed(planned: Plan, layer: int) -> SimulatedLayer:
+        motion, seed = LayerMotion.of(planned, layer), settings.seed + 1000 + layer
+        return simulate_layer(printer, motion, rate, seed=seed)
+
+    def simulated_layers(planned: Plan) -> list[Stretch]:
+        return [_stretch(printed(planned, layer), lead) for layer in layers]
+
+    fresh = simulated_layers(nominal)
     scope, rounds = Scope.of(original, chosen), list[Round]()
     best = network
     loss: float | None = None
@@ -166,8 +174,7 @@ def refine(
             best = copy.deepcopy(network)
         if number == settings.rounds or abs(simulated - predicted) < settings.agreement_um:
             break
-        planned = replay.plans["inverse"]
-        fresh += [_simulated(planned, layer, printer, rate, settings.seed) for layer in layers]
+        fresh += simulated_layers(replay.plans["inverse"])
         loss = _train(network, fresh, known, settings, loaded, number)
     return best, rounds
 
@@ -187,21 +194,20 @@ def _spread(layers: Collection[int], count: int) -> tuple[int, ...]:
     return tuple(int(sorted(layers)[i]) for i in np.unique(picked))
 
 
-def _simulated(planned: Plan, layer: int, printer: Printer, rate: float, seed: int) -> Stretch:
-    """Print a layer on the simulated machine; return what a network learns from."""
-    motion = LayerMotion.of(planned, layer)
-    coarse, actual = simulate_layer(printer, motion, rate, seed=seed + 1000 + layer)
-    features = compute_features(coarse.position, rate)[HISTORY:]
-    errors = (actual - coarse.position[:, :2])[HISTORY:]
+def _stretch(layer: SimulatedLayer, lead: int) -> Stretch:
+    """Return what a network learns from, after no more than ``lead`` samples of the lead-in."""
+    commanded = layer.commanded
+    features = compute_features(commanded.position, commanded.sample_rate)
+    kept = slice(max(HISTORY, layer.context - lead), None)
     return (
-        torch.from_numpy(features.astype(np.float32)),
-        torch.from_numpy(errors.astype(np.float32)),
+        torch.from_numpy(features[kept].astype(np.float32)),
+        torch.from_numpy(layer.error[kept].astype(np.float32)),
     )
 
 
-def _trained_on(root: Path, rate: float) -> list[Stretch]:
-    split = open_split(root, "train", sample_rate=rate)
-    return [(s.features, s.targets) for s in split.sequences]
+def _trained_on(root: Path, rate: float, lead: int) -> list[Stretch]:
+    kept = [s.trimmed(lead) for s in open_split(root, "train", sample_rate=rate).sequences]
+    return [(s.features, s.targets) for s in kept]
 
 
 def _train(

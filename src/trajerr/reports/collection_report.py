@@ -177,7 +177,7 @@ def plot_collection(
     resonances = (printer.x.natural_freq_hz, printer.y.natural_freq_hz)
     written = []
     for part, (layer, split) in splits.items():
-        record = read_layer(layer_path(collection.folder(part), layer, variant))
+        record = read_layer(layer_path(collection.folder(part), layer, variant)).without_context()
         path = collection.out / PLOTS / f"{part}_layer{layer:04d}_error.png"
         written.append(save_figure(collection_page(record, resonances, split), path))
     return written

@@ -39,9 +39,9 @@ def render_comparison(compared: Scores, split: str, png: bytes) -> str:
     body = "\n".join(
         [
             f"<h1>{escape(title)}</h1>",
-            "<p>Whole layers, streamed. An interval of the difference without 0 tells a "
-            f"checkpoint apart from {escape(reference)}; all intervals are over layers, both "
-            "on the same draws.</p>",
+            "<p>Whole layers, each with the motion before it. An interval of the difference "
+            f"without 0 tells a checkpoint apart from {escape(reference)}; all intervals are over "
+            "layers, both on the same draws.</p>",
             table((*head, f"RMSE − {reference}, 95 %", "µs a sample, eager"), rows),
             table(("Checkpoint", "File"), files),
             picture("comparison", png),

@@ -52,6 +52,7 @@ def print_report(console: Console, scores: Mapping[str, Any]) -> None:
     say(f"  50th (Median): {cuts['p50']:.4f} mm")
     say("\n".join(f"  {rank}th:          {cuts[f'p{rank}']:.4f} mm" for rank in (90, 95, 99)))
     say(f"  Max:           {scores['max_mm']:.4f} mm")
+    say(f"  Max, layers:   {scores['trajectory']['max_mm']:.4f} mm")
     _print_conditions(console, scores)
     _print_methods(console, scores)
     _print_inference(console, scores["inference"])
@@ -80,8 +81,26 @@ def condition_name(scores: Mapping[str, Any]) -> str:
     return {
         "windows": "windows",
         "settled": f"windows after {scores['burn_in']} samples",
-        "trajectory": "whole layers, streamed",
+        "trajectory": layers_name(scores),
     }[scores["targets_on"]]
+
+
+def layers_name(scores: Mapping[str, Any]) -> str:
+    """Return what whole layers are judged as: deployed, where all have their lead-in."""
+    return (
+        "whole layers, streamed" if scores["trajectory"]["n_cold"] else "whole layers, as deployed"
+    )
+
+
+def cold_remark(scores: Mapping[str, Any]) -> str:
+    """Return the sentence that says which layers are judged from rest, empty if none is."""
+    streamed = scores["trajectory"]
+    if not streamed["n_cold"]:
+        return ""
+    return (
+        f"{streamed['n_cold']} of {streamed['n_sequences']} sequences hold no motion before their "
+        "layer: there the network starts from rest, as it never does in a print."
+    )
 
 
 def target_texts(name: str, target: Mapping[str, Any]) -> tuple[str, str]:
@@ -124,11 +143,11 @@ def _both(name: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
     table = _table("  Conditions", "MAE µm", "RMSE µm", "R²")
-    table.add_row(*_row("  windows, as trained", scores["overall"]))
+    table.add_row(*_row("  windows, from rest", scores["overall"]))
     settled = f"  windows after {scores['burn_in']} samples"
     table.add_row(*_row(settled, scores["settled"]["overall"]))
     streamed = scores["trajectory"]
-    table.add_row(*_row("  whole layers, streamed", streamed["overall"]))
+    table.add_row(*_row(f"  {layers_name(scores)}", streamed["overall"]))
     if spans := streamed["interval_95"]:
         table.add_row(
             "    95 % over layers",
@@ -137,6 +156,8 @@ def _print_conditions(console: Console, scores: Mapping[str, Any]) -> None:
         )
     console.print()
     console.print(table)
+    if remark := cold_remark(scores):
+        _plain(console)(f"  {remark}")
 
 
 def _print_methods(console: Console, scores: Mapping[str, Any]) -> None:

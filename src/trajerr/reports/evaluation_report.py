@@ -141,7 +141,7 @@ def write_comparison(
 
 
 def _table(compared: Scores) -> Table:
-    table = Table(title="Checkpoints, whole layers streamed", title_justify="left", box=None)
+    table = Table(title="Checkpoints, whole layers", title_justify="left", box=None)
     table.add_column("", no_wrap=True)
     heads = ("parameters", "MAE µm", "RMSE µm", "R²", "RMSE − first, 95 %", "step µs")
     for head in heads:

@@ -15,7 +15,9 @@ from trajerr.metrics.errors import magnitude
 from trajerr.reports.console import (
     NAMES,
     axes_remark,
+    cold_remark,
     condition_name,
+    layers_name,
     overlap_warning,
     target_texts,
 )
@@ -148,25 +150,26 @@ def _methods(scores: Scores) -> str:
     head = ["", "MAE / µm", "RMSE / µm", "R²"]
     streamed, model = scores["trajectory"], scores["model"]["name"]
     conditions = [
-        metrics_row("windows, as trained", scores["overall"]),
+        metrics_row("windows, from rest", scores["overall"]),
         metrics_row(f"windows after {scores['burn_in']} samples", scores["settled"]["overall"]),
-        metrics_row("whole layers, streamed", streamed["overall"]),
-        metrics_row("x, streamed", streamed["x"]),
-        metrics_row("y, streamed", streamed["y"]),
+        metrics_row(layers_name(scores), streamed["overall"]),
+        metrics_row("layers, x", streamed["x"]),
+        metrics_row("layers, y", streamed["y"]),
     ]
     if spans := streamed["interval_95"]:
         errors = [f"{_um(spans[k][0])} – {_um(spans[k][1])}" for k in ("mae_mm", "rmse_mm")]
         share = f"{spans['r2'][0]:.4f} – {spans['r2'][1]:.4f}"
-        conditions.append(["streamed, 95 % over layers", *errors, share])
+        conditions.append(["95 % over layers", *errors, share])
     methods = [metrics_row(f"{model} (this model)", streamed["overall"])]
     methods += [metrics_row(n, b["trajectory"]["overall"]) for n, b in scores["baselines"].items()]
     if scores["noise_floor_mm"] is not None:
         methods.append(["noise floor", "", _um(scores["noise_floor_mm"]), ""])
     return (
         f'<div class="columns"><div><h3>Conditions</h3>{table(head, conditions)}</div>'
-        f"<div><h3>Methods, whole layers streamed</h3>{table(head, methods)}</div></div>"
+        f"<div><h3>Methods, {layers_name(scores)}</h3>{table(head, methods)}</div></div>"
         '<p class="note">A window starts anywhere in a layer, without the past that friction and '
-        "ringing remember; a streamed layer is what a deployed model does. R² is the mean over the "
+        "ringing remember. A whole layer is entered by the motion before it, which no metric "
+        f"counts, as a deployed model enters it. {cold_remark(scores)} R² is the mean over the "
         "axes. Zero: no prediction. Fir: least squares on 0.2 s of motion. Physics: the axis "
         "equation with the printer's own parameters. The noise floor is what the printer's timing "
         "jitter adds; no model can predict it.</p>"

@@ -133,6 +133,9 @@ class PrinterDataModule(lightning.LightningDataModule):
     ``trajectory_targets`` (B, T, 2) mm and, where all data has them, ``thermal_targets``
     (B, T, 3) °C.
 
+    Of a layer's lead-in as much may begin a window as the loss leaves out there, ``burn_in``
+    samples: what is counted is always the layer's own. A task that Lightning trains sets it.
+
     Parameters
     ----------
     root
@@ -209,7 +212,13 @@ class PrinterDataModule(lightning.LightningDataModule):
         self._pin_memory = pin_memory
         self._seed = seed
         self._stats: Stats | None = None
-        self._tables: dict[str, WindowTable] = {}
+        self._tables: dict[tuple[str, int], WindowTable] = {}
+        self.burn_in = 0
+
+    def setup(self, stage: str) -> None:
+        """Take from the task that Lightning trains what its loss leaves out of windows."""
+        task = None if self.trainer is None else self.trainer.lightning_module
+        self.burn_in = getattr(task, "burn_in", self.burn_in)
 
     @property
     def stats(self) -> Stats:
@@ -258,14 +267,16 @@ class PrinterDataModule(lightning.LightningDataModule):
 
     def table(self, split: str) -> WindowTable:
         """Return all windows of one split; laid out in memory when first asked for."""
-        if split not in self._tables:
+        key = split, self.burn_in
+        if key not in self._tables:
             sequences = self.open_split(split).sequences
-            self._tables[split] = WindowTable.of(sequences, self._window_length(sequences))
-        return self._tables[split]
+            length = self._window_length(sequences)
+            self._tables[key] = WindowTable.of(sequences, length, self.burn_in)
+        return self._tables[key]
 
     def _window_length(self, sequences: Collection[Sequence]) -> int:
         """Return the samples a window: halved, down to as prepared, where layers are short."""
-        lengths = [len(sequence) for sequence in sequences]
+        lengths = [len(sequence) - sequence.context for sequence in sequences]
         window, shortest = self.sequence_length, self.stats.sequence_length
         while window > shortest and 2 * sum(n for n in lengths if n >= window) < sum(lengths):
             window = max(window // 2, shortest)

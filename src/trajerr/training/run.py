@@ -158,6 +158,7 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
         is_pretrained = settings.pretrained is not None
         stats = with_pretrained(stats, before) if is_pretrained else with_resumed(stats, before)
     task = make_task(settings, stats)
+    data.burn_in = task.burn_in
     report.say(_opening(settings, task, data))
     if settings.resume is not None:
         report.say(f"Going on from {settings.resume}")
@@ -250,8 +251,7 @@ def _fit_closed_form(
 ) -> None:
     """Solve for the weights at once."""
     pairs = {
-        split: [(s.features, s.targets) for s in data.open_split(split).sequences]
-        for split in ("train", "val")
+        split: [s.pair for s in data.open_split(split).sequences] for split in ("train", "val")
     }
     network.fit(pairs["train"], pairs["val"])
     if asked.validates:

@@ -198,7 +198,8 @@ class TrajectoryTask(lightning.LightningModule):
         if self.thermal is not None and isinstance(self.network, Neural):
             temperatures = self.thermal(self.network.hidden(features))
             difference: Tensor = (temperatures - batch["thermal_targets"]) / self.thermal.std
-            yield "thermal", self._loss.thermal_weight, difference.abs().mean()
+            start = min(self.burn_in, difference.shape[1] - 1)
+            yield "thermal", self._loss.thermal_weight, difference[:, start:].abs().mean()
 
     def _evaluate(self, batch: Batch, metrics: ErrorMetrics) -> None:
         predicted = self.network(batch["input_features"]).float()

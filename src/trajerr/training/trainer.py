@@ -114,7 +114,7 @@ def _beside(
         EpochSeed(settings.seed),
     ]
     if asked.validates:
-        sequence, stretch = data.open_split("val").sequences[0], slice(0, FIGURE_SAMPLES)
+        sequence, stretch = data.open_split("val").sequences[0].trimmed(), slice(0, FIGURE_SAMPLES)
         features, targets = sequence.features[stretch], sequence.targets[stretch]
         callbacks.append(LayerFigure(features, targets, data.stats.sample_rate_hz, every))
     if has_logs:

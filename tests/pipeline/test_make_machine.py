@@ -1,0 +1,143 @@
+"""``make machine``: which commands it runs, what it does not do twice, and the page it writes."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.paths import CONF, PROJECT
+
+SCRIPT = PROJECT / "scripts" / "make_machine.py"
+INTERVAL = {"value": 41.234, "low": 40.0, "high": 42.5}
+
+
+@pytest.fixture
+def script(monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("make_machine", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "make_machine", module)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(tmp_path)
+    for name in ("part.gcode", "x.csv", "y.csv", "best.ckpt"):
+        (tmp_path / name).write_text(name)
+    return module
+
+
+WORDS = ["NAME=mine", "GCODE=part.gcode", "X=x.csv", "Y=y.csv", "PRETRAINED=best.ckpt"]
+
+
+def planned(script, words):
+    given, overrides = script.options(words)
+    return given, list(script.stages(script.Path("machines/mine"), given, overrides))
+
+
+@pytest.mark.parametrize("words", [WORDS, WORDS[:3]])
+def test_every_stage_composes(script, words, tmp_path):
+    _, stages = planned(script, [*words, "trainer.max_epochs=1"])
+    commands = [stage.command for stage in stages]
+    assert commands == [
+        *("calibrate", "collect", "prepare", "train", "prepare", "train", "evaluate", "export")
+    ]
+    own = tmp_path / "conf" / "printer"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text((CONF / "printer" / "ender3_v2.yaml").read_text())
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for stage in stages:
+            for arguments in filter(None, (stage.arguments, stage.resumed)):
+                same = [word.replace("printer=mine", "printer=ender3_v2") for word in arguments]
+                compose(stage.command, same)
+
+
+def test_it_transfers_in_two_stages_and_recordings_come_last(script):
+    _, stages = planned(script, WORDS)
+    first, second = (stage.arguments for stage in stages if stage.command == "train")
+    assert first[:3] == [
+        "experiment=transfer",
+        'pretrained="best.ckpt"',
+        "data.root=machines/mine/simulated_layers",
+    ]
+    assert second[:3] == [
+        "experiment=transfer",
+        'pretrained="machines/mine/train_simulated/checkpoints/best.ckpt"',
+        "data.root=machines/mine/recorded_layers",
+    ]
+    alone = [stage.arguments for stage in planned(script, WORDS[:3])[1] if stage.command == "train"]
+    assert alone[0] == ["data.root=machines/mine/simulated_layers"]
+    assert alone[1] == second
+
+
+def test_done_is_not_done_again_until_a_file_changes_and_training_goes_on(script, monkeypatch):
+    ran = []
+
+    def call(command, check):
+        assert not check
+        ran.append(command[3:])
+        return subprocess.CompletedProcess(command, 1 if len(ran) == 2 else 0)
+
+    monkeypatch.setattr(script.subprocess, "run", call)
+    given, stages = planned(script, WORDS)
+    run, train = script.Path("machines/mine"), stages[3]
+    calibrate = stages[0]
+    for _ in range(2):
+        script.perform(run, calibrate, script.stamp(calibrate, given))
+    assert len(ran) == 1
+
+    with pytest.raises(SystemExit) as caught:  # interrupted
+        script.perform(run, train, script.stamp(train, given))
+    assert caught.value.code == 1
+    last = run / "train_simulated" / "checkpoints" / "last.ckpt"
+    last.parent.mkdir()
+    last.write_text("a state")
+    script.perform(run, train, script.stamp(train, given))
+    assert ran[1][0:2] == ["experiment=transfer", 'pretrained="best.ckpt"']
+    assert ran[2][0:2] == ["experiment=transfer", f"resume={last}"]
+
+    script.Path("x.csv").write_text("another recording")
+    script.perform(run, calibrate, script.stamp(calibrate, given))
+    assert len(ran) == 4
+    script.perform(run, train, script.stamp(train, given))
+    assert ran[4][1] == 'pretrained="best.ckpt"'  # what had begun was of the other recording
+
+
+def test_each_stage_has_a_folder_of_its_own(script):
+    _, stages = planned(script, WORDS)
+    folders = [script.folder_of(stage) for stage in stages]
+    assert len(set(folders)) == len(folders)
+    assert folders[3:6] == ["train_simulated", "prepare_recorded", "train_recorded"]
+
+
+def test_the_page_says_what_was_found_and_what_it_is_worth(script, tmp_path):
+    given, _ = planned(script, WORDS)
+    run = tmp_path / "machines/mine"
+    (run / "calibration").mkdir(parents=True)
+    (run / "evaluation").mkdir()
+    axes = {"x": {"natural_freq_hz": INTERVAL, "resonance": {"misfit": 1.0}}}
+    (run / "calibration/calibration.json").write_text(json.dumps({"axes": axes}))
+    overall = {"overall": {"r2": 0.98, "mae_mm": 0.002, "rmse_mm": 0.003}}
+    metrics = {"trajectory": overall, "baselines": {"fir": {"trajectory": overall}}}
+    (run / "evaluation/metrics.json").write_text(json.dumps(metrics))
+    page = script.summary(run, given)
+    assert "| x | natural_freq_hz | 41.23 | 40 to 42.5 |" in page
+    assert "| network | 0.980 | 2.0 | 3.0 |" in page
+    assert "| fir | 0.980 | 2.0 | 3.0 |" in page
+    assert "resonance" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["NAME=mine"], "GCODE: not given"),
+        (["GCODE=part.gcode", "X=x.csv"], "NAME: not given"),
+        (["NAME=a/b", "GCODE=part.gcode", "X=x.csv"], "NAME: got a/b, expected letters"),
+        (["NAME=a", "GCODE=absent", "X=x.csv"], "GCODE: got absent, expected a file"),
+        ([*WORDS[:3], "Y=absent"], "Y: got absent, expected a file"),
+        ([*WORDS[:3], "PRETRAINED=absent"], "PRETRAINED: got absent, expected a file"),
+    ],
+)
+def test_mistakes_are_named_before_any_work(script, words, message):
+    with pytest.raises(SystemExit) as caught:
+        script.options(words)
+    assert message in str(caught.value.code)
