@@ -156,6 +156,8 @@ class Manager:
 
 
 def _end_group(leader: int) -> None:
-    """End what a worker that was killed has left running."""
+    """End what a worker that was killed has left running, where processes have groups."""
+    if not hasattr(os, "killpg"):
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
