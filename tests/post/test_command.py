@@ -118,6 +118,7 @@ def test_a_refusal_leaves_the_file_as_it_was(
         (made({}), "expected a sliced plate"),
         (TEXT.replace(b"G1 X", b"G1 X999", 9), "leaves the bed|reaches|off"),
     ],
+    ids=["empty", "stl", "bgcode", "gzip", "3mf", "bed"],  # compressed files hold the time
 )
 def test_what_is_no_print_stays_as_it_was(part, options, content, says, capsys):
     part.write_bytes(content)

@@ -110,6 +110,13 @@ def test_the_plate_and_its_md5_change_and_nothing_else(
         (b"PK\3\4rest", "a damaged zip archive"),
         (b"PK\3\4" + made(), "a damaged zip archive|zip64 or joined"),
     ],
+    ids=[
+        "no plate",
+        "two plates",
+        "cut",
+        "no zip",
+        "joined",
+    ],  # which an archive's time is not part of
 )
 def test_others_are_refused(content: bytes, says: str) -> None:
     with pytest.raises(GcodeError, match=f"part: .*({says})") as error:
