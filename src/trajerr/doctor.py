@@ -28,6 +28,7 @@ NEEDED = {  # package → what cannot run without it
     "lightning": "pipeline",
     "h5py": "pipeline",
     "scipy": "pipeline",
+    "aiohttp": "workbench",
 }
 TO_CORRECT = "correct"
 

@@ -23,6 +23,7 @@ FLAGS = [
     "--remote-debugging-port=0",
 ]
 PATIENCE_S = 120.0
+SETTLED_S = 0.5  # in which frames are laid out and drawn anew
 
 
 class Tab:
@@ -101,8 +102,12 @@ class Tab:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
 
-    async def picture(self, path: Path) -> None:
-        said = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    async def picture(self, path: Path, width: int, dark: bool) -> None:
+        """Take a picture of the whole page; frames that are out of view would not be drawn."""
+        height = int(await self.run("document.documentElement.scrollHeight"))
+        await self.shape(width, height, dark)
+        await asyncio.sleep(SETTLED_S)
+        said = await self.call("Page.captureScreenshot")
         path.write_bytes(base64.b64decode(said["data"]))
 
     async def fits(self) -> bool:

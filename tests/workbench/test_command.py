@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from trajerr.errors import ConfigError
+from trajerr.workbench import command
 from trajerr.workbench.settings import Settings
 
 COMMAND = [sys.executable, "-m", "trajerr.workbench", "--no-browser"]
@@ -99,6 +100,14 @@ def test_listening_for_others_makes_a_token_and_shows_it(tmp_path):
 def test_a_setting_out_of_range_is_named(key, value):
     with pytest.raises(ConfigError, match=f"^{key}: got "):
         Settings.shipped(**{key: value})
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "aiohttp" else name)
+    with pytest.raises(SystemExit, match="1"):
+        command.main(["--no-browser"])
+    said = "workbench: aiohttp: not installed, expected: pip install trajerr[workbench]\n"
+    assert capsys.readouterr().err == said
 
 
 def test_help_is_there_at_once():

@@ -1,6 +1,5 @@
 """Whole visits in a browser: what a person sees and clicks, wide and narrow, light and dark."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from tests.calibration.shaken import felt, noise
 from tests.workbench.benches import visit, with_part
 from tests.workbench.browser import Tab, tab
 
-SETTLED_S = 0.5  # in which frames are laid out and drawn anew
 RATE_HZ, SWEEP_S = 3200.0, 131.0  # of Klipper's test from 5 to 135 Hz
 WIDE, NARROW = (1280, 900), (390, 844)
 ENDED = "!['waits', 'runs'].includes(document.querySelector('[data-work]').dataset.state)"
@@ -46,8 +44,9 @@ async def look(page: Tab, pictures: Path, name: str) -> None:
     for shape, size in (("wide", WIDE), ("narrow", NARROW)):
         for dark in (False, True):
             await page.shape(*size, dark=dark)
-            await asyncio.sleep(SETTLED_S)
-            await page.picture(pictures / f"{name}_{shape}{'_dark' if dark else ''}.png")
+            await page.picture(
+                pictures / f"{name}_{shape}{'_dark' if dark else ''}.png", size[0], dark
+            )
             assert await page.fits(), f"{name}, {shape}"
     await page.shape(*WIDE)
 

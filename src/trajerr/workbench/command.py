@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from trajerr.workbench.settings import Settings
 
 NAME = "workbench"
 LOCK = ".workbench.lock"
+NEEDED = ("aiohttp", "filelock", "hydra", "rich", "torch")  # here, and by what it runs
 DESCRIPTION = """\
 Open trajerr in the browser: look at a file, measure a printer, learn it, correct a file. All is
 read and written in one folder; nothing is asked of any other machine. Ctrl-C ends it and all
@@ -31,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     given = {key: value for key, value in options.items() if value is not None}
     try:
-        settings = Settings.shipped(**given).secured()
         let_commands_end()
+        _require_installed()
+        settings = Settings.shipped(**given).secured()
         with _own(settings.root), _listening(settings) as sockets:
             port = sockets[0].getsockname()[1]
             asyncio.run(_serve(replace(settings, port=port), sockets))
@@ -50,6 +53,14 @@ def address(settings: Settings) -> str:
     shown = socket.gethostname() if host in ("0.0.0.0", "[::]") else host  # noqa: S104 - compared
     secret = f"?token={settings.token}" if settings.token else ""
     return f"http://{shown}:{settings.port}/{secret}"
+
+
+def _require_installed() -> None:
+    absent = [name for name in NEEDED if find_spec(name) is None]
+    if absent:
+        raise ConfigError(
+            f"{', '.join(absent)}: not installed, expected: pip install trajerr[workbench]"
+        )
 
 
 async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:

@@ -209,35 +209,26 @@ def _corrected(work: Work, folder: Folder) -> str:
     before, after = (
         nominal[name]["wall_contour_rms_um"] for name in ("uncorrected", said["method"])
     )
-    slower = said["print_time_s"]["after"] - said["print_time_s"]["before"]
-    grown = said["file_bytes"]["after"] / said["file_bytes"]["before"]
-    numbers = tiles(
-        (f"{before:.0f} µm", "off the path before, on average"),
-        (f"{after:.0f} µm", "left after the correction"),
-        (_signed(100 * (after / before - 1), "%"), "change, on the simulated printer"),
-        (_signed(slower, "s"), "of print time"),
-        (f"{grown:.2f} ×", "size of the file"),
-    )
     path = work.results["corrected"]
     return (
-        f"{numbers}<p>{download(path, 'Download the corrected file')} "
+        f'<p class="finding">Printed as sliced, the walls are <b>{before:.0f} µm</b> off their '
+        f"path; corrected, <b>{after:.0f} µm</b> ({_signed(100 * (after / before - 1), '%')}), on "
+        f"the simulated printer.</p><p>{download(path, 'Download the corrected file')} "
         f'<span class="soft">It lies at <code>{escape(path)}</code> in the folder.</span></p>'
-        f"{_pages(folder, report)}"
+        f"{_report(folder, report)}"
     )
 
 
-def _pages(folder: Folder, report: str) -> str:
-    """Return the report's pages and pictures."""
-    place = folder.inside(report)
-    pages = sorted(place.glob("*.html"))
-    if pages:
-        return "<h2>Before and after</h2>" + "".join(
-            view(folder.name(page), "report of the correction", tall=True)
-            + f'<p><a href="{href(folder.name(page))}" target="_blank" rel="noopener">'
-            "Open the report on its own</a></p>"
-            for page in pages
-        )
-    return f"<h2>Before and after</h2>{pictures(folder, report)}"
+def _report(folder: Folder, report: str) -> str:
+    """Return the report's page, with layers before and after."""
+    page = f"{report}/correction.html"
+    if not folder.inside(page).is_file():
+        return ""
+    return (
+        f"<h2>Before and after</h2>{view(page, 'report of the correction', tall=True)}"
+        f'<p><a href="{href(page)}" target="_blank" rel="noopener">Open the report on its own</a>'
+        "</p>"
+    )
 
 
 def _signed(value: float, unit: str) -> str:

@@ -31,6 +31,12 @@ from trajerr.workbench.work import (
 CANCEL = b"cancel"
 PATIENCE_S = 20.0  # between asking a command to end, and ending it
 COLUMNS = "100"
+# Windows knows no Ctrl-C for one process alone: there a command is ended at once.
+ENDINGS = (
+    (signal.SIGTERM,)
+    if sys.platform == "win32"
+    else (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+)
 
 
 class Worker:
@@ -66,7 +72,7 @@ class Worker:
     def cancel(self) -> None:
         """Have the command end; one that does not hear is ended."""
         self._cancelled.set()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in ENDINGS:
             process = self._process
             if process is None or process.poll() is not None:
                 return
@@ -97,7 +103,7 @@ class Worker:
             env=environment(),
         )
         if self._cancelled.is_set():  # between the two looks
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(ENDINGS[0])
         return self._process.wait()
 
     def _end(self, state: State) -> State:
