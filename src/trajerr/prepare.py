@@ -21,7 +21,7 @@ def main(config: Config) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
     # these take seconds; not for --help
     from trajerr.dataset.preparation import PrepareSettings, prepare
-    from trajerr.dataset.sensor_logs import AccelerometerLog
+    from trajerr.dataset.sensor_logs import SensorLog
     from trajerr.reports.recording_report import write_recording
 
     split = build(config["split"], "split", **{key: config[key] for key in SPLIT_KEYS})
@@ -40,7 +40,7 @@ def main(config: Config) -> None:
             bars.update(tasks[stage], completed=done)
 
         stats = prepare(settings, Path(config["output_dir"]), show)
-    if isinstance(log, AccelerometerLog):
+    if isinstance(log, SensorLog):
         write_recording(log.reading, Path(config["output_dir"]), console)
     console.print(split_table(stats))
     found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
