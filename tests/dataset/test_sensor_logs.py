@@ -13,7 +13,7 @@ from trajerr.errors import ConfigError, DataError
 from trajerr.gcode.reader import read_program
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
-from trajerr.recordings.accelerometer import Columns
+from trajerr.recordings.accelerometer import KLIPPER
 
 LAYERS = 5
 
@@ -47,7 +47,7 @@ def recorded(tmp_path_factory):
 
 def log_of(recorded, **changes) -> AccelerometerLog:
     gcode, x, _, _ = recorded
-    known = {"y": None, "reference": None, "columns": Columns(), "sample_rate_hz": 200.0}
+    known = {"y": None, "reference": None, "columns": KLIPPER, "sample_rate_hz": 200.0}
     known |= {"gcode": str(gcode), "x": str(x), "printer": linear()}
     return AccelerometerLog(**{**known, **changes})
 

@@ -1,6 +1,7 @@
 """Sensors' files: what is read, and what is refused before any plan is looked at."""
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.recordings.recorded import write_klipper
 from trajerr.errors import ConfigError, DataError
-from trajerr.recordings.accelerometer import Columns, Recording, read_recording
+from trajerr.recordings.accelerometer import KLIPPER, Columns, Recording, read_recording
 
 
 def shaking(seconds: float = 12.0, rate: float = 3200.0, seed: int = 0) -> np.ndarray:
@@ -91,7 +92,7 @@ def test_a_sensor_at_rest_with_few_digits_is_not_clipped():
 def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
     path = write_klipper(shaking(), tmp_path / "s.csv")
     with pytest.raises(DataError, match="expected 'ax' among them"):
-        read_recording(path, Columns(x="ax"))
+        read_recording(path, replace(KLIPPER, x="ax"))
     with pytest.raises(DataError, match="no such file"):
         read_recording(tmp_path / "none.csv")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(path.read_bytes())[:-50])
@@ -101,4 +102,4 @@ def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
 
 def test_an_unknown_unit_is_refused():
     with pytest.raises(ConfigError, match=r"log\.columns\.acceleration_unit: got 'm/s\^2'"):
-        Columns(acceleration_unit="m/s^2")
+        replace(KLIPPER, acceleration_unit="m/s^2")

@@ -250,7 +250,8 @@ def _stacked(
     ]
     span = max(float(centres[-1] - centres[0]), 1.0)
     step = 1.5 * TOLERANCE_S * COARSE_HZ / span
-    rates = np.arange(-LARGEST_RATE_OFF, LARGEST_RATE_OFF + step, step)
+    tried = 2 * int(np.ceil(LARGEST_RATE_OFF / step)) + 1
+    rates = np.linspace(-LARGEST_RATE_OFF, LARGEST_RATE_OFF, tried)
     count, best = wide[0].shape[1] - padding, (-1.0, 0, 0.0, 0.0, 1.0)
     for rate in rates:
         nearest = wide[int(np.argmin(np.abs(RATES - rate)))]
