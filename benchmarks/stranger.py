@@ -14,6 +14,10 @@ corrected with the calibrated printer as model (``twin``), with the transferred 
 bring. The corrected files are planned anew and printed on the machine at its own natural
 frequencies, and 10 % below and above. Beside them: input shapers at the calibrated frequencies.
 
+With ``sensor=accelerometer`` the same machines are recorded by accelerometers as their owners
+would have them, and the table says how near the errors come that these tell together with the
+calibrated printer, without and with a reference sensor on the frame.
+
 What is there already is kept, so that an interrupted benchmark goes on; ``--anew`` corrects and
 judges again, with the logs, calibrations and networks that are there. The table goes to stdout
 and to ``<out>/stranger.md``, all numbers to ``<out>/stranger.json``. Without ``--checkpoint`` the
@@ -30,13 +34,14 @@ from pathlib import Path
 
 from foreign.machine import draw
 from foreign.parts import MOST_LAYERS, PARTS, present
-from foreign.table import table
-from foreign.trial import METHODS, NETWORK, Plan, Trial
+from foreign.table import reconstruction_table, table
+from foreign.trial import METHODS, NETWORK, TWIN, Plan, Trial
 
 from trajerr.errors import TrajerrError
 from trajerr.files import write_atomically
 from trajerr.shipped import shipped
 
+SENSOR = "sensor=accelerometer"
 GCODE = Path(__file__).resolve().parents[2] / "shared" / "data" / "gcode"
 
 
@@ -164,10 +169,23 @@ def measure(arguments: argparse.Namespace) -> str:
     return text
 
 
+def reconstruct(arguments: argparse.Namespace) -> str:
+    """Return the table of what accelerometers make of all machines' errors."""
+    arguments.methods = TWIN
+    plan, out = planned(arguments), arguments.out.resolve()
+    numbers = range(arguments.first, arguments.first + arguments.machines)
+    machines = [draw(arguments.seed, number) for number in numbers]
+    trials = [Trial(machine, plan, out / machine.name, tell) for machine in machines]
+    return reconstruction_table([trial.reconstruction() for trial in trials])
+
+
 def main() -> None:
     """Measure and print the table."""
     try:
-        print(measure(options().parse_args()))
+        arguments = options().parse_args()
+        by_sensor = SENSOR in arguments.extra
+        arguments.extra = [given for given in arguments.extra if given != SENSOR]
+        print(reconstruct(arguments) if by_sensor else measure(arguments))
     except TrajerrError as error:
         sys.exit(str(error))
 

@@ -60,6 +60,26 @@ def table(results: Results, methods: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def reconstruction_table(results: Results) -> str:
+    """Return one line a machine, µm RMS of x and y, then mean and worst over axes."""
+    columns = {
+        "error": ("alone", "error"),
+        "calibrated printer alone": ("alone", "printer"),
+        "with the accelerometer": ("alone", "both"),
+        "and with a reference": ("reference", "both"),
+    }
+    lines = ["| " + " | ".join(["reconstruction, µm RMS x / y", *columns]) + " |"]
+    lines.append("|" + "---|" * (1 + len(columns)))
+    values = np.array([[result[a][b] for a, b in columns.values()] for result in results])
+    for result, row in zip(results, values, strict=True):
+        cells = [f"{x:.1f} / {y:.1f}" for x, y in row]
+        lines.append("| " + " | ".join([str(result["machine"]), *cells]) + " |")
+    for name, over in (("mean", np.mean), ("worst", np.max)):
+        cells = [f"{over(values[:, column]):.1f}" for column in range(len(columns))]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return "\n".join(lines)
+
+
 def _line(name: str, before: Floats, changes: Sequence[Floats]) -> str:
     cells = [name, " / ".join(f"{value:.1f}" for value in before)]
     cells += [" / ".join(f"{value:+.0f}".replace("-", "−") for value in row) for row in changes]

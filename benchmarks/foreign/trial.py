@@ -36,6 +36,7 @@ from . import recording
 from .machine import Machine
 from .motion import MachineModel, Variant
 from .parts import Part
+from .reconstruction import left, record_print
 
 TWIN, NETWORK, MACHINE = "twin", "network", "machine"
 METHODS = (TWIN, NETWORK, MACHINE)  # calibrated printer; transferred network; the machine itself
@@ -142,6 +143,23 @@ class Trial:
                 "plot=false",
                 f"hydra.run.dir={self.folder / 'runs' / 'calibrate'}",
             )
+
+    def reconstruction(self) -> dict[str, Any]:
+        """Return what accelerometers make of the machine's error, without and with a reference."""
+        kept = self.folder / "reconstruction.json"
+        if not kept.is_file():
+            self._claim()
+            self._record()
+            self._calibrate()
+            with self._stage("reconstruct"):
+                seed = int(self.machine.name.rsplit("_", 1)[1])
+                recorded = record_print(self.machine, self.printer, 60.0 * self.plan.minutes, seed)
+                found = {
+                    key: left(recorded, self.printer, reference=used)
+                    for key, used in (("alone", False), ("reference", True))
+                }
+            write_atomically(kept, (json.dumps(found, indent=2) + "\n").encode())
+        return {"machine": self.machine.name, **json.loads(kept.read_text(encoding="utf-8"))}
 
     @cached_property
     def _printer_file(self) -> Path:

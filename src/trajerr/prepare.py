@@ -19,15 +19,12 @@ SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, be
 @command("prepare")
 def main(config: Config) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
-    # these take seconds; not for --help
-    from trajerr.dataset.preparation import PrepareSettings, prepare
-    from trajerr.dataset.sensor_logs import AccelerometerLog
+    from trajerr.dataset.preparation import PrepareSettings, prepare  # seconds; not for --help
     from trajerr.reports.recording_report import write_recording
 
     split = build(config["split"], "split", **{key: config[key] for key in SPLIT_KEYS})
-    printer = build(config["printer"], "printer") if config.get("printer") else None
-    known = {} if printer is None else {"printer": printer}
-    log = build(config["log"], "log", **known) if config.get("log") else None
+    given = {"printer": build(config["printer"], "printer")} if config.get("printer") else {}
+    log = build(config["log"], "log", **given) if config.get("log") else None
     settings = pick(PrepareSettings, config, split=split, log=log)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
@@ -40,8 +37,7 @@ def main(config: Config) -> None:
             bars.update(tasks[stage], completed=done)
 
         stats = prepare(settings, Path(config["output_dir"]), show)
-    if isinstance(log, AccelerometerLog):
-        write_recording(log.reading, Path(config["output_dir"]), console)
+    write_recording(log, Path(config["output_dir"]), console)
     console.print(split_table(stats))
     found = ", ".join(f"{name} {count}" for name, count in stats.faults.items())
     console.print(f"faults found: {found or 'none'}{stats.cold}")

@@ -34,6 +34,7 @@ CLASSES = frozenset(
         "trajerr.dataset.repair.FaultSettings",
         "trajerr.dataset.splits.SplitSettings",
         "trajerr.dataset.sensor_logs.AccelerometerLog",
+        "trajerr.dataset.sensor_logs.MotanLog",
         "trajerr.dynamics.axis.AxisParameters",
         "trajerr.dynamics.printer.Printer",
         "trajerr.dynamics.thermal.ThermalParameters",

@@ -11,10 +11,10 @@ from trajerr.dataset.logs import LogFormat, read_log
 from trajerr.dataset.matlab import read_layer
 from trajerr.dataset.quality import REPORT
 from trajerr.dataset.record import LayerRecord
-from trajerr.dataset.sensor_logs import AccelerometerLog, content_sha256
+from trajerr.dataset.sensor_logs import SensorLog, content_sha256
 from trajerr.errors import DataError
 
-Log = LogFormat | AccelerometerLog
+Log = LogFormat | SensorLog
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Input:
     sha256: str
 
 
-def inputs_of(log: Log | None, patterns: Sequence[str]) -> list[Input]:
-    """Return the files to read: those that a sensor's log names, else those of patterns."""
-    if isinstance(log, AccelerometerLog):
+def sensor_inputs(log: Log | None) -> list[Input]:
+    """Return the files that a sensor's log names, as one input; none for other logs."""
+    if isinstance(log, SensorLog):
         return [Input(log.files[0], content_sha256(log.files))]
-    return find_inputs(patterns)
+    return []
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Input]:
@@ -68,7 +68,7 @@ def read_input(source: Input, log: Log | None) -> list[LayerRecord]:
     DataError
         The file cannot be used; the message names it.
     """
-    if isinstance(log, AccelerometerLog):
+    if isinstance(log, SensorLog):
         return log.records()
     if log is not None:
         return read_log(source.path, log)

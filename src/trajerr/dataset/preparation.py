@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from trajerr.checks import as_names, require_count, require_one_of, require_positive
 from trajerr.dataset.cards import describe
 from trajerr.dataset.identity import request_hash, split_hash
-from trajerr.dataset.inputs import Input, Log, inputs_of
+from trajerr.dataset.inputs import Input, Log, find_inputs, sensor_inputs
 from trajerr.dataset.repair import FaultSettings
 from trajerr.dataset.scale import measure_error_rms, measure_scale
 from trajerr.dataset.splits import (
@@ -97,7 +97,7 @@ def prepare(settings: PrepareSettings, output_dir: Path, progress: Progress | No
         empty, or ``output_dir`` holds something else than prepared data.
     """
     report = progress or _ignore
-    inputs = inputs_of(settings.log, settings.data_dirs)
+    inputs = sensor_inputs(settings.log) or find_inputs(settings.data_dirs)
     with _alone_in(output_dir, report):
         return _prepare(settings, inputs, output_dir, report)
 

@@ -26,6 +26,7 @@ from trajerr.motion.trajectory import Trajectory
 from trajerr.recordings.accelerometer import Columns, read_recording
 from trajerr.recordings.alignment import Aligned, Sensors, align
 from trajerr.recordings.fusion import Fused, fuse
+from trajerr.recordings.motan import INDEX, LOG, read_motan
 from trajerr.recordings.signals import EVEN_HZ
 
 
@@ -38,6 +39,58 @@ class Reading:
     trajectory: Trajectory  # at EVEN_HZ
     aligned: Aligned
     fused: Fused
+
+
+@dataclass(frozen=True)
+class MotanLog:
+    """A log of Klipper's data logger: commanded and measured at once.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range; the message names the key.
+    """
+
+    file: str  # NAME.json.gz, beside which NAME.index.gz lies
+    x: str  # sensor that moves with x, such as adxl345:adxl345
+    y: str | None
+    reference: str | None
+    sample_rate_hz: float
+    printer: Printer | None = None
+
+    def __post_init__(self) -> None:
+        require("printer", None, self.printer is not None, "one like the recorded, printer=NAME")
+        require_rate(self.sample_rate_hz)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Both files."""
+        stem = self.file.removesuffix(LOG)
+        return Path(stem + LOG), Path(stem + INDEX)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The recording with errors.
+
+        Raises
+        ------
+        DataError
+            The log cannot be used.
+        """
+        if self.printer is None:  # refused by the constructor
+            raise DataError("printer: got null, expected one like the recorded")
+        log = read_motan(self.files[0])
+        named = {"x": self.x, "y": self.y, "reference": self.reference}
+        read = {key: log.recording(name) for key, name in named.items() if name}
+        sensors = Sensors(read["x"], read.get("y"), read.get("reference"))
+        trajectory = log.trajectory(EVEN_HZ)
+        aligned = align(sensors, trajectory, self.printer)
+        part = self.files[0].name.removesuffix(LOG)
+        return Reading(part, "", trajectory, aligned, fuse(aligned))
+
+    def records(self) -> list[LayerRecord]:
+        """Return the layers that were recorded."""
+        return list(layers(self.reading, self.sample_rate_hz))
 
 
 @dataclass(frozen=True)
@@ -177,3 +230,6 @@ def _record(
             "uncertainty_y_mm": uncertain[1],
         },
     )
+
+
+SensorLog = AccelerometerLog | MotanLog

@@ -43,19 +43,22 @@ class Columns:
         If a value is out of range; the message names the key.
     """
 
-    time: str = RAW[0]
-    x: str = RAW[1]
-    y: str = RAW[2]
-    z: str = RAW[3]
-    time_unit: str = "s"
-    acceleration_unit: str = "mm/s2"
-    delimiter: str = ","
+    time: str
+    x: str
+    y: str
+    z: str
+    time_unit: str
+    acceleration_unit: str
+    delimiter: str
 
     def __post_init__(self) -> None:
         require_one_of("log.columns.time_unit", self.time_unit, TIME_UNITS)
         require_one_of("log.columns.acceleration_unit", self.acceleration_unit, ACCELERATION_UNITS)
         one = isinstance(self.delimiter, str) and len(self.delimiter) == 1
         require("log.columns.delimiter", self.delimiter, one, "one character")
+
+
+KLIPPER = Columns(*RAW, time_unit="s", acceleration_unit="mm/s2", delimiter=",")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Recording:
         return np.maximum(missing, 0.0).astype(np.intp)
 
 
-def read_recording(path: Path, columns: Columns | None = None) -> Recording:
+def read_recording(path: Path, columns: Columns = KLIPPER) -> Recording:
     """Read a sensor's CSV, plain or packed by gzip.
 
     Parameters
@@ -116,12 +119,13 @@ def read_recording(path: Path, columns: Columns | None = None) -> Recording:
     DataError
         The file is missing or holds something else, or as :class:`Recording`.
     """
-    wanted = columns or Columns()
-    names, rows_from = read_header(path, wanted.delimiter)
-    chosen = [_number(name, names, path) for name in (wanted.time, wanted.x, wanted.y, wanted.z)]
-    table = read_table(path, chosen, rows_from, wanted.delimiter)
-    time = table[:, 0] * TIME_UNITS[wanted.time_unit]
-    acceleration = table[:, 1:] * ACCELERATION_UNITS[wanted.acceleration_unit]
+    names, rows_from = read_header(path, columns.delimiter)
+    chosen = [
+        _number(name, names, path) for name in (columns.time, columns.x, columns.y, columns.z)
+    ]
+    table = read_table(path, chosen, rows_from, columns.delimiter)
+    time = table[:, 0] * TIME_UNITS[columns.time_unit]
+    acceleration = table[:, 1:] * ACCELERATION_UNITS[columns.acceleration_unit]
     return Recording(time, acceleration, str(path))
 
 

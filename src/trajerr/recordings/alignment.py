@@ -30,8 +30,8 @@ from trajerr.recordings.signals import (
 )
 
 ONE_CLOCK = 0.5  # share of the shorter recording's time by which two overlap on one clock
-# Where a frame sways: the reference explains what a sensor feels beyond the expected motion.
-FRAME_BAND_HZ = (5.0, 60.0)
+FRAME_BAND_HZ = (8.0, 25.0)  # where frames sway and axes mostly follow
+HIGHEST_SWAY_HZ = 60.0  # above it a frame shakes, but does not sway as one
 ROUGH_HZ = 60.0  # up to which a plan's acceleration is needed to find where it was recorded
 BESIDE_S = 5.0  # of the plan before and after a recording, for the printer to settle in
 
@@ -207,10 +207,15 @@ def _overlap(first: EvenSamples, second: EvenSamples) -> bool:
 
 
 def _sway(frame: Floats, beyond: Floats, measured: NDArray[np.bool_]) -> Floats:
-    """Return (M, 2) what of each axis' unexpected acceleration the frame's (M, 3) explains."""
+    """Return (M, 2) what of each axis' unexpected acceleration the frame's (M, 3) explains.
+
+    A sensor on a frame feels no more of its sway than the frame itself: weights are no longer
+    than 1, for what the printer does beyond its simulation shakes the frame, too.
+    """
     source = filtered(frame, EVEN_HZ, *FRAME_BAND_HZ)
     left = filtered(beyond, EVEN_HZ, *FRAME_BAND_HZ)
     rows = measured.all(axis=1)
     weights = np.linalg.lstsq(source[rows], left[rows], rcond=None)[0]
-    sway: Floats = frame @ weights
+    weights /= np.maximum(np.linalg.norm(weights, axis=0), 1.0)
+    sway: Floats = filtered(frame, EVEN_HZ, None, HIGHEST_SWAY_HZ) @ weights
     return sway

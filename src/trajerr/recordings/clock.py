@@ -39,11 +39,12 @@ STANDS_OUT = 8.0  # standard deviations of all other offsets
 LEAST_EXPLAINED = 0.15  # of a recording's motion in the coarse band
 # Fine search.
 FINE_BAND_HZ = (3.0, 15.0)  # where a printer that is not yet calibrated is right, too
-WINDOW_S = 5.0
+WINDOW_S = 2.5
 SHIFTS_S = (0.020, 0.003)  # within which windows are looked for, from pass to pass
 LEAST_SHARE = 0.05  # that a window explains, to count
 OUTLIER = 4.0  # robust standard deviations of windows
 FEWEST_WINDOWS = 3
+LARGEST_SCATTER_S = 0.0025  # RMS of windows; a fifth of what a pause has to be to be seen
 LEAST_AGREEING = 0.6  # share of the windows that have to lie on one line
 
 
@@ -249,9 +250,8 @@ def _stacked(
     ]
     span = max(float(centres[-1] - centres[0]), 1.0)
     step = 1.5 * TOLERANCE_S * COARSE_HZ / span
-    rates = np.minimum(
-        np.arange(-LARGEST_RATE_OFF, LARGEST_RATE_OFF + step, step), LARGEST_RATE_OFF
-    )
+    tried = 2 * int(np.ceil(LARGEST_RATE_OFF / step)) + 1
+    rates = np.linspace(-LARGEST_RATE_OFF, LARGEST_RATE_OFF, tried)
     count, best = wide[0].shape[1] - padding, (-1.0, 0, 0.0, 0.0, 1.0)
     for rate in rates:
         nearest = wide[int(np.argmin(np.abs(RATES - rate)))]
@@ -287,9 +287,10 @@ def _refined(
     felt = np.concatenate([sensor.at(own) for sensor in sensors], axis=1)
     felt = filtered(felt, EVEN_HZ, *FINE_BAND_HZ)
     there = np.all([sensor.measured_at(own) for sensor in sensors], axis=0)
+    middles = _middles(there, felt)
     rows = [
         (time[middle], *shift)
-        for middle in _middles(there, felt)
+        for middle in middles
         if (shift := _shift(felt, plan, middle, reach_s)) is not None
     ]
     if len(rows) < FEWEST_WINDOWS:
@@ -297,7 +298,7 @@ def _refined(
             f"{sensors[0].name}: {len(rows)} windows of {WINDOW_S:g} s move like the plan, "
             f"expected {FEWEST_WINDOWS} or more; record a longer stretch of the print"
         )
-    return _fitted(np.array(rows), line, origin, sensors[0].name)
+    return _fitted(np.array(rows), line, origin, len(middles), sensors[0].name)
 
 
 def _middles(there: NDArray[np.bool_], felt: Floats) -> list[int]:
@@ -341,7 +342,7 @@ def _explained(window: Floats, plan: Floats) -> float:
     return float(np.sum(cross * (inverse @ cross)))
 
 
-def _fitted(rows: Floats, line: Floats, origin: float, name: str) -> _Line:
+def _fitted(rows: Floats, line: Floats, origin: float, tried: int, name: str) -> _Line:
     """Return the line moved so that it goes through most windows.
 
     Parameters
@@ -359,15 +360,17 @@ def _fitted(rows: Floats, line: Floats, origin: float, name: str) -> _Line:
         change = np.linalg.lstsq(table[kept] * root[:, None], late[kept] * root, rcond=None)[0]
         left = late - table @ change
         kept = np.abs(left) <= max(OUTLIER * _deviation(left), 2e-4)
-    if np.count_nonzero(kept) < max(FEWEST_WINDOWS, LEAST_AGREEING * len(late)):
-        off = int(np.argmax(~kept))
+    scatter = float(np.sqrt(np.average(left[kept] ** 2, weights=weight[kept])))
+    few = np.count_nonzero(kept) < max(FEWEST_WINDOWS, LEAST_AGREEING * tried)
+    if few or scatter > LARGEST_SCATTER_S:
+        off = int(np.argmax(np.abs(left)))
         raise DataError(
-            f"{name}: {np.count_nonzero(kept)} of {len(late)} windows lie on one clock, expected "
-            f"{100.0 * LEAST_AGREEING:.0f} % of them: at {time[off]:.1f} s of the plan it is off "
+            f"{name}: {np.count_nonzero(kept)} of {tried} windows lie on one clock, within "
+            f"{1e3 * scatter:.1f} ms, expected {100.0 * LEAST_AGREEING:.0f} % of them within "
+            f"{1e3 * LARGEST_SCATTER_S:.1f} ms: at {time[off]:.1f} s of the plan it is off "
             f"by {1e3 * left[off]:+.1f} ms; was there a pause that the G-code does not say?"
         )
     covariance = _covariance(table[kept], weight[kept], left[kept])
-    scatter = float(np.sqrt(np.average(left[kept] ** 2, weights=weight[kept])))
     moved = np.asarray(line + change)
     return _Line(moved, covariance, scatter, int(kept.sum()), float(np.median(share[kept])))
 

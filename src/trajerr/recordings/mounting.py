@@ -1,8 +1,8 @@
 """How a sensor sits on a machine: its direction and scale along each axis, and gravity.
 
-An axis' weights turn the sensor's three values into the acceleration along the printer's axis.
-They are found by least squares in a band where every machine follows its command, and scaled
-so that what they give has unit gain on what the plan lets expect, so noise does not shrink it.
+Where an axis lies in a sensor is found by least squares of the sensor's values on the expected
+accelerations, in a band where every machine follows its command: the plan has no noise that could
+shrink it. An axis' weights turn the values into the acceleration along that axis alone.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from trajerr.recordings.estimates import Estimate, quantile
 from trajerr.recordings.signals import EVEN_HZ, filtered
 
 MOUNTING_BAND_HZ = (2.0, 9.0)
+MOVES_WITH = 0.3  # of its scale along one axis, from which on a sensor moves with the other, too
 BLOCKS = 10  # of the recording, each left out once for the intervals
 LEAST_EXPLAINED = 0.3  # of an axis' motion in the band
 SCALES = (0.5, 2.0)  # sensors are off by up to 15 %; beyond these it is a wrong unit
@@ -90,43 +91,55 @@ def find_mount(
     plan = filtered(expected, EVEN_HZ, *MOUNTING_BAND_HZ)
     rows = np.flatnonzero(measured)
     signal, plan = signal[rows], plan[rows]
-    weights = _weights(signal, plan, axis)
+    lies = _directions(signal, plan)
     shares = [_share(signal, plan, each) for each in range(2)]
     _require_moving(shares, axis, name)
     blocks = np.array_split(np.arange(len(rows)), BLOCKS)
     without = [
-        _weights(np.delete(signal, block, axis=0), np.delete(plan, block, axis=0), axis)
+        _directions(np.delete(signal, block, axis=0), np.delete(plan, block, axis=0))
         for block in blocks
     ]
 
     def interval(of: Callable[[Floats], float]) -> Estimate:
-        return _jackknife(of(weights), np.array([of(left_out) for left_out in without]))
+        return _jackknife(of(lies), np.array([of(left_out) for left_out in without]))
 
-    scale = interval(_scale)
+    def scale_of(directions: Floats) -> float:
+        return float(np.linalg.norm(directions[axis]))
+
+    scale = interval(scale_of)
     if not SCALES[0] <= scale.value <= SCALES[1]:
         raise DataError(
             f"{name}: along {'xy'[axis]} it reads {scale.value:.3g} times what the plan lets "
             f"expect, expected {SCALES[0]:g} to {SCALES[1]:g}; is the unit of acceleration right?"
         )
-    largest = int(np.argmax(np.abs(weights)))
+    own = lies[axis]
+    largest = int(np.argmax(np.abs(own)))
     return Mount(
         sensor=name,
-        weights=tuple(interval(lambda w, i=i: float(w[i])) for i in range(3)),  # type: ignore[arg-type, misc]
+        weights=tuple(interval(lambda d, i=i: float(_weights(d, axis)[i])) for i in range(3)),  # type: ignore[arg-type, misc]
         scale=scale,
-        turned_deg=interval(_turned),
-        nearest=("-" if weights[largest] < 0.0 else "") + "xyz"[largest],
+        turned_deg=interval(lambda d: _turned(d[axis])),
+        nearest=("-" if own[largest] < 0.0 else "") + "xyz"[largest],
         explained=shares[axis],
-        gravity_mm_s2=interval(lambda w: float(np.linalg.norm(mean)) / _scale(w)),
-        upright_deg=_angle(weights, mean),
+        gravity_mm_s2=interval(lambda d: float(np.linalg.norm(mean)) / scale_of(d)),
+        upright_deg=_angle(own, mean),
     )
 
 
-def _weights(signal: Floats, plan: Floats, axis: int) -> Floats:
-    """Return (3,) weights of least squares, with unit gain on the axis' expected motion."""
-    weights = np.linalg.lstsq(signal, plan[:, axis], rcond=None)[0]
-    gains = np.linalg.lstsq(plan, signal @ weights, rcond=None)[0]
-    unit: Floats = weights / gains[axis]
-    return unit
+def _directions(signal: Floats, plan: Floats) -> Floats:
+    """Return (2, 3) what a sensor reads for unit acceleration along x and along y."""
+    return np.asarray(np.linalg.lstsq(plan, signal, rcond=None)[0])
+
+
+def _weights(directions: Floats, axis: int) -> Floats:
+    """Return (3,) weights that give an axis' acceleration, free of the other's if it moves there.
+
+    What little a sensor on one axis feels of the other is sway, whose direction says nothing.
+    """
+    own, other = directions[axis], directions[1 - axis]
+    if np.linalg.norm(other) < MOVES_WITH * np.linalg.norm(own):
+        return np.asarray(own / (own @ own))
+    return np.asarray(np.linalg.pinv(directions)[:, axis])
 
 
 def _share(signal: Floats, plan: Floats, axis: int) -> float:
@@ -156,14 +169,10 @@ def _jackknife(value: float, left_out: Floats) -> Estimate:
     return Estimate(value, value - reach, value + reach)
 
 
-def _scale(weights: Floats) -> float:
-    return 1.0 / float(np.linalg.norm(weights))
-
-
-def _turned(weights: Floats) -> float:
+def _turned(own: Floats) -> float:
     """Return the angle to the nearest sensor axis, degrees."""
-    nearest = np.eye(3)[int(np.argmax(np.abs(weights)))]
-    angle = _angle(weights, nearest)
+    nearest = np.eye(3)[int(np.argmax(np.abs(own)))]
+    angle = _angle(own, nearest)
     return min(angle, 180.0 - angle)
 
 

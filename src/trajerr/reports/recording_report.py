@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.dataset.sensor_logs import Reading
+from trajerr.dataset.logs import LogFormat
+from trajerr.dataset.sensor_logs import Reading, SensorLog
 from trajerr.files import write_atomically
 from trajerr.recordings.estimates import Estimate
 from trajerr.reports.recording_plots import recording_page
@@ -15,18 +16,21 @@ from trajerr.reports.style import save_figure
 PAGE, NUMBERS = "recording.png", "recording.json"
 
 
-def write_recording(reading: Reading, folder: Path, console: Console) -> None:
-    """Write ``recording.json`` and ``recording.png``, and print what was found.
+def write_recording(log: LogFormat | SensorLog | None, folder: Path, console: Console) -> None:
+    """Write ``recording.json`` and ``recording.png`` of a sensor's log, and print what was found.
 
     Parameters
     ----------
-    reading
-        The recording.
+    log
+        What was prepared; nothing is written of others than sensors'.
     folder
         Where the files go.
     console
         Where the table goes.
     """
+    if not isinstance(log, SensorLog):
+        return
+    reading = log.reading
     numbers = {"part": reading.part, "alignment": reading.aligned.to_dict()}
     numbers |= {"fusion": reading.fused.to_dict()}
     write_atomically(folder / NUMBERS, (json.dumps(numbers, indent=2) + "\n").encode())
