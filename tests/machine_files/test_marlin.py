@@ -162,3 +162,8 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, noise, place):
         except (DataError, ConfigError) as error:
             said = str(error)
         assert "\n" not in said
+
+
+def test_a_terminals_empty_lines_are_no_words(tmp_path):
+    stated, _ = read(tmp_path, f"Recv: \n16:42:55.534 >\n{CLASSIC}")
+    assert stated.not_understood == []

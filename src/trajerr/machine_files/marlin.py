@@ -25,6 +25,7 @@ COMMAND = re.compile(r"(?<![A-Za-z0-9.])([GM]\d+)(?![A-Za-z0-9.:])")
 PARAMETER = re.compile(r"([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))?")
 HEADING = re.compile(r"^(?:.*echo:)?\s*;")
 SAYS_OK = re.compile(r"^(?:.*(?:recv|<<<|>)\s*:?)?\s*ok\s*$", re.IGNORECASE)
+EMPTY = re.compile(r"^(?:.*\bRecv:|[\d:.]+ >)$", re.IGNORECASE)  # a prefix, and nothing behind it
 INCH = 25.4  # mm
 ZV = "zv"  # the shaper of M593
 DAMPING = 0.15  # of M593, Marlin's default SHAPING_ZETA_X
@@ -103,7 +104,13 @@ def _lines(text: str, stated: Stated) -> list[_Line]:
     found = []
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if not line or HEADING.match(line) or SAYS_OK.match(line) or _is_asked(line):
+        if (
+            not line
+            or EMPTY.match(line)
+            or HEADING.match(line)
+            or SAYS_OK.match(line)
+            or _is_asked(line)
+        ):
             continue
         bare = line.partition(";")[0]
         match = COMMAND.search(bare)
