@@ -100,7 +100,7 @@ def read_axes(path: Path, log: LogFormat, test_share: float) -> dict[str, AxisLo
     DataError
         A value is missing or infinite, times are uneven, or an axis never moves or never errs.
     """
-    records = read_log(path, log)
+    records = [record.without_context() for record in read_log(path, log)]
     for record in records:
         _require_usable(record, path)
     named = log.sections and any(record.params.get("split") for record in records)
