@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import torch
 
-from trajerr.dataset import preparation
+from trajerr.dataset import cards, preparation
 from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings
@@ -216,7 +216,7 @@ def test_failure_leaves_the_old_folder_as_it_was(tmp_path, make_collection, monk
     def full(*_arguments, **_options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preparation, "write_stats", full)
+    monkeypatch.setattr(cards, "write_stats", full)
     with pytest.raises(OSError, match="No space left"):
         prepare(asked(tmp_path / "raw", stride=9), tmp_path / "out")
     assert contents(tmp_path / "out") == before
