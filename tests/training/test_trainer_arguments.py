@@ -8,10 +8,12 @@ from typing import Any
 
 import lightning
 import pytest
+from omegaconf import OmegaConf
 
 from tests.shipped import data_module
 from tests.training.cases import train, train_config
 from trajerr.commands.configs import compose
+from trajerr.commands.overrides import expected_kind
 from trajerr.errors import ConfigError
 from trajerr.training.run import Outcome
 from trajerr.training.settings import GROUPS, TrainSettings
@@ -57,6 +59,12 @@ VALUES: dict[str, Any] = {  # each argument, and a value that is not its default
     "enable_autolog_hparams": False,
     "model_registry": None,
 }
+OTHERS = [
+    ("fast_dev_run", 3),
+    ("precision", 16),
+    ("deterministic", True),
+    ("limit_val_batches", 0.5),
+]
 ARGUMENTS = set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self", *GROUPS}
 STEPS = 6  # of an epoch: 48 windows, 8 a batch
 
@@ -202,3 +210,13 @@ def test_what_lightning_refuses_is_one_line(change: dict, message: str, tiny, tm
     with pytest.raises(ConfigError, match=message) as refused:
         trained(tiny, tmp_path, **change)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [*VALUES.items(), *OTHERS])
+def test_the_command_line_takes_what_lightning_takes(name: str, value: object) -> None:
+    given = OmegaConf.create({"trainer": compose("train")["trainer"], "given": value})
+    assert expected_kind(name, given.trainer[name], given.given) == ""
+
+
+def test_a_word_that_lightning_would_take_for_true_is_refused() -> None:
+    assert expected_kind("deterministic", False, "maybe") == "true, false or warn"

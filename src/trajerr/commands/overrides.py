@@ -5,7 +5,7 @@ takes the values.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,9 +19,12 @@ FILES = (  # or null
     *("printer_cfg", "m503", "test_print", "ringing_tower", "proof_print"),
 )
 SEVERAL = ("checkpoint",)  # those of which a list may be given
-TAKES = {  # key → what it takes beside the text that is its default
+TAKES = {  # key → what it takes, where that is of several kinds
     "layers": ("all, a number, a range or a list", (str, int, ListConfig)),
     "feature_types": ("walls, a name or a list of names", (str, ListConfig)),
+    "precision": ("a number of bits or a name", (str, int)),
+    "deterministic": ("true, false or warn", (bool, Literal["warn"])),
+    "fast_dev_run": ("true, false or a number of batches", (bool, int)),
 }
 POINTS = ("bed_origin_mm",)  # several numbers, that may be left open
 AXES = ("max_velocity_mm_s", "max_acceleration_mm_s2")  # numbers, of which one may be left open
@@ -68,9 +71,9 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
         return "" if after is None or all(isinstance(path, str) for path in paths) else "a path"
     if name in FOLDERS and isinstance(before, str):
         return "" if isinstance(after, str) else "a folder, in quotes if its name is a number"
-    if name in TAKES and isinstance(before, str):
+    if name in TAKES and before is not None:
         expected, kinds = TAKES[name]
-        return "" if isinstance(after, kinds) else expected
+        return "" if any(_is_of(after, kind) for kind in kinds) else expected
     if before is None and name in POINTS:
         fits = isinstance(after, ListConfig) and all(map(is_number, after))
         return "" if after is None or fits else "a list of numbers"
@@ -93,6 +96,11 @@ def expected_kind(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - 
     if isinstance(before, DictConfig):
         return "" if isinstance(after, DictConfig | str) or after is None else "key: value pairs"
     return ""
+
+
+def _is_of(value: Any, kind: Any) -> bool:  # noqa: ANN401 - a type, or words that are taken
+    words = get_args(kind)
+    return value in words if words else isinstance(value, kind)
 
 
 def _key(override: str) -> str:
