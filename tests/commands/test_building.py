@@ -34,7 +34,7 @@ def test_the_table_holds_what_shipped_configs_name_and_no_more():
 def test_the_roots_are_the_shipped_files_of_no_group():
     assert {path.stem for path in conf_dir().glob("*.yaml")} == set(ROOTS)
     listed = re.findall(r'^    "(\w+)": "', (PROJECT / "src/trajerr/__main__.py").read_text(), re.M)
-    assert sorted(listed) == sorted(COMMANDS)
+    assert sorted(listed) == sorted([*COMMANDS, "post", "workbench", "doctor"])
 
 
 def test_a_printer_is_built_with_its_parts():

@@ -110,7 +110,8 @@ def test_the_manifest_says_what_the_graphs_mean(exported, base, printer, prepare
     assert manifest["latency"] == exported.latency
     for measured in ("window_ms", "step_us"):
         assert 0.0 < exported.latency[f"{measured}_p50"] <= exported.latency[f"{measured}_p99"]
-    assert set(manifest["files"]) == {TORCHSCRIPT, PT2, ONNX, ONNX_STEP, ONNX_INT8}
+    graphs = {TORCHSCRIPT, PT2, ONNX, ONNX_STEP, ONNX_INT8}
+    assert set(manifest["files"]) == {*graphs, "MODEL_CARD.md"}
 
 
 def test_onnx_graphs_name_their_tensors_and_leave_batch_and_time_open(exported):

@@ -50,6 +50,22 @@ def test_a_lead_in_of_samples_ends_as_that_of_a_plan_does():
     y = np.minimum(x, 0.05)
     found = lead_in_row(np.column_stack([x, y]), count - 1, RATE)
     assert found == count - 1 - round(LEAD_IN_S * RATE)
-    y[count - 1000] += 1.0  # one step of Y is not yet a lead-in
+    y[count - 1000] += 0.5  # one step of Y is not yet a lead-in
     found = lead_in_row(np.column_stack([x, y]), count - 1, RATE)
     assert found == count - 1 - round(LONGEST_S * RATE)
+
+
+@pytest.mark.parametrize("leap", [450, 600, 901])
+def test_no_lead_in_crosses_from_one_print_to_the_next(leap):
+    x = np.cumsum(np.full(1000, 0.1))
+    position = np.column_stack([x, -x])
+    position[leap:] += (5.0, 0.0)
+    found = lead_in_row(position, 900, RATE)
+    expected = 900 - round(LEAD_IN_S * RATE)
+    assert found == (expected if leap < expected or leap > 900 else leap + 1)
+
+
+def test_no_lead_in_is_left_where_a_print_begins_with_the_section():
+    position = np.column_stack([np.cumsum(np.full(1000, 0.1))] * 2)
+    position[900:] -= 20.0
+    assert lead_in_row(position, 900, RATE) == 900

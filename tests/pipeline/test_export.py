@@ -76,7 +76,8 @@ def test_a_training_becomes_a_bundle(workplace):
     assert named == [TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8, "On", "Written"]
     assert "one thread" in said[-2]
     bundle = open_bundle(workplace / "bundle")
-    assert set(bundle.manifest["files"]) == {TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8}
+    graphs = {TORCHSCRIPT, ONNX, ONNX_STEP, ONNX_INT8}
+    assert set(bundle.manifest["files"]) == {*graphs, "MODEL_CARD.md"}
     assert bundle.manifest["printer"] is None
     assert bundle.manifest["training_config"]["model"]["hidden_size"] == 8
     assert np.isfinite(bundle.manifest["metrics"]["val/mae_mm"])

@@ -60,11 +60,11 @@ def test_ripples_of_a_simulated_wall_give_back_the_axis_frequency():
     planned = tower(printer, HOW, "tower.gcode").planned
     layer = 70  # of the highest acceleration
     motion = LayerMotion.of(planned, layer)
-    trajectory, actual = simulate_layer(printer, motion, 2000.0, seed=0)
-    commanded = trajectory.position[:, :2]
+    simulated = simulate_layer(printer, motion, 2000.0, seed=0)
+    commanded = simulated.commanded.position[simulated.context :, :2]
     span = _behind_a_corner(commanded)
     along = np.abs(commanded[span, 0] - commanded[span.start, 0])
-    ripple = (actual - commanded)[span, 1]
+    ripple = simulated.error[simulated.context :][span, 1]
     peaks = _peaks(ripple, along, from_mm=reach_mm(4000.0, 60.0))
     ripples = Ripples("y", 60.0, float(len(peaks) - 1), float(peaks[-1] - peaks[0]))
     estimate = ripples.natural_frequency(printer.y.damping_ratio, Reading(0.25, 0.15))

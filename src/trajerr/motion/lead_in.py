@@ -14,6 +14,7 @@ from trajerr.motion.trajectory import Trajectory
 
 LEAD_IN_S = 1.0  # of motion of each axis: five settling times of a soft printer
 LONGEST_S = 60.0  # on the clock: an axis that rested for longer is taken as settled
+LEAP_MM_S = 300.0  # change of speed from sample to sample that no machine makes
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def lead_in_row(position: Floats, begin: int, rate: float) -> int:
     """Return from which row of a record on each axis moves for a lead-in before row ``begin``.
 
     :func:`lead_in` for motion of which samples are all that is known. An axis that rests all
-    the while, as one that a log does not have, is not waited for.
+    the while, as one that a log does not have, is not waited for. Where the record leaps, as from
+    one print to the next, a lead-in begins after it at the earliest.
 
     Parameters
     ----------
@@ -72,6 +74,7 @@ def lead_in_row(position: Floats, begin: int, rate: float) -> int:
         Hz.
     """
     earliest = max(0, begin - round(LONGEST_S * rate))
+    earliest += _after_leaps(position[earliest : begin + 1], rate)
     moving = np.diff(position[earliest : begin + 1], axis=0) != 0.0
     moving = moving[:, np.any(moving, axis=0)]
     if not moving.size:
@@ -80,6 +83,14 @@ def lead_in_row(position: Floats, begin: int, rate: float) -> int:
     enough = np.flatnonzero(np.all(left >= LEAD_IN_S, axis=1))
     first = enough[-1] if len(enough) else np.argmax(np.any(moving, axis=1))
     return earliest + int(first)
+
+
+def _after_leaps(position: Floats, rate: float) -> int:
+    """Return the first row from which on (N, A) positions in mm go on without a leap."""
+    steps = np.diff(position, axis=0, prepend=position[:1])
+    turns = np.abs(np.diff(steps, axis=0, prepend=steps[:1])) * rate
+    leaps = np.flatnonzero(np.any(turns > LEAP_MM_S, axis=1))
+    return int(leaps[-1]) if len(leaps) else 0
 
 
 def lead_in(planned: Plan, begin: float) -> float:

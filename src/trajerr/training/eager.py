@@ -42,6 +42,11 @@ class TrajectoryErrorModel:
         return self.loaded.sample_rate_hz
 
     @property
+    def context_length(self) -> int:
+        """Samples after which a prediction has settled, whatever was before."""
+        return int(self.loaded.network.context_length)  # type: ignore[arg-type]
+
+    @property
     def printer(self) -> Printer:
         """The simulated printer that the model was trained on.
 
