@@ -166,6 +166,8 @@ def test_a_value_out_of_range_is_named(key, value):
 def test_the_second_reader_refuses_motion_that_might_do_harm(line):
     text = b"G28\nG90\nG1 Z10 F300\nG1 X100 Y100 F1000\n" + line + b"\nG1 X90 Y90 F1000\n"
     with pytest.raises(GcodeError, match="nothing is written"):
-        require_harmless(text, "marlin_2_1_2", (80.0, 80.0), (120.0, 120.0), 10.0)
+        require_harmless(text, "marlin_2_1_2", (80.0, 80.0, 10.0), (120.0, 120.0, 10.0))
     with pytest.raises(GcodeError, match="leaves the field"):
-        require_harmless(b"G90\nG1 X100 Y100 Z10\n", "klipper", (80.0, 80.0), (120.0, 120.0), 10.0)
+        require_harmless(
+            b"G90\nG1 X100 Y100 Z10\n", "klipper", (80.0, 80.0, 10.0), (120.0, 120.0, 10.0)
+        )

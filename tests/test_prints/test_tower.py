@@ -9,7 +9,7 @@ import pytest
 from tests.calibration.sweeps import load_printer
 from trajerr.calibration.ripples import Reading, Ripples
 from trajerr.dynamics.layer import simulate_layer
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.program import FeatureType
 from trajerr.motion.lead_in import LayerMotion
 from trajerr.test_prints.tower import RingingTower, reach_mm, tower
@@ -52,6 +52,30 @@ def test_heaters_are_on_before_and_off_after():
     last_print = max(i for i, line in enumerate(lines) if " E" in line and line[:4] == "G1 X")
     assert lines.index("M104 S0") > last_print
     assert lines.index("M140 S0") > last_print
+
+
+def test_a_second_reader_passes_it_and_no_other(monkeypatch):
+    """What is written, by the code that corrected files are proved by."""
+    printer = load_printer("ender3_v2")
+    assert tower(printer, HOW, "tower.gcode").text
+    monkeypatch.setattr("trajerr.test_prints.tower.RETRACT_MM", 30.0)  # not what _end writes then
+    monkeypatch.setattr("trajerr.test_prints.tower._end", lambda *_: ["M84"])
+    with pytest.raises(GcodeError, match=r"feeds [0-9.]+ mm of filament, expected"):
+        tower(printer, HOW, "tower.gcode")
+    monkeypatch.undo()
+    monkeypatch.setattr("trajerr.test_prints.tower._end", lambda *_: ["G1 X0 Y0", "M84"])
+    with pytest.raises(GcodeError, match=r"G1 X0 Y0: leaves the field"):
+        tower(printer, HOW, "tower.gcode")
+
+
+def test_the_nozzle_comes_down_where_the_brim_begins():
+    lines = tower(load_printer("corexy"), HOW, "a").text.decode().split("\n")
+    down = lines.index("G1 Z0.200 F300")
+    assert lines[down - 1] == ";LAYER:0"
+    before = [line for line in lines[lines.index("G28") : down] if line[:2] in ("G0", "G1")]
+    assert before[0] == "G1 Z10.000 F300"
+    assert before[1].startswith("G0 X")
+    assert lines[down + 2].startswith(before[1].split(" F")[0])  # no way at that height
 
 
 def test_ripples_of_a_simulated_wall_give_back_the_axis_frequency():

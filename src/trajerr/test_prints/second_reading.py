@@ -12,9 +12,13 @@ HOMING = b"G28"
 
 
 def require_harmless(
-    text: bytes, firmware: str, low: Sequence[float], high: Sequence[float], height_mm: float
+    text: bytes,
+    firmware: str,
+    low: Sequence[float],
+    high: Sequence[float],
+    filament_mm: float = 0.0,
 ) -> None:
-    """Refuse motion that feeds filament, leaves its field, or goes below its height.
+    """Refuse motion before homing, beyond its field, or that feeds other filament than is meant.
 
     Parameters
     ----------
@@ -23,9 +27,9 @@ def require_harmless(
     firmware
         Of the printer.
     low, high
-        Least and greatest x and y, mm, in the file's coordinates.
-    height_mm
-        At which it moves.
+        Least and greatest x, y and z, mm, in the file's coordinates.
+    filament_mm
+        What it feeds in all, retraction beside; with 0, no move may feed any.
 
     Raises
     ------
@@ -38,15 +42,20 @@ def require_harmless(
         machine.line = number
         homed |= line == HOMING
         for move in machine.run(line):
-            *xy, z = move.end
-            inside = all(map(_within, xy, low, high)) and _within(z, height_mm, height_mm)
-            if not (homed and inside and move.filament == 0.0):
+            inside = all(map(_within, move.end, low, high))
+            fed = 0.0 if filament_mm else abs(move.filament)
+            if not (homed and inside and fed == 0.0):
                 raise GcodeError(
                     f"line {number}: {line.decode()}: leaves the field, its height, or feeds "
                     "filament; nothing is written"
                 )
     if not homed:
         raise GcodeError("no G28, expected motion that begins with homing; nothing is written")
+    if not abs(machine.fed - filament_mm) <= SLACK_MM * max(filament_mm, 1.0):
+        raise GcodeError(
+            f"feeds {machine.fed:.3f} mm of filament, expected {filament_mm:.3f} mm; nothing is "
+            "written"
+        )
 
 
 def _within(value: float, low: float, high: float) -> bool:

@@ -115,7 +115,8 @@ def shakedown(printer: Printer, how: Shakedown, name: str) -> Written:
     done.end(_own_accelerations(printer))
     text = done.text
     planned = plan(parse_program(text, name, printer.limits.firmware), printer.limits)
-    require_harmless(text, printer.limits.firmware, field.low, field.high, how.height_mm)
+    low, high = (*field.low, how.height_mm), (*field.high, how.height_mm)
+    require_harmless(text, printer.limits.firmware, low, high)
     return Written(text, planned)
 
 

@@ -17,6 +17,7 @@ from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.reader import parse_program
 from trajerr.motion.bed import check_inside
 from trajerr.motion.planner import plan
+from trajerr.test_prints.second_reading import require_harmless
 from trajerr.test_prints.shakedown import Written
 
 FIRST_SPEED = 20.0  # mm/s, of the first layer
@@ -25,6 +26,7 @@ RETRACT_MM = 0.8
 BRIM_LINES = 6
 BANDS = (0.25, 0.5, 0.75, 1.0)  # shares of the printer's own acceleration, from below
 EDGE_MM = 10.0  # of the bed, kept free
+CLEAR_MM = 10.0  # of height above what is on the bed
 CLEAR_SHARE = 0.5  # of a wall, at least, that has to be run at full speed in the highest band
 
 
@@ -69,15 +71,21 @@ class RingingTower:
         """Layers of a band."""
         return max(round(self.band_mm / self.layer_mm), 1)
 
+    @property
+    def width_mm(self) -> float:
+        """Of a line: a fifth wider than the nozzle."""
+        return 1.2 * self.nozzle_mm
+
     def filament(self, length: float) -> float:
-        """Return mm of filament for mm of a line that is a fifth wider than the nozzle."""
-        width = 1.2 * self.nozzle_mm
-        section = (width - self.layer_mm) * self.layer_mm + math.pi * (0.5 * self.layer_mm) ** 2
+        """Return mm of filament for mm of a line."""
+        section = (self.width_mm - self.layer_mm) * self.layer_mm + math.pi * (
+            0.5 * self.layer_mm
+        ) ** 2
         return length * section / (math.pi * (0.5 * self.filament_mm) ** 2)
 
 
 def tower(printer: Printer, how: RingingTower, name: str) -> Written:
-    """Return the tower for a printer, proved by the planner.
+    """Return the tower for a printer, proved by the planner and by a second reader.
 
     Parameters
     ----------
@@ -103,6 +111,12 @@ def tower(printer: Printer, how: RingingTower, name: str) -> Written:
     expected = 1 + len(BANDS) * how.layers
     if len(planned.layers) != expected:
         raise GcodeError(f"{name}: {len(planned.layers)} layers, expected {expected}")
+    middle, reach = _middle(printer), 0.5 * how.side_mm + BRIM_LINES * how.width_mm
+    low, high = (tuple(at + sign * reach for at in middle) for sign in (-1.0, 1.0))
+    top = min(expected * how.layer_mm + CLEAR_MM, printer.bed_mm[2])
+    require_harmless(
+        text, printer.limits.firmware, (*low, how.layer_mm), (*high, top), _filament(how)
+    )
     return Written(text, planned)
 
 
@@ -111,9 +125,23 @@ def reach_mm(acceleration: float, speed: float) -> float:
     return speed**2 / (2.0 * acceleration)
 
 
+def _middle(printer: Printer) -> tuple[float, float]:
+    """Return the middle of the bed in the file's coordinates, mm."""
+    x, y = printer.bed_origin_mm or (0.0, 0.0)
+    return x + 0.5 * printer.bed_mm[0], y + 0.5 * printer.bed_mm[1]
+
+
+def _filament(how: RingingTower) -> float:
+    """Return what brim and walls take, without the retraction at the end, mm of filament."""
+    walls = 1 + len(BANDS) * how.layers
+    sides = walls * (2.0 * how.side_mm - 2.0 * how.width_mm)
+    sides += sum(how.side_mm + 2.0 * ring * how.width_mm for ring in range(1, BRIM_LINES + 1))
+    return how.filament(4.0 * sides) - RETRACT_MM
+
+
 def _require_fit(printer: Printer, how: RingingTower) -> None:
     x, y, z = printer.bed_mm
-    around = how.side_mm + 2.0 * (EDGE_MM + 1.2 * how.nozzle_mm * BRIM_LINES)
+    around = how.side_mm + 2.0 * (EDGE_MM + how.width_mm * BRIM_LINES)
     if min(x, y) < around or z < 1.2 * len(BANDS) * how.band_mm:
         raise ConfigError(
             f"printer.bed_mm: got {x:g} × {y:g} × {z:g}, expected {around:g} mm or more of x and y "
@@ -137,8 +165,7 @@ def _greatest(printer: Printer) -> float:
 
 
 def _lines(printer: Printer, how: RingingTower) -> Iterator[str]:
-    origin = printer.bed_origin_mm or (0.0, 0.0)
-    middle = [origin[k] + 0.5 * printer.bed_mm[k] for k in range(2)]
+    middle = _middle(printer)
     yield from _head(printer, how)
     yield from _first_layer(how, middle)
     height, z = how.layers, how.layer_mm
@@ -166,29 +193,34 @@ def _head(printer: Printer, how: RingingTower) -> Iterator[str]:
         yield f"; corners are taken at {corner:g} mm/s, square_corner_velocity"
 
 
-def _first_layer(how: RingingTower, middle: list[float]) -> Iterator[str]:
-    """Yield a brim, outside in, and the first layer of the wall."""
-    width = 1.2 * how.nozzle_mm
+def _first_layer(how: RingingTower, middle: tuple[float, float]) -> Iterator[str]:
+    """Yield a brim, outside in, and the first layer of the wall.
+
+    The nozzle comes down where the brim begins: on its way there, clips may stand on the bed.
+    """
+    halves = [0.5 * how.side_mm + ring * how.width_mm for ring in range(BRIM_LINES, 0, -1)]
+    x, y = middle
+    yield f"G1 Z{CLEAR_MM:.3f} F300"
+    yield f"G0 X{x:.3f} Y{y - halves[0]:.3f} F{60.0 * TRAVEL:.0f}"
     yield from (";LAYER:0", f"G1 Z{how.layer_mm:.3f} F300")
-    for ring in range(BRIM_LINES, 0, -1):
-        yield from _square(how, middle, 0.5 * how.side_mm + ring * width, FIRST_SPEED, "SKIRT")
+    for half in halves:
+        yield from _square(how, middle, half, FIRST_SPEED, "SKIRT")
     yield from _walls(how, middle, FIRST_SPEED)
 
 
-def _layer(how: RingingTower, middle: list[float], z: float) -> Iterator[str]:
+def _layer(how: RingingTower, middle: tuple[float, float], z: float) -> Iterator[str]:
     number = round(z / how.layer_mm) - 1
     yield from (f";LAYER:{number}", f"G1 Z{z:.3f} F600")
     yield from _walls(how, middle, how.speed_mm_s)
 
 
-def _walls(how: RingingTower, middle: list[float], speed: float) -> Iterator[str]:
-    width = 1.2 * how.nozzle_mm
-    yield from _square(how, middle, 0.5 * how.side_mm - width, speed, "WALL-INNER")
+def _walls(how: RingingTower, middle: tuple[float, float], speed: float) -> Iterator[str]:
+    yield from _square(how, middle, 0.5 * how.side_mm - how.width_mm, speed, "WALL-INNER")
     yield from _square(how, middle, 0.5 * how.side_mm, speed, "WALL-OUTER")
 
 
 def _square(
-    how: RingingTower, middle: list[float], half: float, speed: float, kind: str
+    how: RingingTower, middle: tuple[float, float], half: float, speed: float, kind: str
 ) -> Iterator[str]:
     """Yield a closed square that begins in the middle of a side, away from the corners."""
     x, y = middle
@@ -208,6 +240,6 @@ def _square(
 def _end(printer: Printer, z: float) -> Iterator[str]:
     limits = printer.limits
     yield f"G1 E-{RETRACT_MM:g} F1800"
-    yield f"G1 Z{min(z + 10.0, printer.bed_mm[2]):.3f} F600"
+    yield f"G1 Z{min(z + CLEAR_MM, printer.bed_mm[2]):.3f} F600"
     yield f"M204 P{limits.print_acceleration_mm_s2:.0f} T{limits.travel_acceleration_mm_s2:.0f}"
     yield from ("M104 S0", "M140 S0", "M84")
