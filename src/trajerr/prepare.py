@@ -1,18 +1,16 @@
 """Prepare training data: ``python -m trajerr.prepare``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
+from trajerr.checks import require
 from trajerr.commands.building import build, pick
 from trajerr.commands.entry import Config, command
 
-if TYPE_CHECKING:
-    from trajerr.dataset.stats import Stats
-
+SENSORS = "trajerr.dataset.sensor_logs."  # what is told which printer was recorded
 SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, beside the group
 
 
@@ -20,11 +18,11 @@ SPLIT_KEYS = ("train_ratio", "val_ratio", "test_ratio", "seed")  # of splits, be
 def main(config: Config) -> None:
     """Read the data, prepare it under a progress bar, and print what the splits hold."""
     from trajerr.dataset.preparation import PrepareSettings, prepare  # seconds; not for --help
+    from trajerr.reports.prepared import split_table
     from trajerr.reports.recording_report import write_recording
 
     split = build(config["split"], "split", **{key: config[key] for key in SPLIT_KEYS})
-    given = {"printer": build(config["printer"], "printer")} if config.get("printer") else {}
-    log = build(config["log"], "log", **given) if config.get("log") else None
+    log = _log(config)
     settings = pick(PrepareSettings, config, split=split, log=log)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
@@ -44,16 +42,12 @@ def main(config: Config) -> None:
     console.print(f"{config['output_dir']}: {stats.layout} at {stats.sample_rate_hz:g} Hz")
 
 
-def split_table(stats: "Stats") -> Table:
-    """Return what each split holds, for the console."""
-    table = Table(title="Splits")
-    for name in ("split", "layers", "sequences", "points", "windows", "error RMS µm"):
-        table.add_column(name, justify="left" if name == "split" else "right")
-    for split, held in stats.splits.items():
-        counts = [held.layers, held.sequences, held.points, held.windows]
-        error = f"{1e3 * held.error_rms_mm:.1f}"
-        table.add_row(split, *(f"{count:,}" for count in counts), error)
-    return table
+def _log(config: Config) -> Any:  # noqa: ANN401 - of any kind that the group log has
+    given = {"printer": build(config["printer"], "printer")} if config.get("printer") else {}
+    is_sensor = (config.get("log") or {}).get("_target_", "").startswith(SENSORS)
+    wanted = "null: it acts with log=accelerometer or log=motan alone"
+    require("printer", (config.get("printer") or {}).get("name"), is_sensor or not given, wanted)
+    return build(config["log"], "log", **given) if config.get("log") else None
 
 
 if __name__ == "__main__":

@@ -179,7 +179,12 @@ def test_a_machines_own_file_makes_a_printer_whose_test_print_is_written(tmp_pat
     recorded = run(tmp_path, "test_print=record.gcode", "printer=mine", "record.chips=[a,b]")
     assert recorded.returncode == 0, recorded.stderr
     assert "record.gcode: 3." in recorded.stdout
-    assert (tmp_path / "record.gcode").read_text().count("ACCELEROMETER_MEASURE") == 4
+    text = (tmp_path / "record.gcode").read_text()
+    assert text.count("ACCELEROMETER_MEASURE") == 4
+    again = run(tmp_path, "test_print=record.gcode", "printer=mine")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith("calibrate: record.gcode: exists; overwrite=true replaces it")
+    assert (tmp_path / "record.gcode").read_text() == text
 
     done = run(tmp_path, "name=other", "m503=answer.txt")
     assert done.returncode == 0, done.stderr
@@ -200,6 +205,8 @@ def test_a_machines_own_file_makes_a_printer_whose_test_print_is_written(tmp_pat
     [
         (["test_print=a.gcode", "ringing_tower=b.gcode"], "ringing_tower: got b.gcode beside"),
         (["test_print=5"], "test_print: got 5, expected a path"),
+        (["test_print=a.gcode", "gcode=b.gcode"], "gcode: got b.gcode, expected null: it acts"),
+        (["log_file=a.csv", "log=csv", "bundle=b"], "bundle: got b, expected null: it acts"),
         (["test_print=a.gcode", "log_file=a.csv"], "log_file: got a.csv beside test_print"),
         (["test_print=a.gcode", "record.second=9"], "Could not override 'record.second'"),
         (["test_print=a.gcode", "printer.bed_mm=[60,60,60]"], "printer.bed_mm: got 60 × 60"),

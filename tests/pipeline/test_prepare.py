@@ -155,6 +155,16 @@ def test_ctrl_c_says_so_and_the_next_run_goes_on(folder):
     assert (folder / "data/processed/stats.json").is_file()
 
 
+def test_a_printer_is_refused_where_no_sensor_was_on_it(tmp_path):
+    for log in ([], ["log=csv"]):
+        done = run(tmp_path, "printer=ender3_v2", *log)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "prepare: printer: got ender3_v2, expected null: it acts with log=accelerometer or "
+            "log=motan alone\n"
+        )
+
+
 def test_a_measured_log_prepares_by_its_config(shared, tmp_path):
     done = run(
         tmp_path, f"data_dirs=['{shared}/data/emps/DATA_EMPS.mat']", "log=emps", "split.by=section"

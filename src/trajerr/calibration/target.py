@@ -1,4 +1,4 @@
-"""Where a calibrated printer goes: a name that a config may have, a file that is not there yet."""
+"""Where what is made goes: a name that a config may have, a file that is not there yet."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def require_name(name: object) -> None:
 
 
 def refuse_existing(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a printer that is there, unless that is asked for.
+    """Refuse to replace a file that is there, unless that is asked for.
 
     Raises
     ------
@@ -30,4 +30,4 @@ def refuse_existing(out: Path, *, overwrite: bool) -> None:
         The file exists.
     """
     if out.exists() and not overwrite:
-        raise DataError(f"{out}: exists; overwrite=true replaces it, name=… writes another")
+        raise DataError(f"{out}: exists; overwrite=true replaces it, another name writes beside")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trajerr.calibration.target import refuse_existing
 from trajerr.checks import require, shown
 from trajerr.commands.building import build
 from trajerr.errors import ConfigError
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from trajerr.test_prints.shakedown import Written
 
 OF_PROOF = ("gcode", "bundle")
+USED_BY = {  # keys that act for some of what may be asked for, and are refused beside the rest
+    "gcode": ("accelerometer", "proof_print"),
+    "bundle": ("proof_print",),
+    "firmware": ("printer_cfg",),
+}
 MEASURED = ("log_file", "accelerometer")  # a calibration, which checks itself what it has
 MADE = ("printer_cfg", "m503", "ringing", "test_print", "ringing_tower", "proof_print")
 
@@ -32,10 +38,14 @@ def asked_for(config: Mapping[str, Any]) -> str:
     Raises
     ------
     ConfigError
-        If several things are asked for.
+        If several things are asked for, or a key is given that does not act for them.
     """
     given = [key for key in (*MEASURED, *MADE) if _is_given(key, config[key])]
     made = [key for key in given if key in MADE]
+    asked = next(iter(made or given), None)
+    for key, users in USED_BY.items():
+        idle = config[key] is not None and asked is not None and asked not in users
+        require(key, config[key], not idle, f"null: it acts with {' or '.join(users)} alone")
     if not made:
         return MEASURED[0]
     for other in given:
@@ -59,11 +69,15 @@ def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
     ------
     ConfigError
         If a key is out of range, or the machine is too small.
+    DataError
+        If the file exists, and is not to be replaced.
     """
     from trajerr.test_prints.shakedown import shakedown
     from trajerr.test_prints.tower import tower
 
-    printer, name = build(config["printer"], "printer"), Path(config[asked]).name
+    path = Path(config[asked])
+    refuse_existing(path, overwrite=config["overwrite"])
+    printer, name = build(config["printer"], "printer"), path.name
     if asked == "test_print":
         return shakedown(printer, build(config["record"], "record"), name)
     return tower(printer, build(config["tower"], "tower"), name)
@@ -76,10 +90,13 @@ def proof_run(config: Mapping[str, Any]) -> "CorrectionRun":
     ------
     ConfigError
         If a key is missing or out of range.
+    DataError
+        If the file exists, and is not to be replaced.
     """
     from trajerr.commands.correcting import correction_run
 
     for key in OF_PROOF:
         require(key, config[key], isinstance(config[key], str), "a path, as proof_print needs it")
+    refuse_existing(Path(config["proof_print"]), overwrite=config["overwrite"])
     own = {key: config[key] for key in OF_PROOF} | {"out": config["proof_print"]}
     return correction_run({**shipped("correct"), **own}, 0)

@@ -49,7 +49,7 @@ def calibrate(form: Form, place: str) -> list[Step]:
     """Return what measures a printer, or writes what it is to be measured by."""
     name, source = _printer_name(form["name"]), form["source"]
     if source in TO_RUN:
-        arguments = [f"printer={form['base']}", f"{source}={_to_run(form)}"]
+        arguments = [f"printer={form['base']}", f"{source}={_to_run(form)}", "overwrite=true"]
         return [Step("Writing the file to run", "calibrate", tuple(arguments))]
     arguments = [f"name={name}", f"printer={form['base']}", f"output_dir={place}"]
     if source == LOG:
