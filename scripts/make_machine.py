@@ -39,9 +39,10 @@ def main() -> None:
     given, overrides = options(sys.argv[1:])
     run = Path("machines") / given["NAME"]
     planned = list(stages(run, given, overrides))
+    contents = digests(given)
     for number, stage in enumerate(planned, start=1):
         print(f"\n=== {number} of {len(planned)}: {stage.name} ===", flush=True)
-        perform(run, stage, stamp(stage, given))
+        perform(run, stage, stamp(stage, contents))
     page = run / "machine.md"
     page.write_text(summary(run, given), encoding="utf-8")
     print(f"\n{page.read_text(encoding='utf-8')}\nThis page is {page}")
@@ -152,12 +153,15 @@ def named(key: str, file: str) -> str:
     return f'{key}="{escaped}"' if file else f"{key}=null"
 
 
-def stamp(stage: Stage, given: dict[str, str]) -> str:
-    """Return what a stage was made from: its command, and the files' content."""
-    digests = [
-        hashlib.sha256(Path(given[key]).read_bytes()).hexdigest() for key in FILES if given[key]
-    ]
-    return json.dumps([stage.command, stage.arguments, digests])
+def digests(given: dict[str, str]) -> list[str]:
+    """Return the SHA-256 of each file that was named."""
+    named_files = [Path(given[key]) for key in FILES if given[key]]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in named_files]
+
+
+def stamp(stage: Stage, contents: list[str]) -> str:
+    """Return what a stage was made from: its command, and the files' digests."""
+    return json.dumps([stage.command, stage.arguments, contents])
 
 
 def perform(run: Path, stage: Stage, made_from: str) -> None:

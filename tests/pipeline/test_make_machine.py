@@ -82,23 +82,23 @@ def test_done_is_not_done_again_until_a_file_changes_and_training_goes_on(script
     run, train = script.Path("machines/mine"), stages[3]
     calibrate = stages[0]
     for _ in range(2):
-        script.perform(run, calibrate, script.stamp(calibrate, given))
+        script.perform(run, calibrate, script.stamp(calibrate, script.digests(given)))
     assert len(ran) == 1
 
     with pytest.raises(SystemExit) as caught:  # interrupted
-        script.perform(run, train, script.stamp(train, given))
+        script.perform(run, train, script.stamp(train, script.digests(given)))
     assert caught.value.code == 1
     last = run / "train_simulated" / "checkpoints" / "last.ckpt"
     last.parent.mkdir()
     last.write_text("a state")
-    script.perform(run, train, script.stamp(train, given))
+    script.perform(run, train, script.stamp(train, script.digests(given)))
     assert ran[1][0:2] == ["experiment=transfer", 'pretrained="best.ckpt"']
     assert ran[2][0:2] == ["experiment=transfer", f"resume={last}"]
 
     script.Path("x.csv").write_text("another recording")
-    script.perform(run, calibrate, script.stamp(calibrate, given))
+    script.perform(run, calibrate, script.stamp(calibrate, script.digests(given)))
     assert len(ran) == 4
-    script.perform(run, train, script.stamp(train, given))
+    script.perform(run, train, script.stamp(train, script.digests(given)))
     assert ran[4][1] == 'pretrained="best.ckpt"'  # what had begun was of the other recording
 
 

@@ -1,8 +1,6 @@
 """The page in a real browser, as a reader would open it: from disk, without a network."""
 
 import re
-import shutil
-import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,20 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--window-size=1100,1600",
-    "--virtual-time-budget=4000",
-]
+from tests import chromium
+
+SIZE = "--window-size=1100,1600"
 
 
 @pytest.fixture
@@ -35,19 +22,9 @@ def page(results: Path) -> Path:
 @pytest.fixture
 def browse(page: Path, tmp_path: Path):
     """Open a page at an address and return what the browser prints with a flag."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("chromium is not installed")
 
     def opened(address: str, flag: str, page: Path = page) -> str:
-        command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", flag]
-        ran = subprocess.run(
-            [*command, f"{page.as_uri()}#{address}"],
-            capture_output=True, text=True, timeout=120, check=True,
-        )  # fmt: skip
-        faults = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
-        assert not faults, faults
-        return ran.stdout
+        return chromium.browse(page, tmp_path / "profile", SIZE, flag, address=address)
 
     return opened
 

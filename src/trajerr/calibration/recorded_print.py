@@ -74,7 +74,7 @@ def fit_recorded_print(
     program = read_program(gcode, base.limits.firmware)
     trajectory = sample(plan(base.placed(program), base.limits), EVEN_HZ)
     read = {key: read_recording(path) for key, path in files.items()}
-    sensors = Sensors(read["x"], read.get("y"), read.get("reference"))
+    sensors = Sensors(**read)
     wanted = {"viscous": viscous, "second_mode": second_mode}
     return fit_print(sensors, trajectory, base, str(gcode), **wanted)
 

@@ -82,7 +82,7 @@ class MotanLog:
         log = read_motan(self.files[0])
         named = {"x": self.x, "y": self.y, "reference": self.reference}
         read = {key: log.recording(name) for key, name in named.items() if name}
-        sensors = Sensors(read["x"], read.get("y"), read.get("reference"))
+        sensors = Sensors(**read)
         trajectory = log.trajectory(EVEN_HZ)
         aligned = align(sensors, trajectory, self.printer)
         part = self.files[0].name.removesuffix(LOG)
@@ -139,7 +139,7 @@ class AccelerometerLog:
         read = {
             key: read_recording(Path(name), self.columns) for key, name in named.items() if name
         }
-        sensors = Sensors(read["x"], read.get("y"), read.get("reference"))
+        sensors = Sensors(**read)
         aligned = align(sensors, trajectory, self.printer)
         part = Path(self.gcode).name.split(".")[0]
         return Reading(part, program.sha256, trajectory, aligned, fuse(aligned))

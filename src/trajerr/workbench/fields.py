@@ -28,33 +28,23 @@ BOARD_NAMES = {
 }
 
 
-def _gcode(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.gcode()]
+Options = Callable[[Folder], list[tuple[str, str]]]  # (value, what it is called) to choose from
 
 
-def _recordings(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.recordings()]
+def _named(listed: Callable[[Folder], list[str]]) -> Options:
+    return lambda folder: [(name, name) for name in listed(folder)]
 
 
-def _bundles(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.bundles()]
+_gcode, _recordings = _named(Folder.gcode), _named(Folder.recordings)
+_bundles, _printers = _named(Folder.bundles), _named(Folder.printers)
+_collections, _trainings = _named(Folder.collections), _named(Folder.trainings)
 
 
-def _printers(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.printers()]
-
-
-def _collections(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.collections()]
-
-
-def _some(**labels: str) -> Callable[[Folder], list[tuple[str, str]]]:
+def _some(**labels: str) -> Options:
     return lambda folder: list(labels.items())
 
 
-def _or_none(
-    label: str, options: Callable[[Folder], list[tuple[str, str]]]
-) -> Callable[[Folder], list[tuple[str, str]]]:
+def _or_none(label: str, options: Options) -> Options:
     return lambda folder: [("", label), *options(folder)]
 
 
@@ -90,10 +80,6 @@ def _sensors(source: str) -> tuple[Field, ...]:
         Field(f"sensor_{key}", label, FILE, hint, _recordings, "", needed, _when(source))
         for key, (label, hint, needed) in told.items()
     )
-
-
-def _trainings(folder: Folder) -> list[tuple[str, str]]:
-    return [(name, name) for name in folder.trainings()]
 
 
 def _ripples() -> tuple[Field, ...]:
