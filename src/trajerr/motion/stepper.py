@@ -18,16 +18,20 @@ Marlin 2.1 `stepper.cpp`, `Stepper::block_phase_isr` and `Stepper::calc_timer_in
 `stepper.h`, `MIN_STEP_ISR_FREQUENCY`; `planner.cpp`, `acceleration_rate`; `math_32bit.h`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
-from trajerr.arrays import Bools, Floats
+from trajerr.arrays import Bools, Floats, Ints
 
 TIMER_HZ = 2e6  # the stepper timer of 32-bit boards at 72 MHz
 IDLE_S = 1e-3  # s between two looks for a block when there is none
 ENOUGH_HZ = 30769.0  # interrupts a second up to which steps are divided: 72 MHz/1170 cycles/2
 FRACTION = 2.0**24  # of a step/s: in such parts the interrupt counts what it gains a tick
+
+MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ by the golden ratio, as multiplicative hashing has it
 
 
 @dataclass(frozen=True)
@@ -47,28 +51,83 @@ class StepBlocks:
 def durations(blocks: StepBlocks) -> Floats:
     """Return (B,) how long blocks take, s."""
     share = _interrupts_per_step(blocks.nominal)
-    gain = _gained_per_tick(blocks.acceleration)
     total = blocks.count * share
     up = blocks.accelerates * share
     first_down = (blocks.count - blocks.decelerates) * share
-    begin, top = _wait(blocks.initial, share), _wait(blocks.nominal, share)
     if blocks.centred:
         ups = np.clip(up, 1.0, total)
         downs = np.maximum(total - np.maximum(first_down, ups), 0.0)
-        gained = np.floor(0.5 * begin)
     else:
         ups = np.minimum(up + 1.0, total)
         downs = np.maximum(total - np.maximum(first_down + 1.0, ups), 0.0)
-        gained = begin
     level = total - ups - downs
-    rising, fastest = _ramp(gained, ups - 1.0, gain, blocks.initial, blocks.nominal, share)
-    lost = np.zeros(len(ups))
-    if blocks.centred:
-        lost = np.where(ups > 1.0, 0.0, gained)
-        lost = np.where(level > 0.0, np.floor(0.5 * top), lost)
-        fastest = np.where(level > 0.0, blocks.nominal, fastest)
-    falling, _ = _ramp(lost, downs, gain, -fastest, -blocks.final, share)
-    return np.asarray((begin + rising + level * top + falling) / TIMER_HZ)
+    ramps = _Ramps(
+        nominal=blocks.nominal,
+        initial=blocks.initial,
+        final=blocks.final,
+        acceleration=blocks.acceleration,
+        share=share,
+        ups=ups,
+        downs=downs,
+        cruises=level > 0.0,
+    )
+    # Prints repeat themselves: ramps of a kind are run once.
+    first, kind = alike([getattr(ramps, field.name) for field in fields(ramps)])
+    ticks = _run(ramps.rows(first), blocks.centred)[kind]
+    return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
+
+
+def alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
+    """Return (K,) rows of which none is as another, and (B,) which of them each row is as.
+
+    Parameters
+    ----------
+    columns
+        Of (B,) whole numbers.
+    """
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        mixed = mixed * MIXER + column.astype(np.int64).view(np.uint64)
+    _, first, kind = np.unique(mixed, return_index=True, return_inverse=True)
+    if all(np.array_equal(column[first][kind], column) for column in columns):
+        return first, kind
+    every = np.arange(len(mixed))  # two that differ were mixed to the same number
+    return every, every
+
+
+@dataclass(frozen=True)
+class _Ramps:
+    """How blocks begin and end; (B,) each, rates in steps/s."""
+
+    nominal: Floats
+    initial: Floats
+    final: Floats
+    acceleration: Floats  # steps/s²
+    share: Floats  # interrupts a step
+    ups: Floats  # interrupts until it no longer speeds up, the first of all included
+    downs: Floats  # interrupts from which on it slows down
+    cruises: Bools  # whether there are any in between
+
+    def rows(self, index: Ints) -> Self:
+        """Return the chosen rows."""
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def _run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B,) ticks that a block spends on its ramps."""
+    begin, gain = _wait(ramps.initial, ramps.share), _gained_per_tick(ramps.acceleration)
+    gained = np.floor(0.5 * begin) if centred else begin
+    rising, fastest = _ramp(
+        gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, ramps.share
+    )
+    lost = np.zeros(len(begin))
+    if centred:
+        lost = np.where(ramps.ups > 1.0, 0.0, gained)
+        top = _wait(ramps.nominal, ramps.share)
+        lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
+        fastest = np.where(ramps.cruises, ramps.nominal, fastest)
+    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, ramps.share)
+    return np.asarray(begin + rising + falling)
 
 
 def idle(resumes: Bools) -> Floats:
