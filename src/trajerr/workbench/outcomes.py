@@ -2,18 +2,26 @@
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from trajerr.commands.quoting import literal
 from trajerr.errors import DataError
+from trajerr.workbench.command_lines import PRINTS
 from trajerr.workbench.elements import download, href, pictures, table, tiles, view
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.work import Work
 
 UM = 1000.0  # µm per mm
 LEAST_DAMPING = 1e-3
+JUDGED = {  # what a network is compared with
+    "zero": "no prediction at all",
+    "fir": "the best linear filter",
+    "physics": "the printer, simulated",
+}
 WORD = {"x": "x (left and right)", "y": "y (front and back)"}
 
 
@@ -191,9 +199,34 @@ def _learnt(work: Work, folder: Folder) -> str:
     return (
         f'<p class="finding">The bundle <b>{escape(bundle)}</b> is written. It has learnt the '
         f"motion of {escape(str(printer))}, and every graph in it computes what the network does."
-        "</p>"
+        f"</p>{_machine(work, folder)}"
         f'<p><a class="button" href="/correct?bundle={quote(bundle)}">Correct a file with it</a> '
         f'<a class="button quiet" href="/file?bundle={quote(bundle)}">See what it predicts</a></p>'
+    )
+
+
+def _machine(work: Work, folder: Folder) -> str:
+    """Return what the recording of a machine said of it, and what its network is worth."""
+    if "worth" not in work.results:
+        return ""
+    said = _read(folder, work.results["worth"])
+    axes = _read(folder, work.results["found"]).get("axes", {})
+    judged = {"this network": said} | said.get("baselines", {})
+    rows = [
+        (JUDGED.get(name, name), *(f"{UM * whole[key]:.1f} µm" for key in ("mae_mm", "rmse_mm")))
+        for name, whole in (
+            (name, each["trajectory"]["overall"])
+            for name, each in judged.items()
+            if "trajectory" in each
+        )
+    ]
+    head = ("on recorded layers that it never saw", "off by, on average", "root mean square")
+    proof = ["python", "-m", "trajerr.calibrate", f"proof_print={PRINTS}/{work.form['name']}.gcode"]
+    proof += [literal("gcode", work.form["printed"]), f"bundle={work.results['bundle']}"]
+    return (
+        f"{''.join(_axis(axis, found) for axis, found in axes.items())}{table(head, rows)}"
+        "<p>Before you trust it, print a proof, half of it corrected, and look at it: "
+        f"<code>{escape(shlex.join(proof))}</code></p>"
     )
 
 

@@ -165,7 +165,7 @@ def is_open(state: State) -> bool:
 
 def _field(field: Field, folder: Folder) -> str:
     name, hint = f"field-{field.name}", f"hint-{field.name}"
-    only = f' data-only="{field.only[0]}={field.only[1]}"' if field.only else ""
+    only = f' data-only="{field.only[0]}={" ".join(field.only[1:])}"' if field.only else ""
     described = f' aria-describedby="{hint}"' if field.hint else ""
     told = f'<span class="hint" id="{hint}">{escape(field.hint)}</span>' if field.hint else ""
     label = f'<label for="{name}">{escape(field.label)}</label>'

@@ -52,8 +52,8 @@ function screen(form) {
   let turn = 0;
   async function changed() {
     for (const field of all("[data-only]", form)) {
-      const [name, value] = field.dataset.only.split("=");
-      field.hidden = form.elements[name].value !== value;
+      const [name, values] = field.dataset.only.split("=");
+      field.hidden = !values.split(" ").includes(form.elements[name].value);
     }
     const mine = ++turn;
     const now = filled();
