@@ -246,8 +246,8 @@ def _corrected(work: Work, folder: Folder) -> str:
     return (
         f'<p class="finding">Printed as sliced, the walls are <b>{before:.0f} µm</b> off their '
         f"path; corrected, <b>{after:.0f} µm</b> ({_signed(100 * (after / before - 1), '%')}), on "
-        f"the simulated printer.</p><p>{download(path, 'Download the corrected file')} "
-        f'<span class="soft">It lies at <code>{escape(path)}</code> in the folder.</span></p>'
+        f"the simulated printer.</p><p>{download(path, 'Download the corrected file')}</p>"
+        f'<p class="soft">It lies at <code>{escape(path)}</code> in the folder.</p>'
         f"{_report(folder, report)}"
     )
 

@@ -85,7 +85,8 @@ def home(folder: Folder, recent: Sequence[tuple[Work, State]]) -> str:
 def screen(recipe: Recipe, folder: Folder, recent: Sequence[tuple[Work, State]]) -> str:
     """Return the page of one screen: its form, the command line, what was done before."""
     fields = "".join(_field(field, folder) for field in recipe.fields)
-    extra = _add_bundle() if any(field.name == "bundle" for field in recipe.fields) else ""
+    wanted = next((field.needed for field in recipe.fields if field.name == "bundle"), None)
+    extra = "" if wanted is None else _add_bundle(is_open=wanted and not folder.bundles())
     body = (
         f'<h1>{escape(recipe.title)}</h1><p class="lead">{escape(recipe.lead)}</p>'
         f'<form class="panel" data-kind="{recipe.kind}" novalidate>{fields}'
@@ -178,10 +179,13 @@ def _control(field: Field, name: str, described: str, folder: Folder) -> str:
         mode = ' inputmode="numeric"' if field.kind == NUMBER else ""
         value = escape(field.value)
         return f'<input {common} value="{value}" autocomplete="off" spellcheck="false"{mode}>'
+    choices = field.choices(folder)
+    if field.kind == CHOICE and not choices:
+        choices = [("", "none yet")]
     options = "".join(
         f'<option value="{escape(value)}"{" selected" if value == field.value else ""}>'
         f"{escape(label)}</option>"
-        for value, label in field.choices(folder)
+        for value, label in choices
     )
     if field.kind == CHOICE:
         return f"<select {common}>{options}</select>"
@@ -202,9 +206,10 @@ def _printers(recipe: Recipe, folder: Folder) -> str:
     return f"<h2>Printers that can be chosen</h2>{table(HEAD, described(folder))}"
 
 
-def _add_bundle() -> str:
+def _add_bundle(*, is_open: bool) -> str:
     return (
-        '<details class="panel add-bundle"><summary>Add a bundle from this computer</summary>'
+        f'<details class="panel add-bundle"{" open" if is_open else ""}>'
+        "<summary>Add a bundle from this computer</summary>"
         '<div class="field"><label for="bundle-name">Its name here</label>'
         '<input id="bundle-name" autocomplete="off" spellcheck="false"></div>'
         '<div class="row"><label class="pick">Choose its folder<input type="file" multiple '

@@ -5,7 +5,7 @@
   const BINS = 48, MARGIN = 26, TOUCH = 24; // px around a path; px within which a sample is meant
   let helps = 0; // viewers on the page, whose canvases are described each by its own text
   const RAMPS = { // small to large; thin lines are to be seen at both ends
-    light: ["#22309c", "#6a1fa8", "#a5269a", "#d2496f", "#ec7248", "#f2a023"],
+    light: ["#22309c", "#6a1fa8", "#a5269a", "#cf4470", "#dd5f2c", "#cc7f0c"],
     dark: ["#5f8bff", "#9a7bf0", "#d070cf", "#f47b94", "#fba35f", "#fbe07a"],
   };
 
