@@ -54,6 +54,17 @@ def test_a_file_that_is_no_gcode_is_refused_in_the_commands_words(tmp_path):
     )
 
 
+def test_what_was_asked_can_be_changed_and_asked_again(tmp_path):
+    (tmp_path / "it's.gcode").write_bytes(b"solid cube\n")
+
+    async def look(client):
+        name = await begin(client, "file", gcode="it's.gcode", printer="ender3_v2")
+        await ended(client, name)
+        return await (await client.get(f"/work/{name}")).text()
+
+    assert 'href="/file?gcode=it%27s.gcode&amp;printer=ender3_v2"' in visit(tmp_path, look)
+
+
 def test_a_form_that_asks_for_what_cannot_be_is_refused_before_any_work(tmp_path):
     with_part(tmp_path)
 

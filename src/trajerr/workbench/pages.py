@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from urllib.parse import urlencode
 
 from trajerr.version import __version__
 from trajerr.workbench.elements import table
@@ -114,6 +115,7 @@ def work_page(work: Work, state: State) -> str:
         "</figcaption></figure>"
         '<div class="row"><button type="button" data-do="cancel">Cancel</button>'
         '<button type="button" data-do="resume">Go on</button>'
+        f'<a class="button quiet" href="{escape(_again(work))}">Change what was asked</a>'
         '<p class="said" role="alert"></p></div></section>'
         '<section class="outcome" aria-live="polite"></section>'
         f"{_command_line(lines)}"
@@ -121,6 +123,11 @@ def work_page(work: Work, state: State) -> str:
         "</details>"
     )
     return frame(work.title, work.kind, body)
+
+
+def _again(work: Work) -> str:
+    """Return the address of a screen, filled in as it was for a piece of work."""
+    return f"/{work.kind}?{urlencode({name: said for name, said in work.form.items() if said})}"
 
 
 def work_list(found: Sequence[tuple[Work, State]]) -> str:
