@@ -14,6 +14,7 @@ from trajerr.reports.collection_report import STAGE
 from trajerr.workbench import progress
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.forms import read_form
+from trajerr.workbench.learning_lines import EFFORTS
 from trajerr.workbench.recipes import RECIPES
 
 LOG = {
@@ -177,6 +178,19 @@ def test_a_machine_is_learnt_as_make_machine_does_it(folder):
     assert [step.module for step in ours] == [stage.command for stage in theirs]
     for step, stage in zip(ours, theirs, strict=True):
         assert told(step.arguments) == told(stage.arguments)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_a_recording_is_learnt_by_the_network_that_has_learnt_the_simulated_machine(folder, effort):
+    form = FORMS["learn machine"] | {"effort": effort}
+    ours = RECIPES["learn"].lines(form, folder)
+    trained = [line for line in ours if "trajerr.train" in line]
+    first, second = (
+        compose("train", *(w for w in shlex.split(line)[3:] if not w.startswith("hydra.")))
+        for line in trained
+    )
+    sizes = [{k: v for k, v in c["model"].items() if k != "optimizer"} for c in (first, second)]
+    assert sizes[0] == sizes[1]
 
 
 PLACES = {"output_dir", "out", "data_dirs", "data.root", "checkpoint", "pretrained"}

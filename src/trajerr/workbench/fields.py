@@ -243,7 +243,7 @@ LEARN_FIELDS = (
         "pretrained",
         "Begin with",
         CHOICE,
-        "what was learnt of another printer saves most of the work",
+        "what was learnt of another printer saves most of the work; of the size below",
         _or_none("nothing: a new network", _trainings),
         needed=False,
     ),
@@ -252,7 +252,7 @@ LEARN_FIELDS = (
         "Size of the network",
         CHOICE,
         "",
-        _some(**{name: label for name, (label, _) in EFFORTS.items()}),
+        _some(**{name: label for name, (label, *_) in EFFORTS.items()}),
         "base",
     ),
     Field(

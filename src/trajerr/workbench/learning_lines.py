@@ -16,12 +16,19 @@ from trajerr.workbench.work import Step
 
 SIMULATED, RECORDED, LOGGED, SENSED = "simulated", "recorded", "logged", "sensed"
 MACHINE = "machine"
-MORE_MOTION = "layers=sampled:8"  # of the embedded parts: more than any recording has
-EFFORTS = {
-    "try": ("a try-out: does everything run? seconds, no accuracy", ["experiment=smoke"]),
-    "small": ("small: for small computers, real time", ["model=small"]),
-    "base": ("base: as accurate as most need", ["model=base"]),
-    "large": ("large: a little more accurate, much longer", ["model=large"]),
+MORE_MOTION = "layers=sampled:10"  # of the embedded parts: more than any recording has
+ANY_ERROR = "quality.rms_error_um=[0,10000]"  # the range that is checked is the soft study's
+# Recordings are short: what judges is what has chosen the epoch.
+ALL_BUT_VALIDATION = ("train_ratio=0.85", "val_ratio=0.15", "test_ratio=0")
+EFFORTS = {  # label, what a training from nothing is told, and what one from such a network
+    "try": (
+        "a try-out: does everything run? seconds, no accuracy",
+        ["experiment=smoke"],
+        ["model=small", "model.d_model=16", "model.feedforward=16"],  # the experiment's network
+    ),
+    "small": ("small: for small computers, real time", ["model=small"], ["model=small"]),
+    "base": ("base: as accurate as most need", ["model=base"], ["model=base"]),
+    "large": ("large: a little more accurate, much longer", ["model=large"], ["model=large"]),
 }
 
 
@@ -76,11 +83,10 @@ def _simulated(raw: str) -> str:
 
 def _training(title: str, form: Form, prepared: str, name: str, pretrained: str) -> Step:
     """Return a training from nothing, or from a network's weights, in a folder of its own."""
-    train = [f"data.root={prepared}", f"hydra.run.dir={TRAININGS}/{name}"]
-    if pretrained:
-        train += ["experiment=transfer", stated("pretrained", pretrained)]
-    else:
-        train = [*EFFORTS[form["effort"]][1], *train]
+    _, anew, network = EFFORTS[form["effort"]]
+    begun = ["experiment=transfer", *network, stated("pretrained", pretrained)]
+    train = [*(begun if pretrained else anew), f"data.root={prepared}"]
+    train.append(f"hydra.run.dir={TRAININGS}/{name}")
     train += [f"trainer.max_epochs={form['epochs']}"] if form["epochs"] else []
     return Step(title, "train", tuple(train))
 
@@ -96,17 +102,17 @@ def _machine(form: Form, name: str) -> Iterator[Step]:
     measured = [f"name={name}", f"printer={form['like']}", stated("gcode", form["printed"])]
     measured += [*sensors(form, "accelerometer"), f"output_dir={home}/calibration"]
     yield Step("Measuring the printer", "calibrate", tuple(measured))
-    simulated = (f"printer={name}", MORE_MOTION, f"out={home}/raw")
+    simulated = (f"printer={name}", MORE_MOTION, f"out={home}/raw", ANY_ERROR)
     yield Step("Printing on the simulated machine", "collect", simulated)
     made = (_simulated(f"{home}/raw"), f"output_dir={home}/simulated")
     yield Step("Preparing the simulated print", "prepare", made)
+    recorded = (*_sensed(form, name), *ALL_BUT_VALIDATION, f"output_dir={home}/recorded")
+    yield Step("Preparing the recording", "prepare", recorded)
     title = "Learning the simulated machine"
     yield _training(title, form, f"{home}/simulated", first, form["pretrained"])
-    recorded = (*_sensed(form, name), f"output_dir={home}/recorded")
-    yield Step("Preparing the recording", "prepare", recorded)
     begun = f"{TRAININGS}/{first}/{BEST}"
     yield _training("Learning the recording", form, f"{home}/recorded", name, begun)
-    judged = [f"checkpoint={TRAININGS}/{name}/{BEST}", f"data.root={home}/recorded"]
+    judged = [f"checkpoint={TRAININGS}/{name}/{BEST}", f"data.root={home}/recorded", "split=val"]
     judged.append(f"output_dir={home}/evaluation")
-    yield Step("Judging it on layers it never saw", "evaluate", tuple(judged))
+    yield Step("Judging it on layers that it was not trained on", "evaluate", tuple(judged))
     yield _export(name)

@@ -220,7 +220,11 @@ def _machine(work: Work, folder: Folder) -> str:
             if "trajectory" in each
         )
     ]
-    head = ("on recorded layers that it never saw", "off by, on average", "root mean square")
+    head = (
+        "on recorded layers that it was not trained on",
+        "off by, on average",
+        "root mean square",
+    )
     proof = ["python", "-m", "trajerr.calibrate", f"proof_print={PRINTS}/{work.form['name']}.gcode"]
     proof += [literal("gcode", work.form["printed"]), f"bundle={work.results['bundle']}"]
     return (
