@@ -8,9 +8,8 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from trajerr.commands.quoting import literal
 from trajerr.errors import DataError
-from trajerr.workbench.command_lines import PRINTS
+from trajerr.workbench.command_lines import PRINTS, stated
 from trajerr.workbench.elements import download, href, pictures, table, tiles, view
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.work import Work
@@ -135,7 +134,7 @@ def _to_run(work: Work) -> str:
     return (
         '<p class="finding">The file is written for this printer, within its bed and limits. Look '
         "at it before you run it, and stay with the printer while it runs.</p>"
-        f"<p>{download(file, 'Download it')} "
+        f'<p class="row">{download(file, "Download it")} '
         f'<a class="button quiet" href="/file?gcode={look}&printer={quote(work.form["base"])}">'
         "Look at it</a></p>"
     )
@@ -200,7 +199,8 @@ def _learnt(work: Work, folder: Folder) -> str:
         f'<p class="finding">The bundle <b>{escape(bundle)}</b> is written. It has learnt the '
         f"motion of {escape(str(printer))}, and every graph in it computes what the network does."
         f"</p>{_machine(work, folder)}"
-        f'<p><a class="button" href="/correct?bundle={quote(bundle)}">Correct a file with it</a> '
+        f'<p class="row"><a class="button" href="/correct?bundle={quote(bundle)}">'
+        "Correct a file with it</a> "
         f'<a class="button quiet" href="/file?bundle={quote(bundle)}">See what it predicts</a></p>'
     )
 
@@ -226,7 +226,7 @@ def _machine(work: Work, folder: Folder) -> str:
         "root mean square",
     )
     proof = ["python", "-m", "trajerr.calibrate", f"proof_print={PRINTS}/{work.form['name']}.gcode"]
-    proof += [literal("gcode", work.form["printed"]), f"bundle={work.results['bundle']}"]
+    proof += [stated("gcode", work.form["printed"]), f"bundle={work.results['bundle']}"]
     return (
         f"{''.join(_axis(axis, found) for axis, found in axes.items())}{table(head, rows)}"
         "<p>Before you trust it, print a proof, half of it corrected, and look at it: "
