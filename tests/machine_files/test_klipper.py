@@ -199,6 +199,27 @@ def test_what_klipper_would_not_take_ends_in_one_line(slinger, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("[printer]\nkinematics: cartesian\n" + "no option\n" * 300_000, "got 'no option'"),
+        ("[printer]\n" + " neither\n" * 300_000, "got 'neither'"),
+        ("[printer]\n  a: 1\n b\n", "got 'b'"),
+    ],
+)
+def test_lines_that_are_no_options_are_refused_by_the_first(tmp_path, text, got):
+    (tmp_path / "a.cfg").write_text(text)
+    with pytest.raises(DataError, match=got) as caught:
+        read_klipper_text(tmp_path / "a.cfg")
+    assert len(str(caught.value)) < 300
+
+
+def test_a_long_run_of_blanks_is_a_blank(tmp_path):
+    blanks = " " * 1_000_000
+    (tmp_path / "a.cfg").write_text(f"[a]\nb{blanks}c: 1{blanks}; d\n e{blanks}f\n")
+    assert read_klipper_text(tmp_path / "a.cfg").sections == {"a": {"b c": "1\ne f"}}
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_klipper_text(tmp_path / "absent")
