@@ -176,6 +176,7 @@ def test_an_unknown_shaper_is_said_and_left_out(slinger):
     ("change", "message"),
     [
         (("kinematics: cartesian", "kinematics: delta"), "kinematics: got delta, expected"),
+        (("kinematics: cartesian", "kinematics: a\n b"), "kinematics: got a b, expected"),
         (("kinematics: cartesian", ""), "got no .printer. kinematics"),
         (("max_velocity: 250", "max_velocity: fast"), "max_velocity: got fast, expected a number"),
         (("max_velocity: 250", "max_velocity: -1"), "got -1, expected a number above 0"),
