@@ -215,8 +215,9 @@ def test_lines_that_are_no_options_are_refused_by_the_first(tmp_path, text, got)
     assert len(str(caught.value)) < 300
 
 
-def test_a_long_run_of_blanks_is_a_blank(tmp_path):
-    blanks = " " * 1_000_000
+@pytest.mark.parametrize("blank", [" ", "\t", "\r"])
+def test_a_long_run_of_blanks_is_a_blank(tmp_path, blank):
+    blanks = blank * 1_000_000
     (tmp_path / "a.cfg").write_text(f"[a]\nb{blanks}c: 1{blanks}; d\n e{blanks}f\n")
     assert read_klipper_text(tmp_path / "a.cfg").sections == {"a": {"b c": "1\ne f"}}
 

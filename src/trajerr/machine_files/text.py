@@ -7,7 +7,7 @@ from trajerr.errors import DataError
 
 LARGEST = 4 << 20  # bytes; real configs and answers have some 10 kB
 # Patterns that are tried at each blank of a run take its length squared.
-BLANKS = re.compile(r"(?<=\S)[^\S\r\n]{100,}")
+BLANKS = re.compile(r"(?<=\S)[^\S\n]{100,}")
 
 
 def read_text(path: Path, what: str) -> str:
