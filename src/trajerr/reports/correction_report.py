@@ -131,8 +131,10 @@ def _pictures(
     yield "comparison", correction_plots.comparison(cases)
 
 
-def spectra(replay: Replay, method: str) -> Figure:
+def spectra(replay: Replay, method: str) -> "Figure":
     """Show what a correction leaves, by frequency, beside the original and a shaper."""
+    from trajerr.reports import correction_plots  # brings matplotlib
+
     printer, compared = replay.printer, (UNCORRECTED, SHAPERS[0], method)
     resonances = (printer.x.natural_freq_hz, printer.y.natural_freq_hz)
     motions = {name: _walls(replay, name) for name in compared}
