@@ -66,18 +66,17 @@ def durations(blocks: StepBlocks) -> Floats:
         initial=blocks.initial,
         final=blocks.final,
         acceleration=blocks.acceleration,
-        share=share,
         ups=ups,
         downs=downs,
         cruises=level > 0.0,
     )
     # Prints repeat themselves: ramps of a kind are run once.
-    first, kind = alike([getattr(ramps, field.name) for field in fields(ramps)])
+    first, kind = _alike([getattr(ramps, field.name) for field in fields(ramps)])
     ticks = _run(ramps.rows(first), blocks.centred)[kind]
     return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
 
 
-def alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
+def _alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
     """Return (K,) rows of which none is as another, and (B,) which of them each row is as.
 
     Parameters
@@ -103,7 +102,6 @@ class _Ramps:
     initial: Floats
     final: Floats
     acceleration: Floats  # steps/s²
-    share: Floats  # interrupts a step
     ups: Floats  # interrupts until it no longer speeds up, the first of all included
     downs: Floats  # interrupts from which on it slows down
     cruises: Bools  # whether there are any in between
@@ -115,18 +113,17 @@ class _Ramps:
 
 def _run(ramps: _Ramps, centred: bool) -> Floats:
     """Return (B,) ticks that a block spends on its ramps."""
-    begin, gain = _wait(ramps.initial, ramps.share), _gained_per_tick(ramps.acceleration)
+    share = _interrupts_per_step(ramps.nominal)
+    begin, gain = _wait(ramps.initial, share), _gained_per_tick(ramps.acceleration)
     gained = np.floor(0.5 * begin) if centred else begin
-    rising, fastest = _ramp(
-        gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, ramps.share
-    )
+    rising, fastest = _ramp(gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, share)
     lost = np.zeros(len(begin))
     if centred:
         lost = np.where(ramps.ups > 1.0, 0.0, gained)
-        top = _wait(ramps.nominal, ramps.share)
+        top = _wait(ramps.nominal, share)
         lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
         fastest = np.where(ramps.cruises, ramps.nominal, fastest)
-    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, ramps.share)
+    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, share)
     return np.asarray(begin + rising + falling)
 
 
