@@ -31,6 +31,8 @@ IDLE_S = 1e-3  # s between two looks for a block when there is none
 ENOUGH_HZ = 30769.0  # interrupts a second up to which steps are divided: 72 MHz/1170 cycles/2
 FRACTION = 2.0**24  # of a step/s: in such parts the interrupt counts what it gains a tick
 
+LONG = 500  # interrupts of a ramp that is worth remembering
+MOST_SEEN = 100_000
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ by the golden ratio, as multiplicative hashing has it
 
 
@@ -71,8 +73,8 @@ def durations(blocks: StepBlocks) -> Floats:
         cruises=level > 0.0,
     )
     # Prints repeat themselves: ramps of a kind are run once.
-    first, kind = _alike([getattr(ramps, field.name) for field in fields(ramps)])
-    ticks = _run(ramps.rows(first), blocks.centred)[kind]
+    first, kind = _alike(ramps.columns)
+    ticks = _all_run(ramps.rows(first), blocks.centred)[kind]
     return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
 
 
@@ -106,9 +108,40 @@ class _Ramps:
     downs: Floats  # interrupts from which on it slows down
     cruises: Bools  # whether there are any in between
 
-    def rows(self, index: Ints) -> Self:
+    @property
+    def columns(self) -> list[Floats | Bools]:
+        """All that tells one from another."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def rows(self, index: Ints | Bools) -> Self:
         """Return the chosen rows."""
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+_Kind = tuple[float, ...]
+_seen: dict[_Kind, float] = {}  # ticks of long ramps, whichever plan ran them
+
+
+def _all_run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B,) ticks that a block spends on its ramps, long ones looked up if they can be.
+
+    Whoever plans a part of a print again and again changes few of its long ramps, and a loop
+    over thousands of interrupts takes about as long for one of them as for hundreds.
+    """
+    ticks, long = np.zeros(len(ramps.ups)), ramps.ups + ramps.downs > LONG
+    ticks[~long] = _run(ramps.rows(~long), centred)
+    rows = np.flatnonzero(long)
+    columns = [column.tolist() for column in ramps.rows(rows).columns]
+    kinds = [(centred, *kind) for kind in zip(*columns, strict=True)]
+    known = [_seen.get(kind, -1.0) for kind in kinds]
+    ticks[rows] = known
+    new = np.flatnonzero(ticks[rows] < 0.0)
+    if len(new):
+        ticks[rows[new]] = _run(ramps.rows(rows[new]), centred)
+        if len(_seen) > MOST_SEEN:
+            _seen.clear()
+        _seen.update(zip((kinds[i] for i in new), ticks[rows[new]].tolist(), strict=True))
+    return ticks
 
 
 def _run(ramps: _Ramps, centred: bool) -> Floats:
