@@ -500,9 +500,7 @@ def test_acceleration_is_raised_as_far_as_the_firmware_follows(firmware, asked, 
 
 @pytest.mark.parametrize("asked", [None, 3_000.0])
 def test_behind_a_shaper_corrected_moves_may_accelerate_as_that_key_says(asked):
-    emission = EmissionSettings.shipped(
-        acceleration_mm_s2=asked, shaped_acceleration_mm_s2=8_000.0
-    )
+    emission = EmissionSettings.shipped(acceleration_mm_s2=asked, shaped_acceleration_mm_s2=8_000.0)
     assert emission.behind_shaper().acceleration_on(limits("klipper")) == 8_000.0
 
 
