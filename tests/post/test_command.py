@@ -213,6 +213,24 @@ def test_a_note_is_one_comment_of_the_latest_refusal(tmp_path, name):
     assert path.read_bytes() == strict
 
 
+@pytest.mark.parametrize(
+    ("option", "environment", "noted"),
+    [
+        ([], {"SLIC3R_PP_OUTPUT_NAME": "cube.gcode"}, True),
+        (["--no-note"], {"SLIC3R_PP_OUTPUT_NAME": "cube.gcode"}, False),
+        ([], {}, False),
+        (["--note"], {}, True),
+    ],
+)
+def test_a_refusal_is_noted_where_a_slicer_hides_what_is_said(
+    part, tmp_path, option, environment, noted
+):
+    log = ["--log", str(tmp_path / "log")]
+    assert run([*option, *log, "--bundle", "none", str(part)], environment) == 0
+    assert (part.read_bytes() != TEXT) == noted
+    assert (b"; trajerr left this file as it was: bundle: got none" in part.read_bytes()) == noted
+
+
 def test_another_file_on_demand(part, options, tmp_path, capsys):
     out = tmp_path / "out.gcode.gz"
     assert run([*options, "-o", str(out), str(part)], {}) == 0

@@ -13,6 +13,7 @@ from trajerr.post.line import script_line
 pytestmark = pytest.mark.skipif(
     shutil.which("prusa-slicer") is None, reason="prusa-slicer is not installed"
 )
+NOTE = "; trajerr left this file as it was: "
 SIZE = (12.0, 12.0, 3.0)
 SCRIPT = [sys.executable, "-m", "trajerr.post"]
 
@@ -48,9 +49,9 @@ def sliced(folder: Path, out: str, script: list[str]) -> subprocess.CompletedPro
 
 
 def without_own_words(path: Path) -> list[str]:
-    """Lines of a file but for its date and the script in its settings."""
+    """Lines of a file but for its date, the script in its settings, and why it was refused."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines[1:] if not line.startswith("; post_process = ")]
+    return [line for line in lines[1:] if not line.startswith(("; post_process = ", NOTE))]
 
 
 @pytest.fixture(params=["parts", "Teile für's Gerät"])
@@ -81,5 +82,8 @@ def test_with_a_refusal_it_comes_out_as_sliced(folder: Path, strict: bool) -> No
     done = sliced(folder, NAME, script)
     plain, refused = (without_own_words(folder / name) for name in ("plain.gcode", NAME))
     assert plain == refused
+    if not strict:  # the slicer hides what the script says
+        note = (folder / NAME).read_text(encoding="utf-8").splitlines()[1]
+        assert note.startswith(NOTE + "bundle: got /nowhere")
     assert ("bundle: got /nowhere" in done.stdout + done.stderr) == strict
     assert f"{NAME}: refused: bundle" in (folder / "log").read_text(encoding="utf-8")

@@ -28,8 +28,9 @@ NAME = "trajerr-post"
 STANDARD_INPUT = "-"
 DESCRIPTION = """\
 Correct a slicer's G-code in place, in any container (.gcode, .bgcode, .gcode.gz, .gcode.3mf).
-What cannot be corrected stays byte for byte as it was; the slicer goes on with it unless --strict
-is given. FILE may be - for standard input; the result goes to standard output then."""
+What cannot be corrected stays as it was, and the slicer goes on with it unless --strict is given;
+run by a slicer, which hides output, the file gets one line of comment that says why. FILE may be
+- for standard input; the result goes to standard output then."""
 EPILOG = """\
 Settings may stand in a YAML file as well: any of these options and any key of correct.yaml;
 see docs/slicers.md for the line that a slicer takes."""
@@ -85,7 +86,11 @@ def parser() -> argparse.ArgumentParser:
         help="write a page that shows what it brings",
     )
     add("--strict", action="store_true", default=None, help="have the slicer stop at a refusal")
-    add("--note", action="store_true", default=None, help="say a refusal in a comment, too")
+    add(
+        "--note",
+        action=argparse.BooleanOptionalAction,
+        help="say a refusal in a comment, too; by itself where a slicer runs it",
+    )
     add("--log", metavar="FILE", help="the log; else it is beside the bundle")
     add("--config", metavar="FILE", help="settings of your own, in YAML")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="any key of correct.yaml")
@@ -136,7 +141,8 @@ def _refused(call: Call, settings: Settings, reason: str, details: str = "") -> 
     sys.stderr.write(f"{NAME}: {reason}{goes_on}\n")
     log = log_file(settings["log"], settings["bundle"])
     write_log(log, call.shown, f"refused: {reason}\n{details}")
-    if settings["note"] and not strict:
+    noted = call.slicer.runs if settings["note"] is None else settings["note"]
+    if noted and not strict:
         _note(call, reason)
     return 1 if strict else 0
 

@@ -15,6 +15,7 @@ OWN_FILE = "post.yaml"
 _NOT_HERE = ("defaults", "hydra", "help_text", "gcode", "out", "in_place", "refine")
 _PATHS = ("bundle", "report_dir", "log")  # relative ones count from the file that states them
 MACHINES = "machines"
+NOTE = "note"  # true, false or null, which is its default
 
 Settings = dict[str, Any]
 
@@ -127,7 +128,7 @@ def check_kinds(stated: Mapping[str, Any], default: Mapping[str, Any], group: st
         name = f"{group}{key}"
         if key not in default:
             raise ConfigError(f"{name}: unknown, expected one of {', '.join(sorted(default))}")
-        expected = _expected(value, default[key])
+        expected = _expected(value, False if key == NOTE and value is not None else default[key])
         if expected:
             raise ConfigError(f"{name}: got {value}, expected {expected}")
         if isinstance(value, Mapping) and key != MACHINES:

@@ -34,6 +34,11 @@ class Slicer:
         )
 
     @property
+    def runs(self) -> bool:
+        """Whether a slicer runs the script, and hides what it says."""
+        return self.output_name is not None
+
+    @property
     def is_upload(self) -> bool:
         """Whether the file goes to a printer, so that its name is no place on this machine."""
         return self.host not in (None, FILE_HOST)
