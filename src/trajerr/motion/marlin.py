@@ -155,7 +155,10 @@ def _fill(
     extrudes = steps[:, 3] != 0.0
     moves_head = (whole[:, 0] + whole[:, 1] + whole[:, 2]) > 0.0
     slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
-    per_second = np.maximum(feedrate, slowest).astype(np.float32) / length
+    inverse = np.float32(1.0) / length
+    # Every feedrate goes through per cents, which costs some their last bit.
+    asked = feedrate.astype(np.float32) * np.float32(0.01) * np.float32(100.0)
+    per_second = np.maximum(asked, slowest.astype(np.float32)) * inverse
     per_second = _slowed(per_second, resumes, limits)
     nominal, rate = length * per_second, np.ceil(count.astype(np.float32) * per_second)
     velocity = travel * per_second[:, None]
@@ -166,9 +169,10 @@ def _fill(
         nominal = np.where(limited, nominal * factor, nominal)
         rate = np.where(limited, np.floor(rate * factor), rate)
         velocity = np.where(limited[:, None], velocity * factor[:, None], velocity)
-    density = count.astype(np.float32) / length
+    density = count.astype(np.float32) * inverse
     moving = np.where(extrudes, table.print_acceleration, table.travel_acceleration)
-    wanted = np.ceil(np.where(moves_head, moving, table.retract_acceleration) * density)
+    moving = np.where(moves_head, moving, table.retract_acceleration).astype(np.float32)
+    wanted = np.ceil(moving * density).astype(np.float64)
     most = np.floor(table.max_acceleration * per_mm) * count[:, None]
     with np.errstate(divide="ignore"):
         allowed = np.floor(least(most / whole))
@@ -230,6 +234,8 @@ def _stoppable_v2(arcs: Arcs, table: LimitTable, feedrate: Floats, rewritten: bo
     From it the head can stop within the rest of the arc. Up to 2.1.2 the limit of y is by a
     slip its acceleration, read as a speed.
     """
+    if not np.any(arcs.ahead):
+        return np.zeros(len(feedrate))
     acceleration = table.max_acceleration[:, :2].min(axis=1)
     of_y = table.max_velocity[:, 1] if rewritten else table.max_acceleration[:, 1]
     fastest = np.minimum(np.minimum(table.max_velocity[:, 0], of_y), feedrate)

@@ -16,6 +16,7 @@ from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.merging import Merged, merge
 from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
+from trajerr.motion.stepper import idle
 
 LEAVING_S = 1.0  # s after the last extrusion that still belong to the last layer
 
@@ -32,7 +33,7 @@ class Plan:
     program: Program
     limits: MachineLimits
     segments: Segments
-    start_time: Floats  # (S,) s
+    idle: Floats  # (S,) s of rest until the firmware goes on with it; 0 but for Marlin
     duration: Floats  # (S,) s
     entry: Floats  # (S,) mm/s
     cruise: Floats  # (S,) mm/s
@@ -43,6 +44,11 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.duration)
+
+    @cached_property
+    def start_time(self) -> Floats:
+        """(S,) s when each segment begins."""
+        return np.concatenate([[0.0], np.cumsum(self.duration)[:-1]]) + np.cumsum(self.idle)
 
     @property
     def move(self) -> Ints:
@@ -298,11 +304,12 @@ def _marlin(
     kept = kept[holds:]
     rows = np.flatnonzero(segments.is_motion)
     move = segments.move[rows]
+    resumes = _stops(program, segments)[rows]
     speeds = marlin.run(
         segments.select(rows),
         table.rows(program.moves.settings[move]),
         feedrate[move],
-        _stops(program, segments)[rows],
+        resumes,
         marlin.Arcs.of(program.moves, pieces).rows(kept[rows]),
         limits,
     )
@@ -313,13 +320,12 @@ def _marlin(
         return all_values
 
     still = np.zeros(len(segments))
-    duration = everywhere(speeds.duration, segments.hold)
     return Plan(
         program=program,
         limits=limits,
         segments=segments,
-        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
-        duration=duration,
+        idle=everywhere(idle(resumes), still),
+        duration=everywhere(speeds.duration, segments.hold),
         entry=everywhere(speeds.entry, still),
         cruise=everywhere(speeds.cruise, still),
         exit=everywhere(speeds.exit, still),
@@ -369,7 +375,7 @@ def _assemble(
         program=program,
         limits=limits,
         segments=segments,
-        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
+        idle=np.zeros(len(segments)),
         duration=duration,
         entry=entry,
         cruise=cruise,

@@ -37,7 +37,6 @@ def without_long_rests(planned: Plan, longest: float = LONGEST_REST_S) -> Plan:
         planned,
         program=replace(planned.program, moves=moves),
         segments=replace(planned.segments, hold=hold),
-        start_time=np.concatenate([[0.0], np.cumsum(duration)[:-1]]),
         duration=duration,
     )
 

@@ -6,32 +6,39 @@ and it waits for a whole number of the timer's ticks, rounded down. A block that
 steps/s takes milliseconds longer than its trapezoid, one that cruises at 5,000 steps/s about
 half a per cent less.
 
-The rates obey r ← r ± a/(o·r) for o interrupts a step. Their squares have the closed form used
-here, with the rounding of ticks as its mean; the first and last few are stepped through.
-Against Marlin itself a block is right within 0.1 ms as a rule, and within 1 ms where it slows
-down to some 30 steps/s.
+Ramps are run here as the interrupt runs them, in its whole numbers, all blocks side by side: the
+rate at which a block begins to slow down is one of them, which no formula gives, and one step a
+second more of it is up to a millisecond less. Doubles hold all of these numbers exactly.
+
+Does not know interrupts that make several steps at once, as above 61,538 steps/s.
 
 References
 ----------
 Marlin 2.1 `stepper.cpp`, `Stepper::block_phase_isr` and `Stepper::calc_timer_interval`;
-`stepper.h`, `MIN_STEP_ISR_FREQUENCY`.
+`stepper.h`, `MIN_STEP_ISR_FREQUENCY`; `planner.cpp`, `acceleration_rate`; `math_32bit.h`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
-from trajerr.arrays import Bools, Floats
+from trajerr.arrays import Bools, Floats, Ints
 
 TIMER_HZ = 2e6  # the stepper timer of 32-bit boards at 72 MHz
+IDLE_S = 1e-3  # s between two looks for a block when there is none
 ENOUGH_HZ = 30769.0  # interrupts a second up to which steps are divided: 72 MHz/1170 cycles/2
-STEPPED_UP, STEPPED_DOWN = 6, 8  # interrupts that are stepped through
-ROUNDS = 4  # of the fixed point that gives the square of a rate
+FRACTION = 2.0**24  # of a step/s: in such parts the interrupt counts what it gains a tick
+
+LONG = 500  # interrupts of a ramp that is worth remembering
+MOST_SEEN = 100_000
+MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ by the golden ratio, as multiplicative hashing has it
 
 
 @dataclass(frozen=True)
 class StepBlocks:
-    """Blocks as the interrupt gets them; (B,) each, rates in steps/s."""
+    """Blocks as the interrupt gets them; (B,) each, whole numbers, rates in steps/s."""
 
     nominal: Floats
     initial: Floats
@@ -55,11 +62,117 @@ def durations(blocks: StepBlocks) -> Floats:
     else:
         ups = np.minimum(up + 1.0, total)
         downs = np.maximum(total - np.maximum(first_down + 1.0, ups), 0.0)
-    top = _wait(blocks.nominal, share)
-    rising, fastest = _rise(blocks, share, ups)
     level = total - ups - downs
-    falling = _fall(blocks, share, downs, _leaving(blocks, share, fastest, level > 0.0, ups))
-    return np.asarray(rising + level * top + falling)
+    ramps = _Ramps(
+        nominal=blocks.nominal,
+        initial=blocks.initial,
+        final=blocks.final,
+        acceleration=blocks.acceleration,
+        ups=ups,
+        downs=downs,
+        cruises=level > 0.0,
+    )
+    # Prints repeat themselves: ramps of a kind are run once.
+    first, kind = _alike(ramps.columns)
+    ticks = _all_run(ramps.rows(first), blocks.centred)[kind]
+    return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
+
+
+def _alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
+    """Return (K,) rows of which none is as another, and (B,) which of them each row is as.
+
+    Parameters
+    ----------
+    columns
+        Of (B,) whole numbers.
+    """
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        mixed = mixed * MIXER + column.astype(np.int64).view(np.uint64)
+    _, first, kind = np.unique(mixed, return_index=True, return_inverse=True)
+    if all(np.array_equal(column[first][kind], column) for column in columns):
+        return first, kind
+    every = np.arange(len(mixed))  # two that differ were mixed to the same number
+    return every, every
+
+
+@dataclass(frozen=True)
+class _Ramps:
+    """How blocks begin and end; (B,) each, rates in steps/s."""
+
+    nominal: Floats
+    initial: Floats
+    final: Floats
+    acceleration: Floats  # steps/s²
+    ups: Floats  # interrupts until it no longer speeds up, the first of all included
+    downs: Floats  # interrupts from which on it slows down
+    cruises: Bools  # whether there are any in between
+
+    @property
+    def columns(self) -> list[Floats | Bools]:
+        """All that tells one from another."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def rows(self, index: Ints | Bools) -> Self:
+        """Return the chosen rows."""
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+_Kind = tuple[float, ...]
+_seen: dict[_Kind, float] = {}  # ticks of long ramps, whichever plan ran them
+
+
+def _all_run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B,) ticks that a block spends on its ramps, long ones looked up if they can be.
+
+    Whoever plans a part of a print again and again changes few of its long ramps, and a loop
+    over thousands of interrupts takes about as long for one of them as for hundreds.
+    """
+    ticks, long = np.zeros(len(ramps.ups)), ramps.ups + ramps.downs > LONG
+    ticks[~long] = _run(ramps.rows(~long), centred)
+    rows = np.flatnonzero(long)
+    columns = [column.tolist() for column in ramps.rows(rows).columns]
+    kinds = [(centred, *kind) for kind in zip(*columns, strict=True)]
+    known = [_seen.get(kind, -1.0) for kind in kinds]
+    ticks[rows] = known
+    new = np.flatnonzero(ticks[rows] < 0.0)
+    if len(new):
+        ticks[rows[new]] = _run(ramps.rows(rows[new]), centred)
+        if len(_seen) > MOST_SEEN:
+            _seen.clear()
+        _seen.update(zip((kinds[i] for i in new), ticks[rows[new]].tolist(), strict=True))
+    return ticks
+
+
+def _run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B,) ticks that a block spends on its ramps."""
+    share = _interrupts_per_step(ramps.nominal)
+    begin, gain = _wait(ramps.initial, share), _gained_per_tick(ramps.acceleration)
+    gained = np.floor(0.5 * begin) if centred else begin
+    rising, fastest = _ramp(gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, share)
+    lost = np.zeros(len(begin))
+    if centred:
+        lost = np.where(ramps.ups > 1.0, 0.0, gained)
+        top = _wait(ramps.nominal, share)
+        lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
+        fastest = np.where(ramps.cruises, ramps.nominal, fastest)
+    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, share)
+    return np.asarray(begin + rising + falling)
+
+
+def idle(resumes: Bools) -> Floats:
+    """Return (B,) how long the interrupt takes to see that blocks have come after a rest, s.
+
+    It found the queue empty when the last one ended, and looks again once a millisecond.
+
+    Parameters
+    ----------
+    resumes
+        (B,) whether the queue had run empty before; the first block's first look starts the clock.
+    """
+    wait = np.where(resumes, IDLE_S, 0.0)
+    wait[:1] = 0.0
+    return wait
 
 
 def _interrupts_per_step(rate: Floats) -> Floats:
@@ -67,134 +180,59 @@ def _interrupts_per_step(rate: Floats) -> Floats:
     return np.asarray(2.0 ** np.maximum(np.ceil(np.log2(ENOUGH_HZ / rate)) - 1.0, 0.0))
 
 
-def _ticks(rate: Floats, share: Floats) -> Floats:
-    return np.floor(TIMER_HZ / (rate * share))
+def _gained_per_tick(acceleration: Floats) -> Floats:
+    """Return (B,) steps/s that a tick of acceleration brings, rounded as in single precision."""
+    parts = acceleration.astype(np.float32) * np.float32(FRACTION / TIMER_HZ)
+    return np.asarray(np.floor(parts.astype(np.float64)) / FRACTION)
 
 
 def _wait(rate: Floats, share: Floats) -> Floats:
-    """Return (B,) s between interrupts at a rate."""
-    return np.asarray(_ticks(rate, share) / TIMER_HZ)
+    """Return (B,) ticks between interrupts at a rate."""
+    return np.asarray(np.floor(TIMER_HZ / (rate * share)))
 
 
-def _half_wait(rate: Floats, share: Floats) -> Floats:
-    return np.asarray(np.floor(_ticks(rate, share) / 2.0) / TIMER_HZ)
-
-
-def _rise(blocks: StepBlocks, share: Floats, ups: Floats) -> tuple[Floats, Floats]:
-    """Return (B,) s of the first ``ups`` interrupts, and the rate of the last of them."""
-    wait = _wait(blocks.initial, share)
-    took, fastest = wait.copy(), blocks.initial.copy()
-    rows = np.flatnonzero(ups > 1.0)
-    top, rate, share, ups = blocks.nominal[rows], blocks.acceleration[rows], share[rows], ups[rows]
-    gained = _half_wait(blocks.initial[rows], share) if blocks.centred else wait[rows]
-    second = np.minimum(blocks.initial[rows] + rate * gained, top)
-    last, spent = _climbed(second, top, rate, share, ups - 2.0)
-    last = np.round(last)
-    fastest[rows] = last
-    took[rows] += (
-        np.maximum(last - second, 0.0) / rate
-        + np.maximum(ups - 2.0 - spent, 0.0) * _wait(top, share)
-        + _wait(last, share)
-    )
-    return took, fastest
-
-
-def _leaving(
-    blocks: StepBlocks, share: Floats, fastest: Floats, cruises: Bools, ups: Floats
-) -> Floats:
-    """Return (B,) the rate at the first interrupt that slows down, steps/s."""
-    if not blocks.centred:
-        return fastest
-    after = blocks.nominal - blocks.acceleration * _half_wait(blocks.nominal, share)
-    at_once = blocks.initial - blocks.acceleration * _half_wait(blocks.initial, share)
-    return np.where(cruises, after, np.where(ups > 1.0, fastest, at_once))
-
-
-def _fall(blocks: StepBlocks, share: Floats, downs: Floats, leaving: Floats) -> Floats:
-    """Return (B,) s of the last ``downs`` interrupts."""
-    took = np.zeros(len(downs))
-    rows = np.flatnonzero(downs > 0.0)
-    final, rate, share, downs = (
-        blocks.final[rows],
-        blocks.acceleration[rows],
-        share[rows],
-        downs[rows],
-    )
-    begin = np.maximum(np.round(leaving[rows]), final)
-    last, spent = _sunk(begin, final, rate, share, downs - 1.0)
-    took[rows] = (
-        (begin - last) / rate
-        + np.maximum(downs - 1.0 - spent, 0.0) * _wait(final, share)
-        + _wait(np.round(last), share)
-    )
-    return took
-
-
-def _departure(low: Floats, high: Floats, lag: Floats, share: Floats, sign: float) -> Floats:
-    """Return how the square of a rate departs from that of constant acceleration.
-
-    From r² ← r² ± 2a/o + (a/o)²/r², summed by Euler and Maclaurin's formula; and a wait that
-    is half a tick shorter than 1/(o·r) passes r²·o/(2·f) more interrupts a second.
+def _ramp(
+    elapsed: Floats, waits: Floats, gain: Floats, begin: Floats, limit: Floats, share: Floats
+) -> tuple[Floats, Floats]:
+    """Return (B,) ticks that ramps take, and the rates of their last waits, steps/s.
 
     Parameters
     ----------
-    low, high : (B,)
-        Rates at the ends of the ramp, steps/s.
-    lag : (B,)
-        a/o, steps/s².
+    elapsed : (B,)
+        Ticks that count as spent when the ramp begins.
+    waits : (B,)
+        How many interrupts the ramp has; a ramp of none stays at its first rate.
+    gain : (B,)
+        Steps/s a tick.
+    begin, limit : (B,)
+        The first rate, and the one that is not passed, steps/s; both negative for a ramp
+        that slows down, which is one that speeds up the other way.
     share : (B,)
-        o, interrupts a step.
-    sign
-        1.0 where the rate rises, -1.0 where it falls.
+        Interrupts a step.
     """
-    low2, high2 = low * low, high * high
-    ends = 0.25 * lag * lag * (1.0 / low2 - 1.0 / high2)
-    ticks = share / (3.0 * TIMER_HZ) * (high2 * high - low2 * low)
-    return np.asarray(0.5 * lag * np.log(high2 / low2) + sign * (ends - ticks))
+    took, last = np.zeros(len(waits)), np.abs(begin)
+    rows = np.flatnonzero(waits > 0.0)
+    rows = rows[np.argsort(-waits[rows], kind="stable")]
+    running = len(rows) - np.cumsum(np.bincount(waits[rows].astype(np.int64)))
+    gain, limit, half_up = gain[rows], limit[rows], begin[rows] + 0.5
+    meant, rate, wait = half_up + elapsed[rows] * gain, np.zeros(len(rows)), np.zeros(len(rows))
+    ticks = np.copysign(TIMER_HZ / share[rows], limit)
+    columns: tuple[Floats, ...] = (meant, rate, wait, gain, limit, ticks)
+    for count in running[:-1].tolist():
+        if count < len(columns[0]):
+            columns = tuple(column[:count] for column in columns)
+        _wait_once(*columns)
+    took[rows], last[rows] = (meant - half_up) / gain - elapsed[rows], np.abs(rate)
+    return took, last
 
 
-def _climbed(
-    rate: Floats, top: Floats, acceleration: Floats, share: Floats, steps: Floats
-) -> tuple[Floats, Floats]:
-    """Return (B,) the rate after ``steps`` interrupts, at most ``top``, and how many it took."""
-    spent, left = np.zeros(len(rate)), np.maximum(steps, 0.0)
-    for _ in range(STEPPED_UP):
-        goes = (left > 0.0) & (rate < top)
-        gain = acceleration * _wait(np.round(rate), share)
-        spent += np.where(goes, np.minimum((top - rate) / gain, 1.0), 0.0)
-        rate = np.where(goes, np.minimum(rate + gain, top), rate)
-        left = left - goes
-    lag = acceleration / share
-    needed = np.maximum(top * top - rate * rate - _departure(rate, top, lag, share, 1.0), 0.0)
-    reached = np.minimum(np.sqrt(rate * rate + 2.0 * lag * left), top)
-    for _ in range(ROUNDS):
-        square = rate * rate + 2.0 * lag * left + _departure(rate, reached, lag, share, 1.0)
-        reached = np.clip(np.sqrt(np.maximum(square, 0.0)), rate, top)
-    hits = needed <= 2.0 * lag * left
-    spent += np.where(hits, needed / (2.0 * lag), left)
-    return np.where(hits, top, reached), spent
-
-
-def _sunk(
-    rate: Floats, bottom: Floats, acceleration: Floats, share: Floats, steps: Floats
-) -> tuple[Floats, Floats]:
-    """Return (B,) the rate after ``steps`` interrupts, at least ``bottom``, and how many."""
-    lag = acceleration / share
-    left = np.maximum(steps - STEPPED_DOWN, 0.0)
-    needed = np.maximum(
-        rate * rate - bottom * bottom + _departure(bottom, rate, lag, share, -1.0), 0.0
-    )
-    reached = np.sqrt(np.maximum(rate * rate - 2.0 * lag * left, bottom * bottom))
-    for _ in range(ROUNDS):
-        square = rate * rate - 2.0 * lag * left + _departure(reached, rate, lag, share, -1.0)
-        reached = np.clip(np.sqrt(np.maximum(square, 0.0)), bottom, rate)
-    hits = needed <= 2.0 * lag * left
-    spent = np.where(hits, needed / (2.0 * lag), left)
-    rate = np.where(hits, bottom, reached)
-    for _ in range(STEPPED_DOWN):
-        goes = (left < steps) & (rate > bottom)
-        loss = acceleration * _wait(np.round(rate), share)
-        spent += np.where(goes, np.minimum((rate - bottom) / loss, 1.0), 0.0)
-        rate = np.where(goes, np.maximum(rate - loss, bottom), rate)
-        left = left + 1.0
-    return rate, spent
+def _wait_once(
+    meant: Floats, rate: Floats, wait: Floats, gain: Floats, limit: Floats, ticks: Floats
+) -> None:
+    """Look a whole rate up, wait as many ticks as it says, and mean the faster for it; in place."""
+    np.floor(meant, out=rate)
+    np.minimum(rate, limit, out=rate)
+    np.divide(ticks, rate, out=wait)
+    np.floor(wait, out=wait)
+    np.multiply(wait, gain, out=wait)
+    np.add(meant, wait, out=meant)
