@@ -2,13 +2,14 @@
 
     python scripts/make_machine.py NAME=mine GCODE=part.gcode X=hotend.csv [Y=bed.csv] \
         [REFERENCE=frame.csv] [PRINTER=ender3_v2] [PRETRAINED=best.ckpt] \
-        [SIMULATED="layers=sampled:10"] [UNTIL=calibrate] [key=value ...]
+        [SIMULATED="layers=sampled:10"] [BESIDE=0.3] [UNTIL=calibrate] [key=value ...]
 
 Calibrates, simulates the calibrated printer on the embedded parts, transfers a network to that
 and then to the recordings, evaluates and exports; all under machines/NAME. SIMULATED are
-overrides of collect, UNTIL is the last stage to do: calibrate, collect, train or export. Further
-overrides go to both trainings. What is done is not done again as long as files and options are
-the same; what was interrupted goes on.
+overrides of collect, BESIDE is the share of simulated layers beside the recorded ones, UNTIL the
+last stage to do: calibrate, collect, train or export. Further overrides go to both trainings.
+What is done is not done again as long as files and options are the same; what was interrupted
+goes on.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from typing import Any
 
 KEYS = (
     *("NAME", "GCODE", "X", "Y", "REFERENCE", "PRINTER", "PRETRAINED"),
-    *("SIMULATED", "UNTIL"),
+    *("SIMULATED", "BESIDE", "UNTIL"),
 )
 FILES = ("GCODE", "X", "Y", "REFERENCE", "PRETRAINED")
 LIKE = "ender3_v2"  # the shipped printer that gives what is not measured, where none is named
@@ -164,7 +165,9 @@ def stages(run: Path, given: dict[str, str], overrides: list[str]) -> Iterator[S
         [],
     )
     yield training(run, "simulated", given["PRETRAINED"], overrides)
-    yield training(run, "recorded", str(best(run, "simulated")), overrides)
+    beside = [f"data.beside={run / 'simulated_layers'}", f"data.beside_share={given['BESIDE']}"]
+    more = [*beside, *overrides] if given["BESIDE"] else overrides
+    yield training(run, "recorded", str(best(run, "simulated")), more)
     yield Stage(
         "judged on layers that it was not trained on",
         "evaluate",

@@ -33,7 +33,7 @@ def planned(script, words):
     return given, list(script.stages(script.Path("machines/mine"), given, overrides))
 
 
-@pytest.mark.parametrize("words", [WORDS, WORDS[:3]])
+@pytest.mark.parametrize("words", [WORDS, WORDS[:3], [*WORDS, "BESIDE=0.3"]])
 def test_every_stage_composes(script, words, tmp_path):
     _, stages = planned(script, [*words, "trainer.max_epochs=1"])
     commands = [stage.command for stage in stages]
@@ -63,6 +63,11 @@ def test_it_transfers_in_two_stages_and_recordings_come_last(script):
         'pretrained="machines/mine/train_simulated/checkpoints/best.ckpt"',
         "data.root=machines/mine/recorded_layers",
     ]
+    _, mixed = planned(script, [*WORDS, "BESIDE=0.3"])
+    slow, both = (stage.arguments for stage in mixed if stage.command == "train")
+    assert slow == first
+    beside = ["data.beside=machines/mine/simulated_layers", "data.beside_share=0.3"]
+    assert both == [*second, *beside]
     alone = [stage.arguments for stage in planned(script, WORDS[:3])[1] if stage.command == "train"]
     assert alone[0] == ["data.root=machines/mine/simulated_layers"]
     assert alone[1] == second
