@@ -82,6 +82,15 @@ def test_what_shows_a_status_is_there():
     assert [place for place in named if not (PROJECT / place).exists()] == []
 
 
+def test_the_readme_brings_what_the_results_say():
+    brings = (PROJECT / "README.md").read_text(encoding="utf-8").split("## What it brings")[1]
+    figure = re.compile(r"−?\d+(?:\.\d+)+|−\d+")
+    stated = figure.findall(brings.split("\n## ")[0])
+    pages = [(DOCS / page).read_text(encoding="utf-8") for page in ("results.md", "firmware.md")]
+    assert len(stated) > 30
+    assert set(stated) - set(figure.findall("\n".join(pages))) == set()
+
+
 def test_the_theme_loads_nothing_from_elsewhere():
     settings = site()
     assert settings["theme"]["font"] is False

@@ -115,7 +115,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     few = [*SHORT["train"], *SHORTEST["train"], "hydra.run.dir=outputs/train/first"]
     run("train", few, home)
     run("export", ["output_dir=runs/first/bundle"], home)
-    for place in ("bundle", "machines/mine/bundle"):
+    for place in ("bundle", "machines/mine/bundle", "machines/mine_learnt/bundle"):
         shutil.copytree(home / "runs/first/bundle", home / place)
     for name in ("best", "base", "lstm"):
         shutil.copy(home / "outputs/train/first/checkpoints/best.ckpt", home / f"{name}.ckpt")
