@@ -99,6 +99,23 @@ def test_times_are_the_interrupts(ran):
     assert planned.print_time + IDLE_S == pytest.approx(stated["real_print_time_s"], abs=2e-6)
 
 
+def test_blocks_are_where_the_interrupt_has_them():
+    # Shares of their steps after a quarter, a half and three quarters of the time.
+    with gzip.open(REFERENCE / "corners.marlin212_classic.within.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    planned = plan(read_program(REFERENCE / "corners.gcode"), machine("marlin_2_1_2"))
+    (blocks,) = np.nonzero(planned.segments.is_motion)
+    assert len(rows) == len(blocks)
+    for column, share in (("quarter", 0.25), ("half", 0.5), ("three_quarters", 0.75)):
+        time = planned.start_time[blocks] + share * planned.duration[blocks]
+        way = planned.position_in(blocks, time) - planned.segments.start[blocks]
+        there = np.einsum("ij,ij->i", way, planned.segments.direction[blocks])
+        there /= np.einsum("ij,ij->i", *[planned.segments.direction[blocks]] * 2)
+        ran = np.array([float(row[column]) for row in rows]) * planned.segments.distance[blocks]
+        assert np.abs(there - ran).max() < 0.015
+        assert np.sqrt(np.mean((there - ran) ** 2)) < 3e-3
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_draining_queue_slows_short_blocks(build):
     program = read_program(REFERENCE / "tiny.gcode")  # whose first blocks reach their speeds

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trajerr.motion.stepper import ENOUGH_HZ, TIMER_HZ, StepBlocks, durations
+from trajerr.motion.stepper import ENOUGH_HZ, TIMER_HZ, StepBlocks, phases
 
 TICKS = int(TIMER_HZ)
 
@@ -64,7 +64,7 @@ def random_blocks(count, lowest, steps):
 def test_blocks_take_the_sum_of_their_waits(centred, lowest, steps):
     rows = random_blocks(150, lowest, steps)
     columns = np.array(rows, dtype=float).T
-    took = durations(StepBlocks(*columns, centred=centred))
+    took = phases(StepBlocks(*columns, centred=centred)).duration
     assert took.tolist() == [stepped(*row, centred) for row in rows]
 
 
@@ -73,4 +73,4 @@ def test_a_constant_rate_waits_whole_ticks():
     rate = np.array([5000.0, 5001.0])
     nothing = np.zeros(2)
     blocks = StepBlocks(rate, rate, rate, rate, np.full(2, 10.0), nothing, nothing, centred=True)
-    assert durations(blocks) * 5000.0 == pytest.approx([10.0, 9.9])
+    assert phases(blocks).duration * 5000.0 == pytest.approx([10.0, 9.9])

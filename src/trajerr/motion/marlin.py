@@ -21,9 +21,10 @@ from trajerr.motion import junction
 from trajerr.motion.axes import largest, least
 from trajerr.motion.limits import LimitTable, MachineLimits
 from trajerr.motion.lookahead import buffered_look_ahead
-from trajerr.motion.profile import peak_v2, trapezoid_time
+from trajerr.motion.phases import Phases
+from trajerr.motion.profile import peak_v2
 from trajerr.motion.segments import Segments
-from trajerr.motion.stepper import TIMER_HZ, StepBlocks, durations
+from trajerr.motion.stepper import TIMER_HZ, StepBlocks, phases
 
 RING = 16  # blocks of its queue, unless limits.lookahead_blocks says otherwise
 CRAWL = 0.05  # mm/s up to 2.1.2, MINIMUM_PLANNER_SPEED
@@ -73,7 +74,7 @@ class Speeds:
     exit: Floats  # mm/s
     acceleration: Floats  # mm/s²
     duration: Floats  # s
-    pace: Floats  # s that the planner means per s that the step interrupt takes
+    phases: Phases  # as the step interrupt runs them
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def _step(blocks: _Blocks, entry: Floats, exit_: Floats, rewritten: bool) -> Spe
     # Rounded rates may ask for a little more than the acceleration gives.
     acceleration = np.maximum(acceleration, np.abs(end**2 - begin**2) / (2.0 * length))
     cruise = np.sqrt(peak_v2(begin**2, end**2, 2.0 * acceleration * length, cruise))
-    took = durations(
+    ran = phases(
         StepBlocks(
             nominal=rate,
             initial=initial,
@@ -284,8 +285,8 @@ def _step(blocks: _Blocks, entry: Floats, exit_: Floats, rewritten: bool) -> Spe
             centred=rewritten,
         )
     )
-    meant = trapezoid_time(length, begin, cruise, end, acceleration)
-    return Speeds(begin, cruise, end, acceleration, took, meant / took)
+    as_run = Phases.of(ran.time, ran.steps * step[:, None], blocks.step_acceleration * step)
+    return Speeds(begin, cruise, end, acceleration, ran.duration, as_run)
 
 
 def _ramps(

@@ -48,8 +48,26 @@ class StepBlocks:
     centred: bool  # whether a rate holds in the middle of its step (from 2.1.3 on)
 
 
-def durations(blocks: StepBlocks) -> Floats:
-    """Return (B,) how long blocks take, s."""
+@dataclass(frozen=True)
+class StepPhases:
+    """How blocks run: speeding up, at their nominal rate, and slowing down; (B, 3) each."""
+
+    ticks: Floats
+    steps: Floats  # of the axis that makes most
+
+    @property
+    def time(self) -> Floats:
+        """(B, 3) s that phases take."""
+        return self.ticks / TIMER_HZ
+
+    @property
+    def duration(self) -> Floats:
+        """(B,) s that blocks take."""
+        return np.asarray(self.ticks.sum(axis=1) / TIMER_HZ)
+
+
+def phases(blocks: StepBlocks) -> StepPhases:
+    """Run blocks through the interrupt."""
     share = _interrupts_per_step(blocks.nominal)
     total = blocks.count * share
     up = blocks.accelerates * share
@@ -73,8 +91,11 @@ def durations(blocks: StepBlocks) -> Floats:
     )
     # Prints repeat themselves: ramps of a kind are run once.
     first, kind = alike([getattr(ramps, field.name) for field in fields(ramps)])
-    ticks = _run(ramps.rows(first), blocks.centred)[kind]
-    return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
+    rising, falling = (ticks[kind] for ticks in _run(ramps.rows(first), blocks.centred))
+    return StepPhases(
+        np.column_stack([rising, level * _wait(blocks.nominal, share), falling]),
+        np.column_stack([ups, level, downs]) / share[:, None],
+    )
 
 
 def alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
@@ -113,8 +134,8 @@ class _Ramps:
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def _run(ramps: _Ramps, centred: bool) -> Floats:
-    """Return (B,) ticks that a block spends on its ramps."""
+def _run(ramps: _Ramps, centred: bool) -> tuple[Floats, Floats]:
+    """Return (B,) ticks that blocks take to speed up, and to slow down."""
     begin, gain = _wait(ramps.initial, ramps.share), _gained_per_tick(ramps.acceleration)
     gained = np.floor(0.5 * begin) if centred else begin
     rising, fastest = _ramp(
@@ -127,7 +148,7 @@ def _run(ramps: _Ramps, centred: bool) -> Floats:
         lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
         fastest = np.where(ramps.cruises, ramps.nominal, fastest)
     falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, ramps.share)
-    return np.asarray(begin + rising + falling)
+    return begin + rising, falling
 
 
 def idle(resumes: Bools) -> Floats:
