@@ -106,7 +106,8 @@ def main() -> None:
     gcode = chosen.gcode
     source = Source(PARTS[0]) if gcode is None else Source(gcode.stem, gcode)
     reading, program = timed(source.read)
-    planning, planned = timed(lambda: plan(program, LIMITS))
+    # Once: a second plan knows what takes the first one time.
+    planning, planned = timed(lambda: plan(program, LIMITS), repeats=1)
     sampling, trajectory = timed(lambda: sample(planned, RATE), repeats=1)
     whole = reading + planning
     print(f"{program.name}: {program.n_lines:,} lines, {len(program.moves):,} moves")

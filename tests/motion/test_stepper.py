@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from trajerr.motion import stepper
 from trajerr.motion.stepper import ENOUGH_HZ, TIMER_HZ, StepBlocks, phases
 
 TICKS = int(TIMER_HZ)
@@ -66,6 +67,16 @@ def test_blocks_take_the_sum_of_their_waits(centred, lowest, steps):
     columns = np.array(rows, dtype=float).T
     took = phases(StepBlocks(*columns, centred=centred)).duration
     assert took.tolist() == [stepped(*row, centred) for row in rows]
+    again = phases(StepBlocks(*columns[:, ::-1], centred=centred)).duration
+    assert again[::-1].tolist() == took.tolist()  # what is remembered of long ramps included
+
+
+def test_blocks_that_are_mixed_to_the_same_number_stay_different(monkeypatch):
+    monkeypatch.setattr(stepper, "MIXER", np.uint64(0))
+    rows = random_blocks(150, 0.2, (60, 2000))
+    columns = np.array(rows, dtype=float).T
+    took = phases(StepBlocks(*columns, centred=False)).duration
+    assert took.tolist() == [stepped(*row, False) for row in rows]
 
 
 def test_a_constant_rate_waits_whole_ticks():

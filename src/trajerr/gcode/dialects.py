@@ -92,6 +92,9 @@ _LAYER_NUMBER = re.compile(
     r"layer #?-?\d+(?:, ?z ?=.*)?|-+ ?layer -?\d+ \(.*|\(?<layer(?: -?\d+)? ?>\)?", re.IGNORECASE
 )
 
+_INTEGER = re.compile(r"\s*-?\d+\s*")
+_NUMBER = re.compile(r"\s*\d+(?:\.\d+)?\s*")
+
 
 def generator(text: bytes) -> str:
     """Return name and version of the slicer that wrote a file, or an empty string."""
@@ -190,8 +193,8 @@ class CommentReader:
 
 
 def _is_integer(value: str) -> bool:
-    return bool(re.fullmatch(r"\s*-?\d+\s*", value))
+    return bool(_INTEGER.fullmatch(value))
 
 
 def _is_number(value: str) -> bool:
-    return bool(re.fullmatch(r"\s*\d+(?:\.\d+)?\s*", value))
+    return bool(_NUMBER.fullmatch(value))

@@ -22,6 +22,7 @@ class LimitLog:
     lines: list[int] = field(default_factory=list)
     index: list[int] = field(default_factory=list)  # into states, from each line on
     _known: dict[LimitSettings, int] = field(default_factory=dict)
+    _after: dict[tuple[int, str, str, float], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._known = {state: i for i, state in enumerate(self.states)}
@@ -33,18 +34,26 @@ class LimitLog:
 
     def read(self, line: int, name: str, body: str, unit: float) -> None:
         """Read one command that sets limits; ``unit`` is mm per unit of the file."""
+        before = self.index[-1] if self.index else 0
+        command = (before, name, body, unit)
+        after = self._after.get(command)
+        if after is None:  # files repeat few commands thousands of times
+            after = self._after[command] = self._apply(name, body, unit)
+        if after != before:
+            self.lines.append(line)
+            self.index.append(after)
+
+    def _apply(self, name: str, body: str, unit: float) -> int:
+        """Return which state a command leaves in force."""
         if name == "SET_VELOCITY_LIMIT":
             state = klipper_limits(self.current, text.parameters(body))
         else:
             words = text.loose_words(body)
             state = _READERS[name](self.current, words, unit, self.flavor)
-        if state == self.current:
-            return
         if state not in self._known:
             self._known[state] = len(self.states)
             self.states.append(state)
-        self.lines.append(line)
-        self.index.append(self._known[state])
+        return self._known[state]
 
 
 def klipper_limits(state: LimitSettings, named: Mapping[str, str]) -> LimitSettings:

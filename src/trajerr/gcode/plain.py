@@ -29,6 +29,8 @@ _SIGN = _byte_set("+-")
 _NUMBER = _DIGIT | _SIGN | _byte_set(".")
 _BLANK = _byte_set(" \t\r")
 _FOREIGN = ~(_LETTER | _NUMBER | _BLANK | _byte_set("\n"))
+# What each byte is, in bits, so that one look at a table tells all of it.
+_KIND = np.packbits([_FOREIGN, _BLANK, _NUMBER, _SIGN, _LETTER], axis=0, bitorder="little")[0]
 _COLUMN = np.full(256, -1)
 for _index, _letter in enumerate(COLUMNS):
     _COLUMN[[ord(_letter), ord(_letter.lower())]] = _index
@@ -101,12 +103,11 @@ def _code_ends(data: Bytes, bounds: Ints) -> Ints:
 def _plain_lines(data: Bytes, starts: Ints, ends: Ints) -> Bools:
     """Return which lines begin with G and hold nothing but letters and tight numbers."""
     plain = (data[starts] | 0x20) == ord("g")
-    before, here = data[:-1], data[1:]
-    odd = np.empty(len(data), dtype=bool)
-    odd[0] = _FOREIGN[data[0]]
-    odd[1:] = _FOREIGN[here] | (_BLANK[before] & _NUMBER[here]) | (_SIGN[here] & ~_LETTER[before])
-    odd[1:] |= (here == ord("e")) & _NUMBER[before]  # perhaps an exponent: look closer
-    odd[2:] |= (before[1:] == ord("E")) & _NUMBER[before[:-1]] & _SIGN[here[1:]]
+    kind = _KIND[data]
+    odd, blank, number, sign, letter = ((kind & (1 << bit)) > 0 for bit in range(5))
+    odd[1:] |= (blank[:-1] & number[1:]) | (sign[1:] & ~letter[:-1])
+    odd[1:] |= (data[1:] == ord("e")) & number[:-1]  # perhaps an exponent: look closer
+    odd[2:] |= (data[1:-1] == ord("E")) & number[:-2] & sign[2:]
     positions = np.flatnonzero(odd)
     clean = np.searchsorted(positions, starts) == np.searchsorted(positions, ends)
     return np.asarray(plain & clean)

@@ -30,13 +30,18 @@ def read_settings(comments: list[str]) -> dict[str, str]:
     """
     settings: dict[str, str] = {}
     blob = []
+    others: set[str] = set()  # most comments are no settings, and repeat themselves
     for comment in comments:
+        if comment in others:
+            continue
         if comment.startswith(_CURA_BLOB):
             blob.append(comment[len(_CURA_BLOB) :])
         elif found := _ASSIGNMENT.fullmatch(comment):
             settings[found[1].strip()] = found[2].strip()
         elif found := _SIMPLIFY3D.fullmatch(comment) or _CURA.fullmatch(comment):
             settings.setdefault(found[1].strip(), found[2].strip())
+        else:
+            others.add(comment)
     return {**settings, **_cura_blob("".join(blob))}
 
 

@@ -1,8 +1,8 @@
 """Speeds at the ends of segments: what look-ahead makes of the junctions' limits.
 
-Everything is in squared speeds, where a segment changes by at most 2·a·d. The passes
-are recurrences, so they run over plain lists, which beats array elements several times.
-Names end as in :mod:`trajerr.motion.profile`.
+Everything is in squared speeds, where a segment changes by at most 2·a·d. The passes are
+recurrences, but most segments need no lowering: waves run from all those that do at once, as far
+as each lowers what comes next. Names end as in :mod:`trajerr.motion.profile`.
 """
 
 import numpy as np
@@ -38,22 +38,12 @@ def look_ahead(
         Squared speeds, mm²/s².
     """
     if blocks is None:
-        allowed_v2 = _backward(max_start_v2, max_end_v2, coupled, delta_v2)
+        allowed_v2 = _braked(max_start_v2, max_end_v2, coupled, delta_v2)
     else:
         allowed_v2 = _backward_window(max_start_v2, max_end_v2, coupled, delta_v2, blocks)
-    return _forward(allowed_v2, max_end_v2, coupled, delta_v2)
-
-
-def _backward(max_start_v2: Floats, max_end_v2: Floats, coupled: Bools, delta_v2: Floats) -> Floats:
-    starts_v2, ends_v2 = max_start_v2.tolist(), max_end_v2.tolist()
-    joined, deltas_v2 = coupled.tolist(), delta_v2.tolist()
-    next_start_v2 = 0.0
-    for i in range(len(starts_v2) - 1, -1, -1):
-        reachable_v2 = (next_start_v2 if joined[i] else ends_v2[i]) + deltas_v2[i]
-        if reachable_v2 < starts_v2[i]:
-            starts_v2[i] = reachable_v2
-        next_start_v2 = starts_v2[i]
-    return np.array(starts_v2)
+    entry_v2 = _reached(allowed_v2, coupled, delta_v2)
+    end_v2 = np.where(coupled, np.append(allowed_v2[1:], 0.0), max_end_v2)
+    return entry_v2, np.minimum(end_v2, entry_v2 + delta_v2)
 
 
 def _backward_window(
@@ -76,18 +66,59 @@ def _backward_window(
     return np.where(enters, allowed_v2, braking(allowed_v2))
 
 
-def _forward(
-    allowed_v2: Floats, max_end_v2: Floats, coupled: Bools, delta_v2: Floats
-) -> tuple[Floats, Floats]:
-    starts_v2, deltas_v2, joined = allowed_v2.tolist(), delta_v2.tolist(), coupled.tolist()
-    ends_v2 = np.where(coupled, np.append(allowed_v2[1:], 0.0), max_end_v2).tolist()
-    for i, joins in enumerate(joined):
-        reachable_v2 = starts_v2[i] + deltas_v2[i]
-        if reachable_v2 < ends_v2[i]:
-            ends_v2[i] = reachable_v2
-            if joins:
-                starts_v2[i + 1] = reachable_v2
-    return np.array(starts_v2), np.array(ends_v2)
+def _braked(starts_v2: Floats, stops_v2: Floats, linked: Bools, delta_v2: Floats) -> Floats:
+    """Return (S,) the highest starts from which segments can slow down to what follows.
+
+    Parameters
+    ----------
+    starts_v2 : (S,)
+        Highest squared speed where a segment begins, mm²/s².
+    stops_v2 : (S,)
+        To which it must have slowed down where it is not linked to the next one, mm²/s².
+    linked : (S,)
+        Whether the next segment begins at the speed at which this one ends; behind the last
+        one that is rest.
+    delta_v2 : (S,)
+        2·a·d, mm²/s².
+    """
+    lowered_v2 = np.append(starts_v2, 0.0)
+    fast = np.where(linked, lowered_v2[1:], stops_v2) + delta_v2 < starts_v2
+    rows = np.flatnonzero(fast & ~np.append(fast[1:], False))
+    while len(rows):
+        reach_v2 = np.where(linked[rows], lowered_v2[rows + 1], stops_v2[rows]) + delta_v2[rows]
+        lower = reach_v2 < lowered_v2[rows]
+        rows = rows[lower]
+        lowered_v2[rows] = reach_v2[lower]
+        rows = rows[rows > 0] - 1
+    return lowered_v2[:-1]
+
+
+def _reached(
+    starts_v2: Floats, linked: Bools, delta_v2: Floats, slowest_v2: Floats | None = None
+) -> Floats:
+    """Return (S,) the highest starts that can be reached by speeding up over the segment before.
+
+    Parameters
+    ----------
+    starts_v2, linked, delta_v2 : (S,)
+        As for :func:`_braked`.
+    slowest_v2 : (S,)
+        At which a segment begins even if that is not reached, mm²/s²; ``None`` is rest.
+    """
+    if slowest_v2 is None:
+        slowest_v2 = np.zeros(len(starts_v2))
+    lowered_v2 = starts_v2.copy()
+    reach_v2 = np.maximum(starts_v2[:-1] + delta_v2[:-1], slowest_v2[1:])
+    slow = linked[:-1] & (reach_v2 < starts_v2[1:])
+    rows = np.flatnonzero(slow & ~np.append(False, slow[:-1]))
+    while len(rows):
+        after = rows + 1
+        reach_v2 = np.maximum(lowered_v2[rows] + delta_v2[rows], slowest_v2[after])
+        lower = reach_v2 < lowered_v2[after]
+        rows = after[lower]
+        lowered_v2[rows] = reach_v2[lower]
+        rows = rows[linked[rows] & (rows < len(linked) - 1)]
+    return lowered_v2
 
 
 def buffered_look_ahead(
@@ -134,32 +165,12 @@ def buffered_look_ahead(
     ends = np.append(resumes[1:], True)
     entry_v2 = np.where(resumes, slowest_v2, max_start_v2)
     if blocks is None:
-        entry_v2 = _braked(entry_v2, slowest_v2, delta_v2, ends)
+        entry_v2 = _braked(entry_v2, slowest_v2, ~ends, delta_v2)
     else:
         entry_v2 = _backward_ring(entry_v2, slowest_v2, known_v2, delta_v2, ends, blocks)
     entry_v2 = np.where(resumes, slowest_v2, entry_v2)
-    entry_v2 = _reached(entry_v2, slowest_v2, delta_v2, ends | exempt)
+    entry_v2 = _reached(entry_v2, ~(ends | exempt), delta_v2, slowest_v2)
     return entry_v2, np.where(ends, slowest_v2, np.append(entry_v2[1:], 0.0))
-
-
-def _braked(max_start_v2: Floats, slowest_v2: Floats, delta_v2: Floats, ends: Bools) -> Floats:
-    """Return (B,) entry speeds from which each block can slow down to the next one's.
-
-    Only blocks that cannot, and those before them in turn, are looked at one by one.
-    """
-    after_v2 = np.where(ends, slowest_v2, np.append(max_start_v2[1:], 0.0))
-    fast = np.flatnonzero(after_v2 + delta_v2 < max_start_v2)
-    starts_v2, deltas_v2 = max_start_v2.tolist(), delta_v2.tolist()
-    stands, slowest = ends.tolist(), slowest_v2.tolist()
-    for row in fast[::-1].tolist():
-        i = row
-        while i >= 0:
-            reach_v2 = (slowest[i] if stands[i] else starts_v2[i + 1]) + deltas_v2[i]
-            if not reach_v2 < starts_v2[i]:
-                break
-            starts_v2[i] = reach_v2
-            i -= 1
-    return np.array(starts_v2)
 
 
 def _backward_ring(
@@ -179,22 +190,6 @@ def _backward_ring(
         allowed_v2 = braking(allowed_v2)
     second = np.concatenate([[False, True], ends[:-2]])[: len(ends)]
     return np.where(second, braking(allowed_v2), allowed_v2)
-
-
-def _reached(allowed_v2: Floats, slowest_v2: Floats, delta_v2: Floats, parts: Bools) -> Floats:
-    """Return (B,) entry speeds that can be reached; beyond a block that parts, as allowed."""
-    slow = ~parts[:-1] & (allowed_v2[:-1] + delta_v2[:-1] < allowed_v2[1:])
-    entries_v2, deltas_v2, parted = allowed_v2.tolist(), delta_v2.tolist(), parts.tolist()
-    slowest = slowest_v2.tolist()
-    for row in np.flatnonzero(slow).tolist():
-        i = row
-        while not parted[i]:
-            reached_v2 = max(entries_v2[i] + deltas_v2[i], slowest[i + 1])
-            if not reached_v2 < entries_v2[i + 1]:
-                break
-            i += 1
-            entries_v2[i] = reached_v2
-    return np.array(entries_v2)
 
 
 def smoothed_look_ahead(
@@ -230,61 +225,48 @@ def smoothed_look_ahead(
     ----------
     Klipper `klippy/toolhead.py`, `LookAheadQueue.flush`, before and after commit 41901ec.
     """
-    starts_v2 = _reachable(max_junction_v2.tolist(), delta_v2.tolist())
-    smoothed_v2 = _reachable(starts_v2, smoothed_delta_v2.tolist())
-    begins_v2, ends_v2, peaks_v2 = _smoothed_backward(
-        starts_v2,
-        smoothed_v2,
-        max_cruise_v2.tolist(),
-        delta_v2.tolist(),
-        smoothed_delta_v2.tolist(),
-        capped,
-    )
-    before = 0.0
-    for i, peak_v2 in enumerate(peaks_v2):
-        # A move that cannot speed up goes on as fast as the one before it went.
-        before = min(before, begins_v2[i]) if peak_v2 < 0.0 else peak_v2
-        peaks_v2[i] = before
-    at_most_v2 = np.array(peaks_v2)
+    follows = np.append(np.ones(len(delta_v2) - 1, dtype=bool), False)
+    starts_v2 = np.minimum(max_junction_v2, np.append(0.0, np.full(len(delta_v2) - 1, np.inf)))
+    starts_v2 = _reached(starts_v2, follows, delta_v2)
+    smoothed_v2 = _reached(starts_v2, follows, smoothed_delta_v2)
+    rest_v2 = np.zeros(len(delta_v2))
+    begins_v2 = _braked(starts_v2, rest_v2, follows, delta_v2)
+    smoothed_v2 = _braked(smoothed_v2, rest_v2, follows, smoothed_delta_v2)
+    ends_v2, smoothed_end_v2 = (np.append(v2[1:], 0.0) for v2 in (begins_v2, smoothed_v2))
+    smoothed_reach_v2 = smoothed_end_v2 + smoothed_delta_v2
+    speeds_up = smoothed_v2 < smoothed_reach_v2
+    # A move that speeds up brings a top of its own if it can slow down again, or is the last
+    # before moves that cannot; else the next one's holds.
+    own = (smoothed_v2 + smoothed_delta_v2 > smoothed_end_v2) | ~np.append(speeds_up[1:], True)
+    tops_v2 = 0.5 * (smoothed_v2 + smoothed_reach_v2)
+    if capped:
+        tops_v2 = np.minimum(tops_v2, max_cruise_v2)
+    tops_v2 = _next(tops_v2, speeds_up & own)
+    peaks_v2 = np.minimum(0.5 * (begins_v2 + (ends_v2 + delta_v2)), max_cruise_v2)
+    at_most_v2 = _held(np.minimum(peaks_v2, tops_v2), begins_v2, speeds_up)
     return np.minimum(begins_v2, at_most_v2), at_most_v2, np.minimum(ends_v2, at_most_v2)
 
 
-def _reachable(caps_v2: list[float], deltas_v2: list[float]) -> list[float]:
-    """Return the squared speeds that speeding up from rest can reach at each start."""
-    reached_v2 = caps_v2.copy()
-    next_start_v2 = 0.0
-    for i, cap_v2 in enumerate(caps_v2):
-        reached_v2[i] = min(cap_v2, next_start_v2)
-        next_start_v2 = reached_v2[i] + deltas_v2[i]
-    return reached_v2
+def _next(values: Floats, marked: Bools) -> Floats:
+    """Return (S,) the value of the next row that is marked, itself included; 0 behind the last."""
+    count = len(values)
+    rows = np.where(marked, np.arange(count), count)
+    rows = np.minimum.accumulate(rows[::-1])[::-1]
+    return np.append(values, 0.0)[rows]
 
 
-def _smoothed_backward(
-    starts_v2: list[float],
-    smoothed_v2: list[float],
-    cruises_v2: list[float],
-    deltas_v2: list[float],
-    softer_v2: list[float],
-    capped: bool,
-) -> tuple[list[float], list[float], list[float]]:
-    """Return entry, exit and cruise; the cruise is −1 where a move cannot speed up."""
-    begins_v2, ends_v2, peaks_v2 = starts_v2.copy(), starts_v2.copy(), [-1.0] * len(starts_v2)
-    next_start_v2 = next_smoothed_v2 = top_v2 = 0.0
-    delayed = False
-    for i in range(len(starts_v2) - 1, -1, -1):
-        reach_v2 = next_start_v2 + deltas_v2[i]
-        start_v2 = min(starts_v2[i], reach_v2)
-        smoothed_reach_v2 = next_smoothed_v2 + softer_v2[i]
-        smoothed_start_v2 = min(smoothed_v2[i], smoothed_reach_v2)
-        if smoothed_start_v2 < smoothed_reach_v2:
-            if smoothed_start_v2 + softer_v2[i] > next_smoothed_v2 or delayed:
-                top_v2 = 0.5 * (smoothed_start_v2 + smoothed_reach_v2)
-                if capped and cruises_v2[i] < top_v2:
-                    top_v2 = cruises_v2[i]
-            peaks_v2[i] = min(0.5 * (start_v2 + reach_v2), cruises_v2[i], top_v2)
-            delayed = False
-        else:
-            delayed = True
-        begins_v2[i], ends_v2[i] = start_v2, next_start_v2
-        next_start_v2, next_smoothed_v2 = start_v2, smoothed_start_v2
-    return begins_v2, ends_v2, peaks_v2
+def _held(peaks_v2: Floats, begins_v2: Floats, speeds_up: Bools) -> Floats:
+    """Return (S,) the speed that each move cruises at, squared, mm²/s².
+
+    A move that cannot speed up goes on as fast as the one before it went, at rest before the
+    first, and no faster than it begins.
+    """
+    held_v2 = np.where(speeds_up, peaks_v2, np.inf)
+    held_v2[:1] = np.where(speeds_up[:1], peaks_v2[:1], np.minimum(begins_v2[:1], 0.0))
+    rows = np.flatnonzero(speeds_up[:-1] & ~speeds_up[1:])
+    rows = rows if speeds_up[0] or len(speeds_up) < 2 else np.append(0, rows)
+    while len(rows):
+        rows = rows[rows < len(speeds_up) - 1] + 1
+        rows = rows[~speeds_up[rows]]
+        held_v2[rows] = np.minimum(held_v2[rows - 1], begins_v2[rows])
+    return held_v2

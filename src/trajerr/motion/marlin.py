@@ -235,6 +235,8 @@ def _stoppable_v2(arcs: Arcs, table: LimitTable, feedrate: Floats, rewritten: bo
     From it the head can stop within the rest of the arc. Up to 2.1.2 the limit of y is by a
     slip its acceleration, read as a speed.
     """
+    if not np.any(arcs.ahead):
+        return np.zeros(len(feedrate))
     acceleration = table.max_acceleration[:, :2].min(axis=1)
     of_y = table.max_velocity[:, 1] if rewritten else table.max_acceleration[:, 1]
     fastest = np.minimum(np.minimum(table.max_velocity[:, 0], of_y), feedrate)

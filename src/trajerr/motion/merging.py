@@ -108,14 +108,15 @@ def _long_enough(counter: Floats, first: Floats, moves: Bools, fewest: int) -> B
     for row in np.flatnonzero(moves & ~runs).tolist():
         if row <= checked:
             continue
-        stands = (counter[row - 1] if row else first).tolist()
+        x, y, z, e = (counter[row - 1] if row else first).tolist()
         for i in range(row, len(counter)):
             checked = i
             if not moves[i]:
                 continue
-            way = (abs(a - b) for a, b in zip(counter[i].tolist(), stands, strict=True))
-            runs[i] = max(way) >= fewest
-            if runs[i]:
+            to_x, to_y, to_z, to_e = counter[i].tolist()
+            way = max(abs(to_x - x), abs(to_y - y), abs(to_z - z), abs(to_e - e))
+            runs[i] = way >= fewest
+            if way >= fewest:
                 break
     return runs
 

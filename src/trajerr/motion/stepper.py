@@ -31,6 +31,9 @@ IDLE_S = 1e-3  # s between two looks for a block when there is none
 ENOUGH_HZ = 30769.0  # interrupts a second up to which steps are divided: 72 MHz/1170 cycles/2
 FRACTION = 2.0**24  # of a step/s: in such parts the interrupt counts what it gains a tick
 
+LONG = 500  # interrupts of a ramp that is worth remembering
+MOST_SEEN = 100_000
+UNKNOWN = [-1.0, -1.0]  # ticks of a ramp that was not seen yet
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ by the golden ratio, as multiplicative hashing has it
 
 
@@ -84,21 +87,20 @@ def phases(blocks: StepBlocks) -> StepPhases:
         initial=blocks.initial,
         final=blocks.final,
         acceleration=blocks.acceleration,
-        share=share,
         ups=ups,
         downs=downs,
         cruises=level > 0.0,
     )
     # Prints repeat themselves: ramps of a kind are run once.
-    first, kind = alike([getattr(ramps, field.name) for field in fields(ramps)])
-    rising, falling = (ticks[kind] for ticks in _run(ramps.rows(first), blocks.centred))
+    first, kind = _alike(ramps.columns)
+    rising, falling = _all_run(ramps.rows(first), blocks.centred)[kind].T
     return StepPhases(
         np.column_stack([rising, level * _wait(blocks.nominal, share), falling]),
         np.column_stack([ups, level, downs]) / share[:, None],
     )
 
 
-def alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
+def _alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
     """Return (K,) rows of which none is as another, and (B,) which of them each row is as.
 
     Parameters
@@ -124,31 +126,61 @@ class _Ramps:
     initial: Floats
     final: Floats
     acceleration: Floats  # steps/s²
-    share: Floats  # interrupts a step
     ups: Floats  # interrupts until it no longer speeds up, the first of all included
     downs: Floats  # interrupts from which on it slows down
     cruises: Bools  # whether there are any in between
 
-    def rows(self, index: Ints) -> Self:
+    @property
+    def columns(self) -> list[Floats | Bools]:
+        """All that tells one from another."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def rows(self, index: Ints | Bools) -> Self:
         """Return the chosen rows."""
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def _run(ramps: _Ramps, centred: bool) -> tuple[Floats, Floats]:
-    """Return (B,) ticks that blocks take to speed up, and to slow down."""
-    begin, gain = _wait(ramps.initial, ramps.share), _gained_per_tick(ramps.acceleration)
+_Kind = tuple[float, ...]
+_seen: dict[_Kind, list[float]] = {}  # ticks of long ramps, whichever plan ran them
+
+
+def _all_run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B, 2) ticks that blocks take to speed up and to slow down.
+
+    Long ones are looked up if they can be. Whoever plans a part of a print again and again changes
+    few of its long ramps, and a loop over thousands of interrupts takes about as long for one of
+    them as for hundreds.
+    """
+    ticks, long = np.zeros((len(ramps.ups), 2)), ramps.ups + ramps.downs > LONG
+    ticks[~long] = _run(ramps.rows(~long), centred)
+    rows = np.flatnonzero(long)
+    columns = [column.tolist() for column in ramps.rows(rows).columns]
+    kinds = [(centred, *kind) for kind in zip(*columns, strict=True)]
+    if len(rows):
+        ticks[rows] = [_seen.get(kind, UNKNOWN) for kind in kinds]
+    new = np.flatnonzero(ticks[rows, 0] < 0.0)
+    if len(new):
+        ticks[rows[new]] = _run(ramps.rows(rows[new]), centred)
+        if len(_seen) > MOST_SEEN:
+            _seen.clear()
+        _seen.update(zip((kinds[i] for i in new), ticks[rows[new]].tolist(), strict=True))
+    return ticks
+
+
+def _run(ramps: _Ramps, centred: bool) -> Floats:
+    """Return (B, 2) ticks that blocks take to speed up, and to slow down."""
+    share = _interrupts_per_step(ramps.nominal)
+    begin, gain = _wait(ramps.initial, share), _gained_per_tick(ramps.acceleration)
     gained = np.floor(0.5 * begin) if centred else begin
-    rising, fastest = _ramp(
-        gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, ramps.share
-    )
+    rising, fastest = _ramp(gained, ramps.ups - 1.0, gain, ramps.initial, ramps.nominal, share)
     lost = np.zeros(len(begin))
     if centred:
         lost = np.where(ramps.ups > 1.0, 0.0, gained)
-        top = _wait(ramps.nominal, ramps.share)
+        top = _wait(ramps.nominal, share)
         lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
         fastest = np.where(ramps.cruises, ramps.nominal, fastest)
-    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, ramps.share)
-    return begin + rising, falling
+    falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, share)
+    return np.column_stack([begin + rising, falling])
 
 
 def idle(resumes: Bools) -> Floats:
