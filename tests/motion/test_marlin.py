@@ -127,6 +127,13 @@ def test_a_draining_queue_slows_short_blocks(build):
     assert slower.tolist() == list(range(2, 8))
 
 
+def test_a_rate_is_the_next_whole_number_where_single_precision_says_so():
+    # Marlin 2.1.2.1 (09d0b4d) ran the second of these at 2000 steps/s; in doubles it is 2001.
+    program = parse_program(b"G1 X2.4125 F1500\nG1 X4.825\nG1 X7.2375\n", "rate.gcode")
+    planned = plan(program, machine("marlin_2_1_2", jerk_mm_s=(10.0, 10.0, 0.3, 5.0)))
+    assert planned.duration.tolist() == pytest.approx([0.1186145, 0.0965, 0.113791], abs=1e-9)
+
+
 PIECES = b"""G90
 M83
 G1 X10 Y10 F3000

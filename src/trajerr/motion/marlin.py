@@ -152,7 +152,7 @@ def _fill(
     whole = np.abs(steps)
     count = np.asarray(largest(whole), dtype=np.float64)
     travel = steps.astype(np.float32) * (np.float32(1.0) / per_mm.astype(np.float32))
-    length = blocks.distance.astype(np.float32)
+    length = _lengths(whole, travel, limits.min_steps)
     extrudes = steps[:, 3] != 0.0
     moves_head = (whole[:, 0] + whole[:, 1] + whole[:, 2]) > 0.0
     slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
@@ -188,6 +188,16 @@ def _fill(
         step_acceleration=np.maximum(step_acceleration, 1.0),
         acceleration=(step_acceleration / density).astype(np.float32),
     )
+
+
+def _lengths(whole: Floats, travel: Reals, min_steps: int) -> Reals:
+    """Return (B,) mm that blocks travel, by their (B, 4) whole steps and ways.
+
+    In single precision, in which the last bit decides whether a rate is the next whole number.
+    """
+    x, y, z, e = travel.T
+    moves_head = (whole[:, :3] >= min_steps).any(axis=1)
+    return np.where(moves_head, np.sqrt(x * x + y * y + z * z), np.abs(e))
 
 
 def _slowed(per_second: Reals, resumes: Bools, limits: MachineLimits) -> Reals:
