@@ -59,9 +59,10 @@ $(COMMANDS): $(INSTALLED)
 pipeline: $(INSTALLED) ## all six stages on the embedded parts, under one run folder
 	$(BIN)/python scripts/run_pipeline.py $(RUN) $(ARGS)
 
-machine: $(INSTALLED) ## a network of your machine: NAME= GCODE= X= [Y= REFERENCE= PRINTER= PRETRAINED=]
+machine: $(INSTALLED) ## a network of your machine: NAME= GCODE= X= [Y= REFERENCE= PRINTER= PRETRAINED= UNTIL=]
 	$(BIN)/python scripts/make_machine.py "NAME=$(NAME)" "GCODE=$(GCODE)" "X=$(X)" "Y=$(Y)" \
-	  "REFERENCE=$(REFERENCE)" "PRINTER=$(PRINTER)" "PRETRAINED=$(PRETRAINED)" $(ARGS)
+	  "REFERENCE=$(REFERENCE)" "PRINTER=$(PRINTER)" "PRETRAINED=$(PRETRAINED)" \
+	  "SIMULATED=$(SIMULATED)" "UNTIL=$(UNTIL)" $(ARGS)
 
 sweep: $(INSTALLED) ## search hyper-parameters with Optuna
 	$(BIN)/python -m trajerr.train -m experiment=search $(ARGS)

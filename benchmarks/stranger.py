@@ -14,9 +14,11 @@ corrected with the calibrated printer as model (``twin``), with the transferred 
 bring. The corrected files are planned anew and printed on the machine at its own natural
 frequencies, and 10 % below and above. Beside them: input shapers at the calibrated frequencies.
 
-With ``sensor=accelerometer`` the same machines are recorded by accelerometers as their owners
-would have them, and the table says how near the errors come that these tell together with the
-calibrated printer, without and with a reference sensor on the frame.
+With ``sensor=accelerometer`` the same machines are known as their owners know them: by what two
+accelerometers recorded of four minutes of one print of parts A, and by ``make machine``, which
+calibrates the printer from that and makes the network. A first table says how near the errors
+come that sensors and calibrated printer tell together, without and with a reference sensor on the
+frame; ``make machine`` has none.
 
 What is there already is kept, so that an interrupted benchmark goes on; ``--anew`` corrects and
 judges again, with the logs, calibrations and networks that are there. The table goes to stdout
@@ -31,17 +33,21 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from foreign.by_log import PositionLog
+from foreign.by_sensor import OwnersFiles
 from foreign.machine import draw
 from foreign.parts import MOST_LAYERS, PARTS, present
 from foreign.table import reconstruction_table, table
-from foreign.trial import METHODS, NETWORK, TWIN, Plan, Trial
+from foreign.trial import METHODS, NETWORK, Trial
+from foreign.work import ACCELEROMETER, LOG, Plan, Stages
 
 from trajerr.errors import TrajerrError
 from trajerr.files import write_atomically
 from trajerr.shipped import shipped
 
-SENSOR = "sensor=accelerometer"
+SENSOR = f"sensor={ACCELEROMETER}"
 GCODE = Path(__file__).resolve().parents[2] / "shared" / "data" / "gcode"
 
 
@@ -72,6 +78,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
         loaded = load_checkpoint(pretrained)
         rate, model = loaded.sample_rate_hz, str(loaded.network_config["name"])
     return Plan(
+        sensor=ACCELEROMETER if SENSOR in arguments.extra else LOG,
         minutes=arguments.minutes,
         parts=parts,
         layers=arguments.layers,
@@ -79,7 +86,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
         sample_rate_hz=rate,
         pretrained=pretrained,
         model=model,
-        training=arguments.extra,
+        training=[given for given in arguments.extra if given != SENSOR],
         threads=arguments.threads,
         gcode=arguments.gcode,
     )
@@ -154,38 +161,44 @@ def _positive(text: str) -> float:
 
 
 def measure(arguments: argparse.Namespace) -> str:
-    """Return the table of all machines; write it and the numbers whenever one is done."""
+    """Return the tables of all machines; write them and the numbers whenever one is done."""
     plan, results, out = planned(arguments), [], arguments.out.resolve()
+    text = ""
     for number in range(arguments.first, arguments.first + arguments.machines):
-        machine = draw(arguments.seed, number)
-        trial = Trial(machine, plan, out / machine.name, tell)
-        if arguments.anew:
-            trial.forget_corrections()
-        results.append(trial.results())
+        results.append(_result(number, plan, arguments))
         text = table(results, plan.methods)
         tell(text.splitlines()[1 + len(results)])
+        if plan.sensor == ACCELEROMETER:
+            found = [result["reconstruction"] for result in results]
+            text = f"{reconstruction_table(found)}\n\n{text}"
         write_atomically(out / "stranger.md", (text + "\n").encode())
         write_atomically(out / "stranger.json", (json.dumps(results, indent=2) + "\n").encode())
     return text
 
 
-def reconstruct(arguments: argparse.Namespace) -> str:
-    """Return the table of what accelerometers make of all machines' errors."""
-    arguments.methods = TWIN
-    plan, out = planned(arguments), arguments.out.resolve()
-    numbers = range(arguments.first, arguments.first + arguments.machines)
-    machines = [draw(arguments.seed, number) for number in numbers]
-    trials = [Trial(machine, plan, out / machine.name, tell) for machine in machines]
-    return reconstruction_table([trial.reconstruction() for trial in trials])
+def _result(number: int, plan: Plan, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what came of one machine."""
+    machine = draw(arguments.seed, number)
+    stages = Stages(arguments.out.resolve() / machine.name, machine.name, tell)
+    if plan.sensor == LOG:
+        trial = Trial(machine, plan, stages, PositionLog(machine, plan, stages))
+        return _tried(trial, arguments)
+    owners = OwnersFiles(machine, plan, stages)
+    trial = Trial(machine, plan, stages, owners)
+    result = _tried(trial, arguments)
+    return {**result, "reconstruction": owners.reconstruction(trial.printer)}
+
+
+def _tried(trial: Trial, arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.anew:
+        trial.forget_corrections()
+    return trial.results()
 
 
 def main() -> None:
     """Measure and print the table."""
     try:
-        arguments = options().parse_args()
-        by_sensor = SENSOR in arguments.extra
-        arguments.extra = [given for given in arguments.extra if given != SENSOR]
-        print(reconstruct(arguments) if by_sensor else measure(arguments))
+        print(measure(options().parse_args()))
     except TrajerrError as error:
         sys.exit(str(error))
 

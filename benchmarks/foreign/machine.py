@@ -104,6 +104,11 @@ class Machine:
     y: Axis
     frame: Frame
 
+    @property
+    def number(self) -> int:
+        """Among those of its seed."""
+        return int(self.name.rsplit("_", 1)[1])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers for JSON, modes beside."""
         modes = {axis: getattr(self, axis).modes_hz.tolist() for axis in "xy"}

@@ -38,6 +38,11 @@ class Recorded:
     sensors: Sensors  # with the reference
 
 
+def planned_print(printer: Printer) -> Plan:
+    """Return how a printer's limits plan the print."""
+    return plan(printer.placed(load_part(PART, printer.limits.firmware)), printer.limits)
+
+
 def record_print(machine: Machine, printer: Printer, seconds: float, seed: int) -> Recorded:
     """Record a stretch of a print.
 
@@ -53,7 +58,7 @@ def record_print(machine: Machine, printer: Printer, seconds: float, seed: int) 
         Of clock and sensors.
     """
     random = np.random.default_rng(seed)
-    planned = plan(printer.placed(load_part(PART, printer.limits.firmware)), printer.limits)
+    planned = planned_print(printer)
     start = planned.layer_span(FIRST_LAYER)[0]
     commanded = sample(planned, FINE_HZ, start, start + seconds)
     on_frame, felt, nozzle = (

@@ -6,20 +6,15 @@ goes on where it was.
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
-from accuracy import run
 
 from trajerr.bundle.runtime import Predictor
-from trajerr.checks import shown
-from trajerr.commands.configs import load_printer
 from trajerr.correction.compensate import correct
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original
@@ -32,34 +27,33 @@ from trajerr.gcode.reader import parse_program
 from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.trajectory import Trajectory
 
-from . import recording
 from .machine import Machine
 from .motion import MachineModel, Variant
 from .parts import Part
-from .reconstruction import left, record_print
+from .work import LOG, Plan, Stages
 
 TWIN, NETWORK, MACHINE = "twin", "network", "machine"
 METHODS = (TWIN, NETWORK, MACHINE)  # calibrated printer; transferred network; the machine itself
-BASE = "ender3_stock"  # the shipped printer that its owner would take it for,
-LIMITS = {"firmware": "klipper", "lookahead_blocks": None}  # and what runs on its board
 JUDGED, CORRECTED = "judged", "corrected"  # folders
 Cases = dict[str, dict[str, dict[str, float]]]  # by case and method, as Replay has them
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is done with every machine."""
+class Known(Protocol):
+    """How a machine becomes known; each call keeps what is there."""
 
-    minutes: float  # of recording
-    parts: Sequence[Part]
-    layers: int  # groups of layers of each part
-    methods: Sequence[str]
-    sample_rate_hz: float
-    pretrained: Path | None  # checkpoint that the network comes from
-    model: str | None  # the network's name in conf/model
-    training: Sequence[str]  # further overrides of the transfer
-    threads: int
-    gcode: Path  # folder of G-code that is not embedded
+    @property
+    def printer_file(self) -> Path:
+        """The calibrated printer's config."""
+
+    @property
+    def bundle(self) -> Path:
+        """The transferred network."""
+
+    def calibrate(self) -> None:
+        """Record, and calibrate a printer."""
+
+    def transfer(self) -> None:
+        """Transfer the network to what was recorded."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +62,24 @@ class Trial:
 
     machine: Machine
     plan: Plan
-    folder: Path
-    tell: Callable[[str], None]
+    stages: Stages
+    known: Known
+
+    @property
+    def folder(self) -> Path:
+        """The machine's own."""
+        return self.stages.folder
 
     def results(self) -> dict[str, Any]:
         """Return the judged cases of each part, and how long each stage took, JSON-ready."""
-        self._claim()
-        self._record()
-        self._calibrate()
+        self.claim()
+        self.known.calibrate()
         if NETWORK in self.plan.methods:
-            self._transfer()
+            self.known.transfer()
         cases = {part.name: self._judged(part) for part in self.plan.parts}
-        return {"machine": self.machine.to_dict(), "parts": cases, "seconds": self._seconds()}
+        return {"machine": self.machine.to_dict(), "parts": cases, "seconds": self.stages.seconds()}
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Write what the folder is for; refuse one that was begun for something else."""
         plan = self.plan
         basis = {
@@ -89,6 +87,8 @@ class Trial:
             "minutes": plan.minutes,
             "sample_rate_hz": plan.sample_rate_hz,
         }
+        if plan.sensor != LOG:
+            basis["sensor"] = plan.sensor
         self._claim_by("trial.json", basis)
         if NETWORK in plan.methods:
             origin = {"pretrained": str(plan.pretrained), "training": list(plan.training)}
@@ -108,102 +108,11 @@ class Trial:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     @cached_property
-    def _configs(self) -> Path:
-        return self.folder / "conf"
-
-    @cached_property
-    def _log(self) -> Path:
-        return self.folder / "log.csv"
-
-    def _record(self) -> None:
-        if self._log.is_file():
-            return
-        with self._stage("record"):
-            seed, printer = int(self.machine.name.rsplit("_", 1)[1]), load_printer(BASE)
-            printer = replace(printer, limits=replace(printer.limits, **LIMITS))
-            logged = recording.record(
-                Variant(self.machine), printer, 60.0 * self.plan.minutes, seed
-            )
-            recording.write(logged, self._log, self._configs)
-
-    def _calibrate(self) -> None:
-        if self._printer_file.is_file():
-            return
-        with self._stage("calibrate"):
-            run(
-                "calibrate",
-                f"--config-dir={self._configs}",
-                f"name={self.machine.name}",
-                f"printer={BASE}",
-                *(f"printer.limits.{key}={shown(value)}" for key, value in LIMITS.items()),
-                "log=excerpt",
-                f"log_file={self._log}",
-                f"out={self._printer_file}",
-                f"output_dir={self.folder / 'calibration'}",
-                "plot=false",
-                f"hydra.run.dir={self.folder / 'runs' / 'calibrate'}",
-            )
-
-    def reconstruction(self) -> dict[str, Any]:
-        """Return what accelerometers make of the machine's error, without and with a reference."""
-        kept = self.folder / "reconstruction.json"
-        if not kept.is_file():
-            self._claim()
-            self._record()
-            self._calibrate()
-            with self._stage("reconstruct"):
-                seed = int(self.machine.name.rsplit("_", 1)[1])
-                recorded = record_print(self.machine, self.printer, 60.0 * self.plan.minutes, seed)
-                found = {
-                    key: left(recorded, self.printer, reference=used)
-                    for key, used in (("alone", False), ("reference", True))
-                }
-            write_atomically(kept, (json.dumps(found, indent=2) + "\n").encode())
-        return {"machine": self.machine.name, **json.loads(kept.read_text(encoding="utf-8"))}
-
-    @cached_property
-    def _printer_file(self) -> Path:
-        return self._configs / "printer" / f"{self.machine.name}.yaml"
-
-    @cached_property
     def printer(self) -> Printer:
         """The calibrated printer."""
-        return Printer.from_dict(yaml.safe_load(self._printer_file.read_text(encoding="utf-8")))
-
-    def _transfer(self) -> None:
-        if (self.folder / "bundle" / "bundle.json").is_file():
-            return
-        with self._stage("transfer"):
-            runs, prepared = self.folder / "runs", self.folder / "prepared"
-            run(
-                "prepare",
-                f"--config-dir={self._configs}",
-                "log=recorded",
-                f"data_dirs=['{self._log}']",
-                "split.by=section",
-                f"train_ratio={1.0 - recording.VALIDATION}",
-                f"val_ratio={recording.VALIDATION}",
-                "test_ratio=0",
-                f"sample_rate_hz={self.plan.sample_rate_hz}",
-                f"output_dir={prepared}",
-                f"hydra.run.dir={runs / 'prepare'}",
-            )
-            run(
-                "train",
-                "experiment=transfer",
-                f"pretrained={self.plan.pretrained}",
-                f"model={self.plan.model}",
-                f"data.root={prepared}",
-                f"hydra.run.dir={runs / 'train'}",
-                *self.plan.training,
-            )
-            run(
-                "export",
-                f"checkpoint={runs / 'train' / 'checkpoints' / 'best.ckpt'}",
-                f"output_dir={self.folder / 'bundle'}",
-                "format=[onnx]",
-                f"hydra.run.dir={runs / 'export'}",
-            )
+        return Printer.from_dict(
+            yaml.safe_load(self.known.printer_file.read_text(encoding="utf-8"))
+        )
 
     def _model(self, method: str) -> ErrorModel:
         rate, threads = self.plan.sample_rate_hz, self.plan.threads
@@ -211,7 +120,7 @@ class Trial:
             return TwinModel(self.printer, rate, threads)
         if method == MACHINE:
             return MachineModel(Variant(self.machine), rate, threads)
-        return NetworkModel(Predictor.load(self.folder / "bundle"))
+        return NetworkModel(Predictor.load(self.known.bundle))
 
     def _judged(self, part: Part) -> Cases:
         """Return the errors on a part's walls, of every method and shaper, at every stiffness."""
@@ -222,7 +131,7 @@ class Trial:
         if missing:
             original = part.read(self.printer, self.plan.gcode)
             texts = {name: self._corrected(name, part, original) for name in missing}
-            with self._stage(f"judge {part.name}"):
+            with self.stages.stage(f"judge {part.name}"):
                 judged = judge(self.machine, original, texts, layers)
             known = {case: {**known.get(case, {}), **found} for case, found in judged.items()}
             write_atomically(kept, (json.dumps(known, indent=2) + "\n").encode())
@@ -233,30 +142,13 @@ class Trial:
         layers = part.first(self.plan.layers)
         path = self.folder / CORRECTED / f"{self._named(part)}_{method}.gcode"
         if not path.is_file():
-            with self._stage(f"correct {part.name} by {method}"):
+            with self.stages.stage(f"correct {part.name} by {method}"):
                 text = corrected(original, self._model(method), layers, self.plan.threads)
             write_atomically(path, original.program.text if text is None else text)
         return path.read_bytes()
 
     def _named(self, part: Part) -> str:
         return f"{part.name}_{self.plan.layers}"
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        """Tell of a stage, and note how long it took."""
-        self.tell(f"{self.machine.name}: {name}")
-        began = time.perf_counter()
-        yield
-        taken = self._seconds() | {name: round(time.perf_counter() - began, 1)}
-        text = json.dumps(taken, indent=2) + "\n"
-        write_atomically(self.folder / "seconds.json", text.encode())
-
-    def _seconds(self) -> dict[str, float]:
-        path = self.folder / "seconds.json"
-        seconds: dict[str, float] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        )
-        return seconds
 
 
 def corrected(

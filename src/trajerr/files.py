@@ -13,6 +13,14 @@ from trajerr.running import is_running
 LEFT_S = 24 * 3600.0  # after which another host's temporary file is nobody's
 
 
+def from_home(path: str | Path) -> Path:
+    """Return a path in which ``~`` and ``~name`` at its begin are a home.
+
+    A name that only begins so, and that nobody has, stays as it is; pathlib's own refuses it.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def write_atomically(
     path: Path, content: bytes, *, flush: bool = True, keep_mode: bool = False
 ) -> None:

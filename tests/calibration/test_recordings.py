@@ -195,6 +195,16 @@ BAD = {
     ),
     "backwards": (lambda path: write(path, -ticks(), np.ones((8000, 3))), "does not increase"),
     "slow": (lambda path: write(path, ticks(900, 100.0), np.ones((900, 3))), "100 samples a s"),
+    "beyond": (
+        lambda path: write(path, ticks(), np.full((8000, 3), 1e200)),
+        "got 1e\\+200 mm/s², expected at most 1e\\+07",
+    ),
+    "dense": (
+        lambda path: path.write_text(
+            "freq,psd_x,psd_y,psd_z\n" + "".join(f"{k},1,1e200,1\n" for k in range(20))
+        ),
+        "holds densities beyond 1e\\+14",
+    ),
     "brief": (lambda path: write(path, ticks(800), np.ones((800, 3))), "0.25 s, expected a whole"),
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from trajerr.commands.quoting import (
     unreadable,
 )
 from trajerr.errors import ConfigError
+from trajerr.gcode.sources import find_sources
 
 NAMES = [
     "part.gcode",
@@ -150,6 +151,16 @@ def test_what_is_no_file_is_refused(command, given, says, tmp_path, monkeypatch)
     with pytest.raises(ConfigError) as refused:
         take_file(command, given)
     assert str(refused.value).startswith(says)
+
+
+def test_a_file_whose_name_begins_like_a_home_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "~nobody's part.gcode"
+    Path(name).touch()
+    (taken,) = take_file("collect", [name])
+    assert value_of(taken) == name
+    (source,) = find_sources((), name)
+    assert source.path == tmp_path / name
 
 
 def test_overrides_are_let_be(tmp_path, monkeypatch):

@@ -87,3 +87,15 @@ def test_a_vase_after_a_prime_line() -> None:
     assert program.n_layers in (6, 7)
     np.testing.assert_allclose(program.layer_z[1], 0.2, atol=0.11)
     assert np.all(np.diff(program.layer_z[1:]) > 0)
+
+
+def test_where_nothing_is_printed_each_marked_stretch_that_moves_is_a_layer() -> None:
+    marked = read("G28", ";LAYER:0", "G1 X10 Z5 F3000", ";LAYER:1", ";LAYER:2", "G1 X20", "G1 X30")
+    assert marked.moves.layer.tolist() == [0, 1, 2, 2]
+    assert marked.layer_z[1:].tolist() == [5.0, 5.0]
+    plain = read("G28", "G1 X10 Z5 F3000", "G1 X20")
+    assert set(plain.moves.layer.tolist()) == {0}
+    printed = read(
+        ";LAYER:0", "G1 Z1 F600", "G1 X9 E1", ";LAYER:1", "G1 X20", ";LAYER:2", "G1 X1 E1"
+    )
+    assert printed.n_layers == 2

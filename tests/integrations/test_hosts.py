@@ -88,6 +88,12 @@ def test_moonraker_keeps_what_is_refused(upload: Path, tmp_path: Path, caplog) -
     assert "bundle: got /nowhere" in caplog.text
 
 
+# OctoPrint looks for IPv6 as it is imported, by a socket that it does not close.
+of_octoprint = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+
+
 def octoprint_stores(upload: Path, tmp_path: Path, monkeypatch, **settings: object) -> Path:
     """Where OctoPrint's own wrapper puts an upload that went through the plugin."""
     pytest.importorskip("octoprint", reason="octoprint is not installed")
@@ -115,6 +121,7 @@ def octoprint_stores(upload: Path, tmp_path: Path, monkeypatch, **settings: obje
     return place
 
 
+@of_octoprint
 def test_octoprint_stores_what_is_corrected(upload, tmp_path, monkeypatch, caplog) -> None:
     command = f"{COMMAND} {OPTIONS} --log '{tmp_path}/log'"
     before = upload.read_bytes()
@@ -125,6 +132,7 @@ def test_octoprint_stores_what_is_corrected(upload, tmp_path, monkeypatch, caplo
     assert "Würfel 1.gcode: corrected" in caplog.text
 
 
+@of_octoprint
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

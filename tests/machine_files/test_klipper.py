@@ -176,6 +176,7 @@ def test_an_unknown_shaper_is_said_and_left_out(slinger):
     ("change", "message"),
     [
         (("kinematics: cartesian", "kinematics: delta"), "kinematics: got delta, expected"),
+        (("kinematics: cartesian", "kinematics: a\n b"), "kinematics: got a b, expected"),
         (("kinematics: cartesian", ""), "got no .printer. kinematics"),
         (("max_velocity: 250", "max_velocity: fast"), "max_velocity: got fast, expected a number"),
         (("max_velocity: 250", "max_velocity: -1"), "got -1, expected a number above 0"),
@@ -197,6 +198,28 @@ def test_what_klipper_would_not_take_ends_in_one_line(slinger, change, message):
     with pytest.raises(DataError, match=message) as caught:
         read_printer_cfg(slinger, None)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("[printer]\nkinematics: cartesian\n" + "no option\n" * 300_000, "got 'no option'"),
+        ("[printer]\n" + " neither\n" * 300_000, "got 'neither'"),
+        ("[printer]\n  a: 1\n b\n", "got 'b'"),
+    ],
+)
+def test_lines_that_are_no_options_are_refused_by_the_first(tmp_path, text, got):
+    (tmp_path / "a.cfg").write_text(text)
+    with pytest.raises(DataError, match=got) as caught:
+        read_klipper_text(tmp_path / "a.cfg")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r"])
+def test_a_long_run_of_blanks_is_a_blank(tmp_path, blank):
+    blanks = blank * 1_000_000
+    (tmp_path / "a.cfg").write_text(f"[a]\nb{blanks}c: 1{blanks}; d\n e{blanks}f\n")
+    assert read_klipper_text(tmp_path / "a.cfg").sections == {"a": {"b c": "1\ne f"}}
 
 
 def test_files_that_are_none(tmp_path):

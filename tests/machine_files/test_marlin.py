@@ -143,6 +143,18 @@ def test_an_answer_without_accelerations_cannot_stand_on_a_klipper_base(tmp_path
         read(tmp_path, text, "klipper_fast")
 
 
+def test_an_answer_without_a_travels_acceleration_cannot_stand_on_a_klipper_base(tmp_path):
+    text = CLASSIC.replace(" T1500.00", "")
+    assert read(tmp_path, text)[1].limits.travel_acceleration_mm_s2 == 1000.0  # the base's
+    with pytest.raises(DataError, match="travel_acceleration_mm_s2: the file states none"):
+        read(tmp_path, text, "klipper_fast")
+
+
+def test_a_long_run_of_blanks_is_a_blank(tmp_path):
+    stated, _ = read(tmp_path, f"{CLASSIC}Recv:{' ' * 1_000_000}x\n")
+    assert [word.value for word in stated.not_understood] == ["Recv: x"]
+
+
 def test_a_value_that_no_machine_has_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match="max_velocity_mm_s"):
         read(tmp_path, CLASSIC.replace("M203 X500.00", "M203 X0.00"))

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 
 import pytest
@@ -39,7 +38,7 @@ def test_every_stage_composes(script, words, tmp_path):
     _, stages = planned(script, [*words, "trainer.max_epochs=1"])
     commands = [stage.command for stage in stages]
     assert commands == [
-        *("calibrate", "collect", "prepare", "train", "prepare", "train", "evaluate", "export")
+        *("calibrate", "collect", "prepare", "prepare", "train", "train", "evaluate", "export")
     ]
     own = tmp_path / "conf" / "printer"
     own.mkdir(parents=True)
@@ -72,58 +71,98 @@ def test_it_transfers_in_two_stages_and_recordings_come_last(script):
 def test_done_is_not_done_again_until_a_file_changes_and_training_goes_on(script, monkeypatch):
     ran = []
 
-    def call(command, check):
-        assert not check
+    def call(command):
         ran.append(command[3:])
-        return subprocess.CompletedProcess(command, 1 if len(ran) == 2 else 0)
+        return 1 if len(ran) == 2 else 0
 
-    monkeypatch.setattr(script.subprocess, "run", call)
+    monkeypatch.setattr(script, "ran", call)
     given, stages = planned(script, WORDS)
-    run, train = script.Path("machines/mine"), stages[3]
-    calibrate = stages[0]
-    for _ in range(2):
-        script.perform(run, calibrate, script.stamp(calibrate, script.digests(given)))
+    run, calibrate, train = script.Path("machines/mine"), stages[0], stages[4]
+
+    def perform(*some):
+        made_from = ""
+        for stage in some:
+            made_from = script.stamp(stage, given, made_from)
+            script.perform(run, stage, made_from)
+
+    perform(calibrate)
+    perform(calibrate)
     assert len(ran) == 1
 
     with pytest.raises(SystemExit) as caught:  # interrupted
-        script.perform(run, train, script.stamp(train, script.digests(given)))
+        perform(calibrate, train)
     assert caught.value.code == 1
     last = run / "train_simulated" / "checkpoints" / "last.ckpt"
     last.parent.mkdir()
     last.write_text("a state")
-    script.perform(run, train, script.stamp(train, script.digests(given)))
+    perform(calibrate, train)
     assert ran[1][0:2] == ["experiment=transfer", 'pretrained="best.ckpt"']
     assert ran[2][0:2] == ["experiment=transfer", f"resume={last}"]
 
+    script.Path("best.ckpt").write_text("another network")
+    perform(calibrate, train)
+    assert len(ran) == 4  # the network alone
+    assert ran[3][1] == 'pretrained="best.ckpt"'  # what had begun was of the other
+
     script.Path("x.csv").write_text("another recording")
-    script.perform(run, calibrate, script.stamp(calibrate, script.digests(given)))
-    assert len(ran) == 4
-    script.perform(run, train, script.stamp(train, script.digests(given)))
-    assert ran[4][1] == 'pretrained="best.ckpt"'  # what had begun was of the other recording
+    perform(calibrate, train)
+    assert len(ran) == 6
+    assert ran[5][1] == 'pretrained="best.ckpt"'
+
+    own = script.Path("conf/printer/ender3_v2.yaml")
+    own.parent.mkdir(parents=True)
+    own.write_text("another printer that it is like")
+    perform(calibrate)
+    assert len(ran) == 7
 
 
 def test_each_stage_has_a_folder_of_its_own(script):
     _, stages = planned(script, WORDS)
-    folders = [script.folder_of(stage) for stage in stages]
+    folders = [stage.folder for stage in stages]
     assert len(set(folders)) == len(folders)
-    assert folders[3:6] == ["train_simulated", "prepare_recorded", "train_recorded"]
+    assert folders[2:6] == [
+        *("prepare_simulated", "prepare_recorded", "train_simulated", "train_recorded")
+    ]
+    assert [stage.folder for stage in script.chosen(stages, "train")] == folders[:6]
+    assert [stage.folder for stage in script.chosen(stages, "calibrate")] == ["calibrate"]
 
 
 def test_the_page_says_what_was_found_and_what_it_is_worth(script, tmp_path):
     given, _ = planned(script, WORDS)
     run = tmp_path / "machines/mine"
-    (run / "calibration").mkdir(parents=True)
-    (run / "evaluation").mkdir()
-    axes = {"x": {"natural_freq_hz": INTERVAL, "resonance": {"misfit": 1.0}}}
+    for folder in ("calibration", "evaluation", "recorded_layers"):
+        (run / folder).mkdir(parents=True)
+    late = {"value": 1.2e-3, "low": 1e-3, "high": 1.5e-3}
+    axes = {"x": {"natural_freq_hz": INTERVAL, "delay_s": late, "gain": INTERVAL}}
     (run / "calibration/calibration.json").write_text(json.dumps({"axes": axes}))
     overall = {"overall": {"r2": 0.98, "mae_mm": 0.002, "rmse_mm": 0.003}}
     metrics = {"trajectory": overall, "baselines": {"fir": {"trajectory": overall}}}
     (run / "evaluation/metrics.json").write_text(json.dumps(metrics))
+    axis = {"error_rms_um": 60.21, "uncertainty_um": 5.04, "crossover_hz": 9.5}
+    recording = {"fusion": {"x": axis, "y": axis}}
+    (run / "recorded_layers/recording.json").write_text(json.dumps(recording))
     page = script.summary(run, given)
-    assert "| x | natural_freq_hz | 41.23 | 40 to 42.5 |" in page
+    assert "| x | natural frequency / Hz | 41.23 | 40 to 42.5 |" in page
+    assert "| x | later than the other axis / ms | 1.2 | 1 to 1.5 |" in page
+    assert "gain" not in page
+    assert "| y | 60.2 | 5.0 | 9.5 |" in page
     assert "| network | 0.980 | 2.0 | 3.0 |" in page
     assert "| fir | 0.980 | 2.0 | 3.0 |" in page
-    assert "resonance" not in page
+    assert "bundle=machines/mine/bundle" in page.replace(str(tmp_path) + "/", "")
+    early = script.summary(run, given | {"UNTIL": "calibrate"})
+    assert "natural frequency" in early
+    assert "network" not in early
+
+
+def test_a_printer_that_is_there_already_is_not_replaced(script, tmp_path):
+    own = tmp_path / "conf" / "printer" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("name: mine")
+    with pytest.raises(SystemExit, match="is another printer's, expected a new name"):
+        script.options(WORDS)
+    (tmp_path / "machines/mine/calibrate").mkdir(parents=True)
+    (tmp_path / "machines/mine/calibrate/begun.json").write_text("[]")
+    script.options(WORDS)  # made by an earlier run
 
 
 @pytest.mark.parametrize(
@@ -134,6 +173,9 @@ def test_the_page_says_what_was_found_and_what_it_is_worth(script, tmp_path):
         (["NAME=a/b", "GCODE=part.gcode", "X=x.csv"], "NAME: got a/b, expected letters"),
         (["NAME=a", "GCODE=absent", "X=x.csv"], "GCODE: got absent, expected a file"),
         ([*WORDS[:3], "Y=absent"], "Y: got absent, expected a file"),
+        ([*WORDS[:3], "Y=x.csv"], "Y: got x.csv as X, expected another file"),
+        ([*WORDS[:3], "UNTIL=prepare"], "UNTIL: got prepare, expected one of calibrate, collect"),
+        ([*WORDS[:3], "PRINTER=mine"], "NAME: got mine, which is PRINTER"),
         ([*WORDS[:3], "PRETRAINED=absent"], "PRETRAINED: got absent, expected a file"),
     ],
 )

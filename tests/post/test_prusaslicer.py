@@ -53,23 +53,33 @@ def without_own_words(path: Path) -> list[str]:
     return [line for line in lines[1:] if not line.startswith("; post_process = ")]
 
 
-@pytest.mark.parametrize("name", ["block.gcode", "ein Würfel's.gcode"])
-def test_a_sliced_file_comes_out_corrected(tmp_path: Path, name: str) -> None:
-    options = ["--set", "method=twin", "--printer", "ender3_v2", "--log", str(tmp_path / "a log")]
-    done = sliced(tmp_path, name, [*SCRIPT, *options])
+@pytest.fixture(params=["parts", "Teile für's Gerät"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Where a model is sliced: a plain name, and one with a blank, an umlaut and an apostrophe."""
+    path = tmp_path / request.param
+    path.mkdir()
+    return path
+
+
+NAME = "ein Würfel's.gcode"
+
+
+def test_a_sliced_file_comes_out_corrected(folder: Path) -> None:
+    options = ["--set", "method=twin", "--printer", "ender3_v2", "--log", str(folder / "a log")]
+    done = sliced(folder, NAME, [*SCRIPT, *options])
     assert done.returncode == 0, done.stderr
-    lines = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+    lines = (folder / NAME).read_text(encoding="utf-8").splitlines()
     assert lines[1].startswith("; trajerr corrected by")
-    assert f"{name}: corrected" in (tmp_path / "a log").read_text(encoding="utf-8")
+    assert f"{NAME}: corrected" in (folder / "a log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_with_a_refusal_it_comes_out_as_sliced(tmp_path: Path, strict: bool) -> None:
-    sliced(tmp_path, "plain.gcode", [])
-    options = ["--bundle", "/nowhere", "--log", str(tmp_path / "log")]
+def test_with_a_refusal_it_comes_out_as_sliced(folder: Path, strict: bool) -> None:
+    sliced(folder, "plain.gcode", [])
+    options = ["--bundle", "/nowhere", "--log", str(folder / "log")]
     script = [*SCRIPT, *options, *(["--strict"] if strict else [])]
-    done = sliced(tmp_path, "refused.gcode", script)
-    plain, refused = (without_own_words(tmp_path / f"{n}.gcode") for n in ("plain", "refused"))
+    done = sliced(folder, NAME, script)
+    plain, refused = (without_own_words(folder / name) for name in ("plain.gcode", NAME))
     assert plain == refused
     assert ("bundle: got /nowhere" in done.stdout + done.stderr) == strict
-    assert "refused.gcode: refused: bundle" in (tmp_path / "log").read_text(encoding="utf-8")
+    assert f"{NAME}: refused: bundle" in (folder / "log").read_text(encoding="utf-8")

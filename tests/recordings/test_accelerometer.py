@@ -74,8 +74,12 @@ def test_every_lost_sample_is_counted(gone):
             lambda r: np.column_stack([r[:, 0], np.clip(r[:, 1], -1500.0, 1500.0), r[:, 2:]]),
             r"of the sensor's x are all at its limit, 1\.5 m/s²",
         ),
+        (
+            lambda r: r * [1.0, 1.0, 1e6, 1.0],
+            r"got .*e\+\d+ mm/s², expected at most 1e\+07; is the unit of acceleration right",
+        ),
     ],
-    ids=["backwards", "short", "slow", "single", "lost", "clipped"],
+    ids=["backwards", "short", "slow", "single", "lost", "clipped", "beyond"],
 )
 def test_what_no_alignment_could_mend_is_refused(damaged, said):
     with pytest.raises(DataError, match=said) as refused:

@@ -1,6 +1,7 @@
 """Logs of Klipper's data logger, written by another hand."""
 
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -118,6 +119,68 @@ def test_other_files_are_refused(tmp_path):
         read_motan(path)
     (tmp_path / "log.index.gz").unlink()
     with pytest.raises(DataError, match="a log is two files"):
+        read_motan(path)
+
+
+ROW = SQUARE[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[*ROW[:4], None, ROW[5]]], "holds other than moves"),
+        ([ROW[:4]], "holds other than moves"),
+        ([1.0], "holds other than moves"),
+        ([[10**400, *ROW[1:]]], "holds other than moves"),
+        ([{"time": 1.0}], "holds other than moves"),
+        ([[float("nan"), *ROW[1:]]], "holds rows that are no moves"),
+        ([ROW, [1e12, *ROW[1:]]], "its moves go from 10 to 1e\\+12 s, expected a print"),
+    ],
+)
+def test_rows_that_are_no_moves_are_refused(tmp_path, rows, said):
+    log = read_motan(write_log(tmp_path / "log", {"trapq:toolhead": rows}, SETTINGS))
+    with pytest.raises(DataError, match=said) as refused:
+        log.trajectory(1000.0)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [None, 5, {"a": 1}, "text"])
+def test_a_dump_that_is_no_list_is_none(tmp_path, data):
+    path = write_log(tmp_path / "log", {"trapq:toolhead": SQUARE}, SETTINGS)
+    message = json.dumps({"q": "adxl345:head", "params": {"data": data}}).encode()
+    path.write_bytes(gzip.compress(message + b"\x03"))
+    with pytest.raises(DataError, match="adxl345:head"):
+        read_motan(path).recording("adxl345:head")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [[], {"angle x": []}, {"angle x": {"stepper": []}}, SETTINGS | {"stepper_x": None}]
+    + [
+        SETTINGS | {"stepper_x": {"rotation_distance": 40.0, "gear_ratio": g}}
+        for g in (5, [[0, 0]])
+    ],
+)
+def test_a_config_of_another_shape_is_said(tmp_path, settings):
+    path = write_log(tmp_path / "log", {"angle:x": [[10.0, 5.0]]}, settings)
+    with pytest.raises(DataError, match="rotation_distance"):
+        read_motan(path).positions("angle:x")
+
+
+@pytest.mark.parametrize("rows", [[["a", 1.0]], [[1.0]], [[1.0, 1e999]], [None]])
+def test_rows_that_are_no_angles_are_refused(tmp_path, rows):
+    path = write_log(tmp_path / "log", {"angle:x": rows}, SETTINGS)
+    with pytest.raises(DataError, match="angle:x holds"):
+        read_motan(path).positions("angle:x")
+
+
+def test_what_unpacks_to_more_than_a_message_is_refused_on_the_way(tmp_path):
+    path = write_log(tmp_path / "log", {"trapq:toolhead": SQUARE}, SETTINGS)
+    path.write_bytes(gzip.compress(b" " * (20 << 20)))
+    with pytest.raises(DataError, match="a message of more than 16777216 bytes"):
+        read_motan(path)
+    path.write_bytes(gzip.compress(b"[" * 200_000 + b"]" * 200_000 + b"\x03"))
+    with pytest.raises(DataError, match="expected JSON"):
         read_motan(path)
 
 

@@ -102,6 +102,32 @@ def test_a_bounded_page_keeps_layers_evenly_and_says_of_how_many():
     assert coarse["layers"][0]["tolerance_um"] > 1.0
 
 
+def ringing(size_mm: float, off_mm: float) -> ViewedLayer:
+    """One square as large as is said, whose nozzle is off by as much, and half of it not at all."""
+    path = SQUARE / 60.0 * size_mm
+    off = np.where(np.arange(len(path))[:, None] % 2 == 0, [[off_mm, 0.0]], 0.0)
+    return ViewedLayer(1, 0.2, [Track("a", path, np.array([0]), {}, off)], [path])
+
+
+@pytest.mark.parametrize(
+    ("size_mm", "off_mm", "gain"),
+    [(60.0, 0.05, 20), (12.0, 0.1, 2), (200.0, 0.06, 50), (5.0, 0.2, 1), (200.0, 1e-4, 500)],
+)
+def test_deviations_are_drawn_as_large_as_the_part_wants(size_mm, off_mm, gain):
+    data = viewer_data([ringing(size_mm, off_mm)], {})
+    assert data["gain"] == gain
+    assert data["gain"] in data["gains"]
+    drawn = data["gain"] * off_mm / size_mm
+    assert 0.008 < drawn < 0.03 or gain in (1, 500)
+
+
+def test_deviations_of_nothing_are_drawn_as_they_are():
+    plain = Track("a", SQUARE, np.array([0]))
+    for track in (plain, Track("a", SQUARE, np.array([0]), {}, np.zeros_like(SQUARE))):
+        assert viewer_data([ViewedLayer(1, 0.2, [track])], {})["gain"] == 1
+    assert viewer_data([ViewedLayer(1, 0.2, [])], {})["gain"] == 1
+
+
 def test_no_layer_is_refused():
     with pytest.raises(ValueError, match="expected at least one"):
         viewer_data([], QUANTITIES)
@@ -151,6 +177,12 @@ setTimeout(() => {
   }
 }, 200);
 </script></body>"""
+
+
+def test_it_begins_with_the_gain_that_the_part_wants(shown, tmp_path):
+    dom = browse(shown, tmp_path / "p", "--dump-dom", address="layer=2")
+    gain = viewer_data(layers(5), QUANTITIES)["gain"]
+    assert f"× {gain}<" in dom
 
 
 def test_keys_and_pointer_work(shown, tmp_path):

@@ -171,3 +171,18 @@ def test_the_second_reader_refuses_motion_that_might_do_harm(line):
         require_harmless(
             b"G90\nG1 X100 Y100 Z10\n", "klipper", (80.0, 80.0, 10.0), (120.0, 120.0, 10.0)
         )
+
+
+def test_it_is_marked_in_layers_that_no_other_has_the_geometry_of(made):
+    _, written = made
+    moves = written.planned.program.moves
+    layers = sorted(set(moves.layer.tolist()))
+    assert layers == list(range(layers[-1] + 1))  # 0: the shakes at the begin
+    assert len(layers) >= 20
+    seen = set()
+    for layer in layers[1:]:
+        own = moves.layer == layer
+        steps = np.round(moves.end[own, :2] - moves.start[own, :2], 2)
+        shape = tuple(map(tuple, steps[1:].tolist()))  # without the way there
+        assert shape not in seen
+        seen.add(shape)

@@ -85,12 +85,15 @@ class Tab:
         )
         assert await self.run(f"{field}.value") == value
 
-    async def drop(self, name: str, file: Path) -> None:
-        """Give a file to the field of a name, and wait until it has arrived."""
-        query = f".drop:has([name={name}]) input[type=file]"
+    async def choose(self, query: str, path: Path) -> None:
+        """Give a file or a folder to what asks for one."""
         root = (await self.call("DOM.getDocument"))["root"]["nodeId"]
         node = (await self.call("DOM.querySelector", nodeId=root, selector=query))["nodeId"]
-        await self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+        await self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    async def drop(self, name: str, file: Path) -> None:
+        """Give a file to the field of a name, and wait until it has arrived."""
+        await self.choose(f".drop:has([name={name}]) input[type=file]", file)
         told = f"document.querySelector('.drop:has([name={name}]) .dropped').textContent"
         await self.until(f"{told}.endsWith('is here')")
 

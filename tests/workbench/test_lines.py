@@ -1,14 +1,20 @@
 """The command lines of the screens are lines that the commands take, and stay in the folder."""
 
+import runpy
 import shlex
+from pathlib import Path
 
 import pytest
 
+from tests.paths import PROJECT
 from trajerr.commands.configs import compose
 from trajerr.correction.compensate import STAGES
 from trajerr.errors import ConfigError, DataError
+from trajerr.reports.collection_report import STAGE
 from trajerr.workbench import progress
 from trajerr.workbench.folder import Folder
+from trajerr.workbench.forms import read_form
+from trajerr.workbench.learning_lines import EFFORTS
 from trajerr.workbench.recipes import RECIPES
 
 LOG = {
@@ -43,6 +49,13 @@ FORMS = {
         "pretrained": BEST,
         **SENSORS,
     },
+    "learn machine": {
+        "name": "mine",
+        "source": "machine",
+        "printed": "part.gcode",
+        "like": "corexy",
+        **SENSORS,
+    },
     "correct": {"gcode": ODD, "bundle": "b 1", "board": "marlin_sd", "printer": "corexy"},
     "correct beside": {
         "gcode": "part.gcode",
@@ -70,6 +83,8 @@ def composed(form, folder):
         python, _, module, *arguments = shlex.split(line)
         assert python == "python"
         plain = [text for text in arguments if not text.startswith("hydra.")]
+        # A printer that is measured in the same work is there only when that is done.
+        plain = [text.replace("printer=mine", "printer=corexy") for text in plain]
         yield module, compose(module.removeprefix("trajerr."), *plain)
 
 
@@ -151,6 +166,46 @@ def test_a_print_with_its_sensors_reaches_the_commands(folder):
     assert train["pretrained"] == BEST
 
 
+def test_a_machine_is_learnt_as_make_machine_does_it(folder):
+    """The same commands in the same order, told the same; files lie in folders of their own."""
+    script = runpy.run_path(str(PROJECT / "scripts" / "make_machine.py"))
+    files = {"GCODE": "part.gcode", "X": CSV, "REFERENCE": CSV}
+    words = [f"{key}={folder.root}/{file}" for key, file in files.items()]
+    given, _ = script["options"](["NAME=mine", "PRINTER=corexy", *words])
+    theirs = list(script["stages"](Path("machines"), given, []))
+    form = FORMS["learn machine"]
+    ours = RECIPES["learn"].steps(read_form(RECIPES["learn"].fields, form, folder), "work/ID")
+    assert [step.module for step in ours] == [stage.command for stage in theirs]
+    for step, stage in zip(ours, theirs, strict=True):
+        assert told(step.arguments) == told(stage.arguments)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_a_recording_is_learnt_by_the_network_that_has_learnt_the_simulated_machine(folder, effort):
+    form = FORMS["learn machine"] | {"effort": effort}
+    ours = RECIPES["learn"].lines(form, folder)
+    trained = [line for line in ours if "trajerr.train" in line]
+    first, second = (
+        compose("train", *(w for w in shlex.split(line)[3:] if not w.startswith("hydra.")))
+        for line in trained
+    )
+    sizes = [{k: v for k, v in c["model"].items() if k != "optimizer"} for c in (first, second)]
+    assert sizes[0] == sizes[1]
+
+
+PLACES = {"output_dir", "out", "data_dirs", "data.root", "checkpoint", "pretrained"}
+FILES = {f"{group}.{name}" for group in ("log", "accelerometer") for name in ("x", "reference")}
+FILES |= {"gcode", "log.gcode"}
+
+
+def told(arguments):
+    """Return what a command is told: keys, and the values of those that name no file."""
+    pairs = [text.split("=", 1) for text in arguments]
+    own = {"overwrite", "hydra.run.dir", "model"}  # of theirs, of ours, and the default in words
+    given = {key: value for key, value in pairs if value != "null" and key not in own}
+    return {key: None if key in PLACES | FILES else value for key, value in given.items()}
+
+
 def test_ripples_reach_the_command_as_numbers(folder):
     ((_, config),) = composed("printer ringing", folder)
     assert config["ringing"]["x"] == {"speed_mm_s": 60, "ripples": 6, "distance_mm": 9.5}
@@ -186,5 +241,5 @@ def test_half_of_a_pair_of_columns_is_refused(folder):
         RECIPES["learn"].lines(form, folder)
 
 
-def test_stages_are_those_that_a_correction_tells_of():
-    assert progress.STAGES == STAGES
+def test_stages_are_those_that_commands_tell_of():
+    assert progress.STAGES == {"correct": STAGES, "collect": (STAGE,)}

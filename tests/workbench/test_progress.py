@@ -52,8 +52,14 @@ def test_a_correction_says_how_many_layers_are_done(tmp_path):
     assert second.share == 0.75
 
 
+def test_a_simulated_print_says_how_many_files_are_done(tmp_path):
+    found = told(tmp_path, "collect", "  simulated: 3 of 12 files\n")
+    assert (found.share, found.detail) == (0.25, "file 3 of 12, simulated")
+    assert found.remaining_s == pytest.approx(30.0, abs=1.0)
+
+
 def test_other_commands_say_nothing_and_nothing_is_made_up(tmp_path):
-    found = told(tmp_path, "collect", "path: anything: 3 of 4\n")
+    found = told(tmp_path, "prepare", "  path: 3 of 4 layers\npath: anything: 3 of 4\n")
     assert (found.share, found.remaining_s, found.losses) == (None, None, {})
 
 

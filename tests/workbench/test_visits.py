@@ -9,6 +9,7 @@ import pytest
 from tests.calibration.shaken import felt, noise
 from tests.workbench.benches import visit, with_part
 from tests.workbench.browser import Tab, tab
+from trajerr.exporting.export import export_bundle
 
 RATE_HZ, SWEEP_S = 3200.0, 131.0  # of Klipper's test from 5 to 135 Hz
 WIDE, NARROW = (1280, 900), (390, 844)
@@ -120,6 +121,33 @@ def test_a_printer_is_measured_from_a_dropped_recording(tmp_path, pictures):
         await look(page, pictures, "printer_found")
         await page.open(f"{base}/learn?printer=mine")
         assert await page.run("document.querySelector('[name=printer]').value") == "mine"
+
+    browse(tmp_path / "bench", a_visit)
+
+
+def test_a_bundle_is_added_and_a_file_corrected_by_clicking(tmp_path, pictures, make_checkpoint):
+    part, bundle = with_part(tmp_path / "elsewhere", layers=1) / "part.gcode", tmp_path / "learnt"
+    export_bundle(make_checkpoint("lstm").path, bundle, ["onnx"])
+    chosen = "document.querySelector('[name=bundle]').selectedOptions[0].text"
+
+    async def a_visit(page, base):
+        await page.open(base)
+        await page.click("a.card[href='/correct']")
+        await page.until("!!document.querySelector('form')")
+        assert await page.run(chosen) == "none yet"
+        assert await page.run("document.querySelector('.add-bundle').open")
+        await look(page, pictures, "correct_empty")
+        await page.drop("gcode", part)
+        await page.choose(".add-bundle input[type=file]", bundle)
+        await page.until(f"{chosen} === 'bundles/learnt'")
+        assert not await page.run("document.querySelector('.add-bundle').open")
+        await page.click("button.main")
+        seen = await finished(page)
+        # What nobody has trained may well bring nothing; then it says so, and writes nothing.
+        assert "Download the corrected file" in seen or "best left alone" in seen
+        await page.click(".row a.button")  # what was asked, to be changed
+        await page.until("!!document.querySelector('form')")
+        assert await page.run(chosen) == "bundles/learnt"
 
     browse(tmp_path / "bench", a_visit)
 

@@ -5,12 +5,15 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.workbench.benches import begin, ended, order, refused, state, until, visit, with_part
-from trajerr.workbench.folder import WORK
+from trajerr.workbench.folder import WORK, Folder
+from trajerr.workbench.recipes import RECIPES
 from trajerr.workbench.work import STATE_FILE, WORK_FILE
 
 SMALL = {"layers": "all", "effort": "try", "gcode": "part.gcode"}
@@ -49,6 +52,17 @@ def test_a_file_that_is_no_gcode_is_refused_in_the_commands_words(tmp_path):
     assert said["sentence"] == (
         "Failed. look: part.gcode:1: an STL model, expected the G-code that a slicer makes of it"
     )
+
+
+def test_what_was_asked_can_be_changed_and_asked_again(tmp_path):
+    (tmp_path / "it's.gcode").write_bytes(b"solid cube\n")
+
+    async def look(client):
+        name = await begin(client, "file", gcode="it's.gcode", printer="ender3_v2")
+        await ended(client, name)
+        return await (await client.get(f"/work/{name}")).text()
+
+    assert 'href="/file?gcode=it%27s.gcode&amp;printer=ender3_v2"' in visit(tmp_path, look)
 
 
 def test_a_form_that_asks_for_what_cannot_be_is_refused_before_any_work(tmp_path):
@@ -118,6 +132,40 @@ def test_a_killed_worker_is_said_and_takes_its_command_along(tmp_path):
     assert first["state"] == "lost"
     assert "the process was killed" in first["sentence"]
     assert alive == []
+    assert then["state"] == "done"
+
+
+FULL = """
+import errno, sys
+from trajerr.workbench import work, worker
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device", "state.json")
+work.write_atomically = full
+worker.main()
+"""
+
+
+def test_work_on_a_full_disk_is_said_and_goes_on(tmp_path):
+    with_part(tmp_path)
+    recipe = RECIPES["file"]
+    work = recipe.work({"gcode": "part.gcode", "printer": "ender3_v2"}, Folder(tmp_path))
+    work.write(tmp_path / WORK / work.id)
+    line = [sys.executable, "-c", FULL, str(tmp_path / WORK / work.id)]
+    done = subprocess.run(
+        line, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"worker of {work.id}: ")
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+    async def go_on(client):
+        before = await state(client, work.id)
+        await order(client, work.id, "resume")
+        return before, await ended(client, work.id)
+
+    before, then = visit(tmp_path, go_on)
+    assert "or of room on its disk" in before["sentence"]
     assert then["state"] == "done"
 
 

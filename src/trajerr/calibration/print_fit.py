@@ -2,8 +2,9 @@
 
 The simulated acceleration is compared with the felt one in segments of a few seconds, over the
 band where the sensor follows the command, each bin weighed by what the fit leaves there. The
-search starts from the linear response that the spectra show. Intervals are from leaving out one
-block of segments after the other (jackknife of the linearised fit).
+search starts from the linear response that the spectra show. Where that band ends below the
+resonance, natural frequency and damping are those of the peak that was felt. Intervals are from
+leaving out one block of segments after the other (jackknife of the linearised fit).
 """
 
 import math
@@ -30,6 +31,7 @@ from trajerr.calibration.print_model import (
     axis_of,
     values_of,
 )
+from trajerr.calibration.print_peak import Peak, find_peak
 from trajerr.calibration.print_spectra import Spectra, coherence, coherent_band
 from trajerr.calibration.uncertainty import Estimate, quantile
 from trajerr.dynamics.axis import frequency_response
@@ -48,6 +50,7 @@ LARGEST_SPREAD = 0.1  # of the natural frequency
 CLEARLY = 4.0  # standard errors by which a second mode has to lower what is left
 LEAST_LINEAR = 0.03  # share of what is left that a filter must explain to look for a second mode
 NOTABLY = 0.01  # and by which share
+BEYOND = 1.1  # times a peak's frequency, up to which a band has to reach to tell the resonance
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class FittedAxis:
     modelled: Floats  # (B,) the same
     left: Floats  # (B,) the same, of the difference
     coherence: Floats  # (B,) of felt and modelled
+    from_peak: bool  # natural frequency and damping are those of the peak that was felt
 
     @property
     def explained(self) -> float:
@@ -106,15 +110,21 @@ def fit_axis(
     names = [n for n in FIRST if viscous or n != "drag_share"]
     problem = _Problem(model, felt)
     start = problem.start() if before is None else before.values
+    near, frequency = start["natural_freq_hz"], model.segments.frequency
     problem = problem.within(start, where)
-    if before is not None:
+    peak = find_peak(frequency, felt, near) if problem.ends_below(near) else None
+    if peak is not None and not problem.ends_below(peak.natural_freq_hz):
+        peak = None
+    if peak is not None:
+        best = problem.with_peak(start, peak)
+    elif before is not None:
         own = [*names, *(SECOND if before.second_mode else ()), *SENSOR]
         best = problem.refine(start, own)
     else:
         best = problem.refine(start, [*names, *SENSOR])
         if second_mode and problem.shows_more(best[0]):
             best = problem.with_second(start, best, names) or best
-    result = problem.result(*best)
+    result = problem.result(*best, peak)
     if result.explained < LEAST_EXPLAINED:
         raise DataError(
             f"{where}: the axis model explains {100.0 * result.explained:.0f} % of what the sensor"
@@ -170,6 +180,19 @@ class _Problem:
         narrow = replace(self.model, segments=segments.within(low, high), other=other)
         return _Problem(narrow, self.felt[:, inside])
 
+    def ends_below(self, natural_freq_hz: float) -> bool:
+        """Whether the band ends too low to tell a resonance."""
+        return float(self.model.segments.frequency[-1]) < BEYOND * natural_freq_hz
+
+    def with_peak(self, start: Values, peak: Peak) -> Fit:
+        """Return the fit of friction and sensor to a resonance that is the peak's.
+
+        Below a resonance, viscous friction against the ground cannot be told from a delay.
+        """
+        told = {"natural_freq_hz": peak.natural_freq_hz, "damping_ratio": peak.damping_ratio}
+        first = {name: value for name, value in start.items() if name not in SECOND}
+        return self.refine(first | told, ["friction_mm_s2", *SENSOR])
+
     def shows_more(self, values: Values) -> bool:
         """Whether a linear filter behind the model would explain much of what it leaves.
 
@@ -213,10 +236,11 @@ class _Problem:
         clear = float(gained.mean()) > CLEARLY * error
         return fit if clear and gained.mean() > NOTABLY * costs[0].mean() else None
 
-    def result(self, values: Values, names: Sequence[str]) -> FittedAxis:
+    def result(self, values: Values, names: Sequence[str], peak: Peak | None) -> FittedAxis:
         predicted = self.model.predict(values)
         left = self.felt - predicted
         replicates = self._replicates(values, names, left)
+        replicates |= {} if peak is None else peak.replicates
         density = self.model.segments.density_scale
         powers = (density * np.mean(np.abs(s) ** 2, axis=0) for s in (self.felt, predicted, left))
         measured, modelled, remaining = powers
@@ -229,6 +253,7 @@ class _Problem:
             modelled,
             remaining,
             coherence(predicted, self.felt),
+            peak is not None,
         )
 
     def _flat(self) -> Floats:

@@ -16,6 +16,7 @@ from scipy.signal import welch
 from trajerr.arrays import Floats
 from trajerr.calibration.clocks import UNEVEN, Timing, measure_timing
 from trajerr.errors import DataError
+from trajerr.recordings.accelerometer import LARGEST_MM_S2, require_felt
 from trajerr.recordings.klipper_csv import RAW, read_header, read_table
 
 PROCESSED = ("freq", "psd_x", "psd_y", "psd_z")
@@ -23,6 +24,7 @@ WINDOW_S = 0.5  # Klipper's WINDOW_T_SEC, then up to the next power of two sampl
 KAISER_BETA = 6.0  # of Klipper's window
 LOW_HZ = 10.0  # below it Klipper suppresses noise: twice its MIN_FREQ
 HIGH_HZ = 200.0  # Klipper's MAX_FREQ, that its spectra end at
+LARGEST_DENSITY = LARGEST_MM_S2**2  # of all power within a hertz
 SLOWEST_HZ = 400.0  # sample rate; below it 135 Hz and its surroundings are not resolved
 
 
@@ -104,6 +106,7 @@ def klipper_spectrum(time: Floats, acceleration: Floats) -> PowerSpectrum:
 
 def _raw(path: Path, rows_from: int) -> PowerSpectrum:
     table = read_table(path, range(len(RAW)), rows_from)
+    require_felt(table[:, 1:], str(path))
     timing = measure_timing(table[:, 0], path)
     rate = timing.rate_hz
     if rate < SLOWEST_HZ:
@@ -168,6 +171,8 @@ def _processed(path: Path, names: tuple[str, ...], rows_from: int) -> PowerSpect
     table = read_table(path, range(len(PROCESSED)), rows_from)
     frequency, density = table[:, 0], table[:, 1:]
     require_even(frequency, path)
+    if not (np.abs(density) <= LARGEST_DENSITY).all():
+        raise DataError(f"{path}: holds densities beyond {LARGEST_DENSITY:g}, expected Klipper's")
     if len(frequency) < 16 or frequency[0] < 0.0:
         raise DataError(f"{path}: {len(frequency)} frequencies, expected 16 or more from 0 Hz")
     if any("(" in name or name == "shapers:" for name in names):  # normalised where shapers follow

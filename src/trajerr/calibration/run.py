@@ -272,6 +272,7 @@ def _axis_report(found: AxisFindings) -> dict[str, Any]:
 def _print_report(found: AxisFindings, fitted: FittedAxis) -> dict[str, Any]:
     band = [float(fitted.frequency[0]), float(fitted.frequency[-1])]
     said = {"band_hz": band, "explained": fitted.explained, "second_mode": fitted.second_mode}
+    said["from_peak"] = fitted.from_peak
     late = {} if found.delay_s is None else {"delay_s": found.delay_s.to_dict()}
     return {name: told.to_dict() for name, told in fitted.estimates.items()} | said | late
 

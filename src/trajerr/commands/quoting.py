@@ -114,7 +114,8 @@ def take_file(command: str, overrides: Sequence[str]) -> list[str]:
 
 def _is_bare(text: str) -> bool:
     if "=" not in text:
-        return not text.startswith("~")  # ~key takes a key away
+        # ~key takes a key away.
+        return not text.startswith("~") or Path(text).is_file()
     return text.startswith(PLACES) or (  # a folder or a file with = in its name
         Path(text).is_file() and not Path(text.partition("=")[2]).is_file()
     )

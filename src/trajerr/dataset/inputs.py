@@ -13,6 +13,7 @@ from trajerr.dataset.quality import REPORT
 from trajerr.dataset.record import LayerRecord
 from trajerr.dataset.sensor_logs import SensorLog, content_sha256
 from trajerr.errors import DataError
+from trajerr.files import from_home
 
 Log = LogFormat | SensorLog
 
@@ -48,7 +49,7 @@ def find_inputs(patterns: Sequence[str]) -> list[Input]:
     paths: set[Path] = set()
     for pattern in patterns:
         # Path.glob takes no absolute pattern.
-        found = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+        found = glob.glob(str(from_home(pattern)), recursive=True)  # noqa: PTH207
         files = [file for name in found for file in _files_in(Path(name))]
         if not files:
             raise DataError(f"data_dirs: {pattern} finds no .mat file, nor a file of another kind")

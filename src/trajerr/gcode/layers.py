@@ -48,10 +48,11 @@ def number_layers(
     Without marks, a layer begins at the first printing move in a plane of another height,
     so hops never count; where material is laid down while rising (spiral vases), at each
     full turn of the direction of travel, since any simple closed loop turns it by 2π. What
-    is laid down at first, higher than what follows, primes the nozzle and is no layer.
+    is laid down at first, higher than what follows, primes the nozzle and is no layer. Where
+    nothing is printed at all, each stretch between marks that moves is a layer.
     """
     if not prints.any():
-        return np.zeros(len(line), dtype=np.int32)
+        return _stretches(line, marks.lines)
     printing = np.flatnonzero(prints)
     marked = len(marks.lines) > 0
     if marked and marks.may_lack:
@@ -68,6 +69,13 @@ def number_layers(
     else:
         first[printing[begins]] = 1
     return np.cumsum(first, dtype=np.int32)
+
+
+def _stretches(line: Ints, marks: Ints) -> NDArray[np.int32]:
+    """Return for each move how many stretches between marks have moved up to it."""
+    stretch = np.searchsorted(marks, line, side="right")
+    moved = np.unique(stretch[stretch > 0])
+    return np.searchsorted(moved, stretch, side="right").astype(np.int32)
 
 
 def _mark_of(lines: Ints, marks: Ints) -> Ints:
@@ -139,9 +147,12 @@ def _full_turns(start: Floats, end: Floats, sweep: Floats, rising: Bools) -> Boo
 
 
 def layer_heights(layer: NDArray[np.int32], prints: Bools, z: Floats) -> Floats:
-    """Return z by layer number, shape (layers+1,) mm: the median of what is printed in it."""
+    """Return z by layer number, shape (layers+1,) mm: the median of what is printed in it.
+
+    Where nothing is printed at all, the median of what moves in it.
+    """
     heights = np.full(int(layer.max(initial=0)) + 1, np.nan)
-    chosen = prints & (layer > 0)
+    chosen = (prints | (not prints.any())) & (layer > 0)
     order = np.argsort(layer[chosen], kind="stable")
     number, height = layer[chosen][order], z[chosen][order]
     bounds = np.searchsorted(number, np.arange(len(heights) + 1))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trajerr.checks import require, require_one_of
 from trajerr.errors import DataError, GcodeError
+from trajerr.files import from_home
 from trajerr.gcode.containers.kinds import split_name
 from trajerr.gcode.files import STANDARD_INPUT, read_bytes
 from trajerr.gcode.parts import PARTS, load_part
@@ -98,7 +99,7 @@ def _file(path: Path) -> Source:
 
 
 def _matching(pattern: str | Path) -> list[Path]:
-    exact = Path(pattern).expanduser()
+    exact = from_home(pattern)
     if exact == STANDARD_INPUT:
         return [exact]
     if exact.exists():

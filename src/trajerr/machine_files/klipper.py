@@ -120,7 +120,7 @@ class _Options:
 def _kinematics(found: _Options, stated: Stated) -> None:
     kinematics = found.text("printer", "kinematics")
     if kinematics not in KINEMATICS:
-        got = kinematics or "no [printer] kinematics"
+        got = " ".join((kinematics or "no [printer] kinematics").split())[:60]
         raise DataError(
             f"{found.path}: [printer] kinematics: got {got}, expected {' or '.join(KINEMATICS)}"
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trajerr.errors import DataError, in_one_line
+from trajerr.machine_files.text import read_text
 
 SAVED = (
     "\n#*# <---------------------- SAVE_CONFIG ---------------------->\n"
@@ -20,10 +21,11 @@ SAVED = (
     "#*#\n"
 )
 SAVED_LINE = "#*#"
-LARGEST = 4 << 20  # bytes of a file; real ones have some 10 kB
 MOST_FILES = 500
 INCLUDE = "include "
 HEADER = re.compile(r"\[(?P<header>.+)\]")
+REMARK = re.compile(r"(?:^|(?<=\s))[;#]")  # begins a comment
+SHOWN = 300  # characters of a message of the parser
 
 Sections = dict[str, dict[str, str]]
 
@@ -99,17 +101,10 @@ class _Reader:
 
 
 def _read(path: Path) -> str:
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if not path.is_file():
-        raise DataError(f"{path}: expected a file")
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise DataError(f"{path}: {size} bytes, expected a config of at most {LARGEST}")
-    content = path.read_bytes()
-    if b"\0" in content:
+    text = read_text(path, "a config")
+    if "\0" in text:
         raise DataError(f"{path}: is not text")
-    return content.decode("utf-8", "replace").replace("\r\n", "\n")
+    return text.replace("\r\n", "\n")
 
 
 def _parted(text: str, path: Path) -> tuple[str, str]:
@@ -132,12 +127,33 @@ def _parser() -> configparser.RawConfigParser:
 
 
 def _append(parser: configparser.RawConfigParser, text: str, where: str) -> None:
+    _refuse_odd_lines(text, where)
     try:
         parser.read_file(io.StringIO(text), where)
     except configparser.Error as error:
-        raise DataError(
-            f"{where}: not a config as Klipper takes it: {in_one_line(error)}"
-        ) from error
+        said = in_one_line(error)[:SHOWN]
+        raise DataError(f"{where}: not a config as Klipper takes it: {said}") from error
+
+
+def _refuse_odd_lines(text: str, where: str) -> None:
+    """Refuse the first line that is neither header nor option nor goes on with a value.
+
+    The parser collects all of them first, in a time that grows with their number squared.
+    """
+    indent, in_option = 0, False
+    for line in text.split("\n"):
+        bare = REMARK.split(line, maxsplit=1)[0]
+        if not bare.strip():
+            continue
+        begin = len(bare) - len(bare.lstrip())
+        if in_option and begin > indent:
+            continue
+        indent, in_option = begin, not HEADER.match(bare.strip())
+        if in_option and not ("=" in bare or ":" in bare):
+            raise DataError(
+                f"{where}: not a config as Klipper takes it: got {bare.strip()[:60]!r}, "
+                "expected [section] or option: value"
+            )
 
 
 def _set(parser: configparser.RawConfigParser, section: str, option: str, value: str) -> None:

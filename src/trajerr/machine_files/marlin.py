@@ -18,8 +18,8 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.firmware import is_klipper
 from trajerr.machine_files.stated import Stated, Word
+from trajerr.machine_files.text import read_text
 
-LARGEST = 4 << 20  # bytes; real answers have some kB
 AXES = "XYZE"
 COMMAND = re.compile(r"(?<![A-Za-z0-9.])([GM]\d+)(?![A-Za-z0-9.:])")
 PARAMETER = re.compile(r"([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))?")
@@ -69,7 +69,8 @@ def read_m503(path: Path, base: Printer) -> Stated:
         If it is no such answer, or its units are inches.
     """
     stated, known = Stated(), False
-    for line in _lines(_read(path), stated):
+    text = read_text(path, "an answer").replace("\0", "\ufffd")
+    for line in _lines(text, stated):
         known |= line.command in SETTERS
         if line.command in SETTERS:
             SETTERS[line.command](line, stated)
@@ -87,16 +88,6 @@ def read_m503(path: Path, base: Printer) -> Stated:
         _check(path, key, values)
     _name_firmware(stated, base)
     return stated
-
-
-def _read(path: Path) -> str:
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if not path.is_file():
-        raise DataError(f"{path}: expected a file")
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path}: expected an answer of at most {LARGEST} bytes")
-    return path.read_bytes().decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def _lines(text: str, stated: Stated) -> list[_Line]:

@@ -11,6 +11,12 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.motion.limits import MachineLimits
 
+NEEDED = (  # of a machine whose firmware the base does not run
+    "max_velocity_mm_s",
+    "max_acceleration_mm_s2",
+    "print_acceleration_mm_s2",
+    "travel_acceleration_mm_s2",
+)
 STEPS_A_CYCLE = 4  # full steps in a stepper motor's electrical cycle
 
 
@@ -91,8 +97,7 @@ class Stated:
         same = firmware.partition("_")[0] == base.firmware.partition("_")[0]
         if same:
             return replace(base, **self.limits)
-        needed = ("max_velocity_mm_s", "max_acceleration_mm_s2", "print_acceleration_mm_s2")
-        for key in needed:
+        for key in NEEDED:
             if key not in self.limits:
                 raise DataError(
                     f"{key}: the file states none, and {base.firmware}'s cannot stand for "

@@ -160,7 +160,7 @@ def _require_pictures() -> None:
 
 
 def _pictures(prepared: "Prepared") -> "Draw | None":
-    from trajerr.reports.correction_report import pictures  # brings matplotlib
+    from trajerr.reports.correction_report import pictures  # brings rich, and matplotlib to draw
 
     return pictures(prepared.run)
 

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from trajerr.files import from_home
 from trajerr.version import __version__
 
 _MOST = 1 << 20  # bytes, after which a new file is begun; the one before is kept
@@ -13,7 +14,7 @@ _MOST = 1 << 20  # bytes, after which a new file is begun; the one before is kep
 def log_file(log: str | None, bundle: str | None) -> Path:
     """Return where calls are logged: as asked for, beside the bundle, or in the system's place."""
     if log:
-        return Path(log).expanduser()
+        return from_home(log)
     if bundle:
         folder = Path(bundle)
         return folder.with_name(f"{folder.name}.log")

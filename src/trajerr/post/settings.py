@@ -8,6 +8,7 @@ import yaml
 
 from trajerr.checks import is_number
 from trajerr.errors import ConfigError, in_one_line
+from trajerr.files import from_home
 from trajerr.shipped import conf_dir, shipped
 
 OWN_FILE = "post.yaml"
@@ -142,7 +143,7 @@ def read_printer(name: str) -> dict[str, Any]:
         If there is no such printer, or its file asks for more than values.
     """
     ours = {path.stem: path for path in (conf_dir() / "printer").glob("*.yaml")}
-    path = ours[name] if name in ours else Path(name).expanduser()
+    path = ours[name] if name in ours else from_home(name)
     if not path.is_file():
         known = ", ".join(sorted(ours))
         raise ConfigError(f"printer: got {name}, expected one of {known}, or a YAML file")
@@ -173,10 +174,10 @@ def _checked(stated: Mapping[str, Any], path: Path) -> Settings:
     placed = dict(stated)
     for key in _PATHS:
         if isinstance(placed.get(key), str):
-            placed[key] = str(path.parent / Path(placed[key]).expanduser())
+            placed[key] = str(path.parent / from_home(placed[key]))
     printer = placed.get("printer")
     if isinstance(printer, str) and printer.lower().endswith((".yaml", ".yml")):
-        placed["printer"] = str(path.parent / Path(printer).expanduser())
+        placed["printer"] = str(path.parent / from_home(printer))
     return placed
 
 

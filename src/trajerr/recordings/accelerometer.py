@@ -20,6 +20,7 @@ TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}  # in s
 ACCELERATION_UNITS = {"mm/s2": 1.0, "m/s2": 1e3, "g": 9806.65}  # in mm/s²
 SHORTEST_S = 10.0  # two windows of the alignment
 SLOWEST_HZ = 400.0  # an axis rings at up to 100 Hz, and its direction wants two octaves more
+LARGEST_MM_S2 = 1e7  # 1000 g; sensors for 200 g do no more than that
 LOST_STEP = 1.5  # median steps, beyond which a sample is missing between two
 # Klipper loses whole messages; beyond this share the gaps stand closer than an axis rings.
 MOST_LOST = 0.05
@@ -68,8 +69,8 @@ class Recording:
     Raises
     ------
     DataError
-        Times do not increase, the recording is too short or too slow, too many samples are
-        lost, or an axis is clipped.
+        Times do not increase, the recording is too short or too slow, accelerations are beyond
+        what a sensor measures, too many samples are lost, or an axis is clipped.
     """
 
     time_s: Floats  # (N,) of the sensor's own clock, increasing
@@ -78,6 +79,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         _require_running(self)
+        require_felt(self.acceleration_mm_s2, self.name)
         _require_few_lost(self)
         _require_unclipped(self)
 
@@ -127,6 +129,22 @@ def read_recording(path: Path, columns: Columns = KLIPPER) -> Recording:
     time = table[:, 0] * TIME_UNITS[columns.time_unit]
     acceleration = table[:, 1:] * ACCELERATION_UNITS[columns.acceleration_unit]
     return Recording(time, acceleration, str(path))
+
+
+def require_felt(acceleration: Floats, name: str) -> None:
+    """Refuse accelerations in mm/s² that no sensor measures.
+
+    Raises
+    ------
+    DataError
+        The message begins with ``name``.
+    """
+    largest = float(np.abs(acceleration).max())
+    if not largest <= LARGEST_MM_S2:
+        raise DataError(
+            f"{name}: got {largest:.3g} mm/s², expected at most {LARGEST_MM_S2:g}; is the unit of "
+            "acceleration right?"
+        )
 
 
 def _number(name: str, names: tuple[str, ...], path: Path) -> int:

@@ -27,7 +27,10 @@ END = b"\x03"
 TURN = 65536.0  # of an angle sensor
 MOVES, EXTRUSION = "trapq:toolhead", "trapq:extruder"
 SENSORS = ("adxl345", "lis2dw", "mpu9250", "icm20948")
-CHUNK = 1 << 20  # bytes read at a time
+CHUNK = 1 << 20  # bytes read or unpacked at a time
+LONGEST_MESSAGE = 16 << 20  # bytes; the logger's have some 10 kB, its first holds a whole config
+LONGEST_S = 3e5  # of moves; prints last hours
+NOT_NUMBERS = (TypeError, ValueError, OverflowError, LookupError)  # that an array is made of
 LAYER_MM = 0.01  # to which heights are one layer
 LEAST_OF_LAYER = 1e-3  # share of all motion in the plane that makes a height a layer
 
@@ -73,7 +76,7 @@ class MotanLog:
         rows = self._rows(of, "moves")
         try:
             flat = np.array([[*row[:4], *row[4], *row[5]] for row in rows], np.float64)
-        except (TypeError, ValueError):
+        except NOT_NUMBERS:
             raise DataError(f"{self.name}: {of} holds other than moves, as Klipper's") from None
         if flat.shape[1:] != (10,) or not np.isfinite(flat).all():
             raise DataError(f"{self.name}: {of} holds rows that are no moves, as Klipper's")
@@ -113,11 +116,18 @@ class MotanLog:
         millimetres = self._turn_mm(sensor.partition(":")[2]) / TURN
         parts, offset = [], 0.0
         self._rows(sensor, "angles")
-        for message in self.messages[sensor]:
-            offset = message.get("position_offset") or offset
-            rows = np.array(message["data"], np.float64).reshape(-1, 2)
-            parts.append(np.column_stack([rows[:, 0], rows[:, 1] * millimetres + offset]))
+        try:
+            for message in self.messages[sensor]:
+                offset = float(message.get("position_offset") or offset)
+                rows = np.array(message.get("data", ()), np.float64).reshape(-1, 2)
+                parts.append(np.column_stack([rows[:, 0], rows[:, 1] * millimetres + offset]))
+        except NOT_NUMBERS:
+            raise DataError(
+                f"{self.name}: {sensor} holds other than angles, as Klipper's"
+            ) from None
         table = np.concatenate(parts)
+        if not np.isfinite(table).all():
+            raise DataError(f"{self.name}: {sensor} holds rows that are no angles, as Klipper's")
         return table[:, 0], table[:, 1]
 
     def trajectory(self, sample_rate: float) -> Trajectory:
@@ -132,8 +142,14 @@ class MotanLog:
             The log holds no moves.
         """
         moves = self.moves()
+        end_s = moves.start_s[-1] + moves.duration_s[-1]
+        if not end_s - moves.start_s[0] < LONGEST_S:
+            raise DataError(
+                f"{self.name}: its moves go from {moves.start_s[0]:.6g} to {end_s:.6g} s, "
+                f"expected a print, of less than {LONGEST_S:g} s"
+            )
         first = int(np.ceil(moves.start_s[0] * sample_rate))
-        last = int(np.floor((moves.start_s[-1] + moves.duration_s[-1]) * sample_rate))
+        last = int(np.floor(end_s * sample_rate))
         if last <= first:
             raise DataError(f"{self.name}: its moves last less than a sample, expected a print")
         time = np.arange(first, last + 1) / sample_rate
@@ -147,7 +163,8 @@ class MotanLog:
         return replace(plain, first=first, layer=layer, kind=kind)
 
     def _rows(self, of: str, what: str) -> list[Any]:
-        rows = [row for message in self.messages.get(of, ()) for row in message.get("data", ())]
+        dumps = [message.get("data", ()) for message in self.messages.get(of, ())]
+        rows = [row for dump in dumps if isinstance(dump, Sequence) for row in dump]
         if not rows:
             held = ", ".join(sorted(self.messages)) or "nothing"
             raise DataError(
@@ -158,7 +175,7 @@ class MotanLog:
     def _table(self, of: str, columns: int) -> Floats:
         try:
             table = np.array(self._rows(of, "samples"), np.float64)
-        except (TypeError, ValueError):
+        except NOT_NUMBERS:
             raise DataError(f"{self.name}: {of} holds other than samples, as Klipper's") from None
         if table.shape[1:] != (columns,) or not np.isfinite(table).all():
             raise DataError(f"{self.name}: {of} holds rows that are no samples, as Klipper's")
@@ -166,17 +183,18 @@ class MotanLog:
 
     def _turn_mm(self, name: str) -> float:
         """Return how far the motor of an angle sensor moves its axis in a turn, mm."""
-        stepper = self.settings.get(f"angle {name}", {}).get("stepper")
-        section = self.settings.get(stepper, {})
-        distance = section.get("rotation_distance")
-        if not isinstance(distance, int | float):
+        stepper = str(_section(self.settings, f"angle {name}").get("stepper"))
+        section = _section(self.settings, stepper)
+        try:
+            distance = float(section["rotation_distance"])
+            for driving, driven in section.get("gear_ratio") or ():
+                distance *= float(driven) / float(driving)
+        except (*NOT_NUMBERS, ZeroDivisionError):
             raise DataError(
-                f"{self.name}: [angle {name}] names stepper {stepper}, expected one that has a "
-                "rotation_distance in the log's config"
-            )
-        for driving, driven in section.get("gear_ratio") or ():
-            distance *= driven / driving
-        return float(distance)
+                f"{self.name}: [angle {name}] names stepper {stepper[:60]}, expected one that has "
+                "a rotation_distance in the log's config"
+            ) from None
+        return distance
 
 
 def read_motan(path: Path) -> MotanLog:
@@ -202,29 +220,47 @@ def read_motan(path: Path) -> MotanLog:
     for message in _messages(Path(stem + LOG)):
         if "q" in message and isinstance(message.get("params"), dict):
             messages.setdefault(str(message["q"]), []).append(message["params"])
-    settings = index["status"].get("configfile", {}).get("settings", {})
+    settings = _section(_section(index["status"], "configfile"), "settings")
     return MotanLog(stem + LOG, messages, settings)
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a part of a config, nothing where it has none."""
+    section = config.get(name)
+    return section if isinstance(section, dict) else {}
 
 
 def _messages(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the messages of one file; the last may be cut off, where the logger was stopped."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; a log is two files, *{LOG} and *{INDEX}")
-    unpacked, rest = zlib.decompressobj(31), b""
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            try:
-                rest += unpacked.decompress(chunk)
-            except zlib.error as error:
-                raise DataError(f"{path}: the gzip archive is damaged: {error}") from None
-            *whole, rest = rest.split(END)
-            yield from (_parsed(text, path) for text in whole)
+    rest = b""
+    for piece in _unpacked(path):
+        *whole, rest = (rest + piece).split(END)
+        yield from (_parsed(text, path) for text in whole)
+        if len(rest) > LONGEST_MESSAGE:
+            raise DataError(
+                f"{path}: a message of more than {LONGEST_MESSAGE} bytes, expected what Klipper's "
+                "data logger writes"
+            )
+
+
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """Yield what an archive holds in pieces of a bounded size, as far as it goes."""
+    unpacked = zlib.decompressobj(31)
+    try:
+        with path.open("rb") as file:
+            while chunk := unpacked.unconsumed_tail or file.read(CHUNK):
+                yield unpacked.decompress(chunk, CHUNK)
+            yield unpacked.flush()
+    except zlib.error as error:
+        raise DataError(f"{path}: the gzip archive is damaged: {error}") from None
 
 
 def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataError(
             f"{path}: got {text[:40]!r}, expected JSON, as Klipper's data logger writes it"
         ) from None

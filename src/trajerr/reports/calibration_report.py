@@ -112,7 +112,12 @@ def _of_print(found: AxisFindings, fitted: FittedAxis) -> list[str]:
         f"fitted from {low:.1f} to {high:.0f} Hz, where the sensor follows the model; that "
         f"explains {100.0 * fitted.explained:.1f} % of what it felt there"
     ]
-    if not fitted.second_mode:
+    if fitted.from_peak:
+        lines.append(
+            "the print commands too little at the resonance to follow it there: natural frequency "
+            "and damping are those of the peak that was felt; a second mode was not looked for"
+        )
+    elif not fitted.second_mode:
         lines.append("the spectrum shows no second mode")
     if found.delay_s is None:
         lines.append("the sensors have two clocks, so the delay stays the base printer's")

@@ -32,6 +32,8 @@ from trajerr.reports.style import save_figure
 
 PLOTS = "plots"
 BY_PART = "sources_by_part"
+STAGE = "simulated"  # as lines call what is done, where no terminal shows a bar
+LINES = 50  # of them at most
 
 
 def write_report(out: Path, report: Mapping[str, Any]) -> None:
@@ -195,11 +197,20 @@ def show_plans(
 
 @contextmanager
 def progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
-    """Show a bar on stderr; yields what moves it, and what prints a remark beside it."""
-    console = Console(stderr=True)
+    """Show a bar on stderr, elsewhere lines; yields what moves it, and what prints a remark."""
+    console, said = Console(stderr=True), 0
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     with Progress(console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("collect", total=None)
-        yield (
-            lambda done, total: bar.update(line, completed=done, total=total),
-            lambda note: console.print(note, markup=False, highlight=False, soft_wrap=True),
-        )
+
+        def tell(done: int, total: int) -> None:
+            nonlocal said
+            bar.update(line, completed=done, total=total)
+            if not console.is_terminal and (part := LINES * done // max(total, 1)) > said:
+                say(f"  {STAGE}: {done} of {total} files")
+                said = part
+
+        yield tell, say

@@ -1,6 +1,7 @@
 """``correction.html``: what a correction brings, on one page. Needs no matplotlib."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -117,7 +118,7 @@ def _summary(prepared: Prepared, done: Correction, record: Mapping[str, Any]) ->
     longer, larger = time_s["after"] / time_s["before"] - 1.0, size["after"] / size["before"]
     peak = record["board_load"]["after"]["commands_per_s"]["peak_1s"]
     limits, board = prepared.printer.limits, prepared.settings.board
-    machine = f"{prepared.printer.name} with {limits.firmware.replace('_', ' ')}"
+    machine = f"{prepared.printer.name} with {_named_version(limits.firmware)}"
     change = after / before - 1.0 if before > 0.0 else 0.0
     tiles = [
         (f"{before:.1f} µm", "off its path as sliced"),
@@ -157,6 +158,11 @@ def _summary(prepared: Prepared, done: Correction, record: Mapping[str, Any]) ->
     return text.replace(" µm", "\u00a0µm")  # a number stays beside its unit
 
 
+def _named_version(firmware: str) -> str:
+    """Return a firmware as people call it: ``marlin_2_1_2`` is marlin 2.1.2."""
+    return re.sub(r"(?<=\d)_(?=\d)", ".", firmware).replace("_", " ")
+
+
 def _percent(share: float, digits: int = 0) -> str:
     text = f"{100.0 * share:+.{digits}f} %".replace("-", "−")
     return text if any(digit in text for digit in "123456789") else "± 0 %"
@@ -167,7 +173,7 @@ def _time_text(longer: float, time_s: Mapping[str, float]) -> str:
         return f"The print takes as long as before, {duration(time_s['after'])}."
     word = "longer" if longer > 0.0 else "shorter"
     return (
-        f"The print takes {100.0 * abs(longer):.2f} % {word}: {duration(time_s['after'])} in place "
+        f"The print is {100.0 * abs(longer):.2f} % {word}: {duration(time_s['after'])} in place "
         f"of {duration(time_s['before'])}."
     )
 

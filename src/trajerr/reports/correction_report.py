@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,12 +12,13 @@ from rich.table import Table
 from trajerr.correction.board_load import BoardLoad, board_load
 from trajerr.correction.compensate import Correction
 from trajerr.correction.run import CorrectionRun, Prepared
-from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay
+from trajerr.metrics.closed_loop import SHAPERS, UNCORRECTED, Replay, WallMotion
 from trajerr.refining.settings import Round
-from trajerr.reports import correction_plots
 from trajerr.reports.correction_page import PAGE, link
 from trajerr.reports.correction_record import Draw, write_record
-from trajerr.reports.style import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KB = 1000.0  # bytes per kB
 
@@ -106,14 +106,18 @@ def draw(
     cases: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> None:
     """Write the figures of a comparison into a folder."""
+    from trajerr.reports.style import save_figure  # brings matplotlib; not for a refusal
+
     for name, figure in _pictures(replay, method, cases):
         save_figure(figure, folder / f"{name}.png")
 
 
 def _pictures(
     replay: Replay, method: str, cases: Mapping[str, Mapping[str, Mapping[str, float]]]
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, "Figure"]]:
     """Yield one figure after the other, so that no two with their motions are in memory."""
+    from trajerr.reports import correction_plots
+
     layer = replay.layers[len(replay.layers) // 2]
     shown = {name: replay.walls(name, layer) for name in (UNCORRECTED, method)}
     title = f"layer {layer}"
@@ -123,18 +127,24 @@ def _pictures(
     )
     yield "error_maps", correction_plots.error_maps(shown, title=title)
     shown.clear()
-    yield (
-        "spectra",
-        correction_plots.spectra(
-            {
-                name: (replay.walls(name, number) for number in replay.layers)
-                for name in (UNCORRECTED, SHAPERS[0], method)
-            },
-            replay.sample_rate_hz,
-            (replay.printer.x.natural_freq_hz, replay.printer.y.natural_freq_hz),
-        ),
-    )
+    yield "spectra", spectra(replay, method)
     yield "comparison", correction_plots.comparison(cases)
+
+
+def spectra(replay: Replay, method: str) -> "Figure":
+    """Show what a correction leaves, by frequency, beside the original and a shaper."""
+    from trajerr.reports import correction_plots  # brings matplotlib
+
+    printer, compared = replay.printer, (UNCORRECTED, SHAPERS[0], method)
+    resonances = (printer.x.natural_freq_hz, printer.y.natural_freq_hz)
+    motions = {name: _walls(replay, name) for name in compared}
+    return correction_plots.spectra(motions, replay.sample_rate_hz, resonances)
+
+
+def _walls(replay: Replay, name: str) -> Iterator[WallMotion]:
+    """Yield a method's motion on the walls, layer by layer, none kept."""
+    for layer in replay.layers:
+        yield replay.walls(name, layer)
 
 
 def comparison_table(report: Mapping[str, Any], method: str) -> Table:

@@ -5,6 +5,7 @@ Positions are rounded to 1 µm. Samples that lie on the line between others, wit
 """
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trajerr.arrays import Floats, Ints
+from trajerr.metrics.errors import magnitude
 
 UM = 1000.0  # µm per mm
 MOST_BYTES = 10_000_000  # of a page's data
@@ -21,6 +23,8 @@ SHADES = 64  # steps of a quantity's scale, within one of which a value may be o
 BLOCK = 64  # samples thinned alike; a power of 2
 LONGEST_MM = 30.0  # between two samples along an axis: 16 bits of micrometres
 FULL = {"<i2": 32767, "<u2": 65535}
+GAINS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # by which a deviation can be drawn larger
+DRAWN = 0.015  # of a part's size: what the 95th percentile of its deviation is drawn as, about
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,14 @@ def viewer_data(
         If there is no layer.
     """
     packed, tops = [], dict.fromkeys(quantities, 0.0)
+    gains = list[float]()
     names: tuple[str, ...] = ()
     for layer in layers:
         packed.append(_bounded(layer, quantities, most_bytes))
         names = tuple(track.name for track in layer.tracks)
         for key, top in _tops(layer, quantities).items():
             tops[key] = max(tops[key], top)
+        gains += _gain(layer)
     if not packed:
         raise ValueError("layers: got none, expected at least one")
     kept = _evenly([_size(layer) for layer in packed], most_bytes)
@@ -115,7 +121,24 @@ def viewer_data(
         ],
         "layers": [packed[i] for i in kept],
         "of_layers": of_layers or len(packed),
+        "gains": GAINS,
+        "gain": _round_gain(float(np.median(gains)) if gains else 1.0),
     }
+
+
+def _gain(layer: ViewedLayer) -> list[float]:
+    """Return by how much a layer's deviations are to be drawn larger; nothing where it has none."""
+    paths = [p for p in (*layer.nominal, *(t.path for t in layer.tracks)) if len(p)]
+    size = float(np.max(np.ptp(np.concatenate(paths), axis=0))) if paths else 0.0
+    off = [magnitude(t.deviation) for t in layer.tracks if t.deviation is not None]
+    # Where a deviation is not wanted it is 0, and says nothing of the others.
+    large = max((float(np.percentile(d[d > 0.0], 95)) for d in off if np.any(d > 0.0)), default=0.0)
+    return [DRAWN * size / large] if size > 0.0 and large > 0.0 else []
+
+
+def _round_gain(wanted: float) -> int:
+    """Return the gain that is nearest by its ratio."""
+    return min(GAINS, key=lambda gain: abs(math.log(gain / wanted)))
 
 
 def _tops(layer: ViewedLayer, quantities: Mapping[str, Quantity]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 It begins and ends with shakes that align clocks; between them come passes, each at a speed and
 an acceleration of its own, of strokes in all directions, reversals, stops, corners, circles and
-short moves as prints have them.
+short moves as prints have them. Each kind of motion in each pass is marked as a layer, and no two
+have the same geometry: what is learned from some can be judged on others.
 """
 
 import math
@@ -28,9 +29,12 @@ SHAKE_MM = 2.0  # each way along both axes at once
 BEGIN = (3, 1, 2)  # shakes at a time, a pause after each group; no print moves so
 END = (2, 1, 3)
 PAUSES_MS = (400, 250, 650)
-SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # shares of the greatest speed
+# Shares of the greatest speed; the first four are those of a run that slow axes make short.
+SPEEDS = (0.75, 0.3, 1.0, 0.5, 0.15)
 ACCELERATIONS = (1.0, 0.5, 1.0, 0.25)  # of the printer's own; so that each meets each speed
 TURN = math.radians(17.0)  # from one pass to the next, so that directions are all different
+SMALLER, SIZES = 0.04, 11  # each pass is so much smaller than the one before, until it begins anew
+MARK = ";LAYER:"
 SPOTS = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (0.5, -0.5))  # of half of the field
 STROKES_MM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 RADII_MM = (1.5, 4.0, 10.0)
@@ -211,6 +215,10 @@ class _Writer:
     def accelerate(self, acceleration: float) -> None:
         self.lines.append(f"M204 P{acceleration:.0f} T{acceleration:.0f}")
 
+    def section(self) -> None:
+        """Mark what follows as a layer of its own."""
+        self.lines.append(f"{MARK}{sum(line.startswith(MARK) for line in self.lines)}")
+
     def begin(self) -> None:
         height, chips = self.how.height_mm, ", ".join(self.how.chips) or "none"
         self.lines += [
@@ -228,6 +236,7 @@ class _Writer:
         self.shake(BEGIN)
 
     def end(self, restore: str) -> None:
+        self.section()
         self.go(self.field.middle, 50.0)
         self.shake(END)
         self.wait(1000)
@@ -257,19 +266,22 @@ def _one_pass(
     writer: _Writer, field: _Field, number: int, speed: float, acceleration: float
 ) -> None:
     """Write one pass: all kinds of motion at one speed and acceleration."""
-    writer.lines.append(f";LAYER:{number}")
     writer.accelerate(acceleration)
     angle, spot = number * TURN, field.spot(number)
+    size = 1.0 - SMALLER * (number % SIZES)
+    circles = (_circle(spot, size * radius, number % 2 == 0) for radius in RADII_MM)
     for path in (
-        _star(field.middle, 0.95 * field.half, angle),
-        _reversals(spot, angle),
-        _corners(spot, angle),
-        *(_circle(spot, radius, number % 2 == 0) for radius in RADII_MM),
-        _zigzag(spot, angle),
+        _star(field.middle, 0.95 * size * field.half, angle),
+        _reversals(spot, angle, size),
+        _corners(spot, angle, size),
+        (point for circle in circles for point in circle),
+        _zigzag(spot, angle, size),
     ):
+        writer.section()
         for point in path:
             writer.go(point, speed)
-    for point in _stops(spot, angle):
+    writer.section()
+    for point in _stops(spot, angle, size):
         writer.go(point, speed)
         writer.wait(120)
 
@@ -287,21 +299,21 @@ def _star(middle: Point, reach: float, angle: float) -> Iterator[Point]:
     yield middle
 
 
-def _reversals(spot: Point, angle: float) -> Iterator[Point]:
+def _reversals(spot: Point, angle: float, size: float) -> Iterator[Point]:
     """Yield strokes to and fro, of growing length, along both axes and aslant."""
     for direction in (0.0, 0.5 * math.pi, angle + 0.25 * math.pi):
         for stroke in STROKES_MM:
-            yield _at(spot, stroke, direction)
-            yield _at(spot, -0.5 * stroke, direction)
+            yield _at(spot, size * stroke, direction)
+            yield _at(spot, -0.5 * size * stroke, direction)
         yield spot
 
 
-def _corners(spot: Point, angle: float) -> Iterator[Point]:
+def _corners(spot: Point, angle: float, size: float) -> Iterator[Point]:
     """Yield corners of several angles, between moves of a few millimetres."""
     point, direction = spot, angle
     for turn in CORNERS_DEG:
         for sign in (1.0, 1.0, -1.0, -1.0):
-            point = _at(point, 3.0, direction)
+            point = _at(point, 3.0 * size, direction)
             yield point
             direction += sign * math.radians(turn)
     yield spot
@@ -314,16 +326,16 @@ def _circle(spot: Point, radius: float, is_left: bool) -> Iterator[Point]:
         yield _at(spot, radius, turned if is_left else -turned)
 
 
-def _zigzag(spot: Point, angle: float) -> Iterator[Point]:
+def _zigzag(spot: Point, angle: float, size: float) -> Iterator[Point]:
     """Yield fill as prints have it: parallel lines, whose length changes."""
     for row in range(16):
-        base = _at(spot, 0.45 * (row - 8), angle)
-        length = (1.0 + row) * (0.5 if row % 2 else -0.5)
+        base = _at(spot, 0.45 * size * (row - 8), angle)
+        length = size * (1.0 + row) * (0.5 if row % 2 else -0.5)
         yield _at(base, length, angle + 0.5 * math.pi)
 
 
-def _stops(spot: Point, angle: float) -> Iterator[Point]:
+def _stops(spot: Point, angle: float, size: float) -> Iterator[Point]:
     """Yield strokes, after each of which the machine rests and rings out."""
     for step in range(4):
-        yield _at(spot, 10.0, angle + step * 2.0 * math.pi / 4.0 + 0.3)
+        yield _at(spot, 10.0 * size, angle + step * 2.0 * math.pi / 4.0 + 0.3)
     yield spot

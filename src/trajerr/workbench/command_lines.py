@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from trajerr.commands.quoting import literal
 from trajerr.errors import ConfigError
 from trajerr.gcode.containers.kinds import split_name
-from trajerr.workbench.folder import DATA, PRINTERS
+from trajerr.workbench.folder import PRINTERS
 from trajerr.workbench.forms import Form
 from trajerr.workbench.work import Step
 
@@ -19,14 +19,7 @@ TO_RUN = {  # keys of calibrate that write a file, and how that is called
     "ringing_tower": "tower",
     "test_print": "record",
 }
-SIMULATED, RECORDED, LOGGED, SENSED = "simulated", "recorded", "logged", "sensed"
 BESIDE, APART = "beside", "apart"
-EFFORTS = {
-    "try": ("a try-out: does everything run? seconds, no accuracy", ["experiment=smoke"]),
-    "small": ("small: for small computers, real time", ["model=small"]),
-    "base": ("base: as accurate as most need", ["model=base"]),
-    "large": ("large: a little more accurate, much longer", ["model=large"]),
-}
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")  # values that Hydra takes as texts without quotes
 NO_TEXT = ("null", "true", "false", "nan", "inf")
 
@@ -47,31 +40,31 @@ def look_results(form: Form, place: str) -> dict[str, str]:
 
 def calibrate(form: Form, place: str) -> list[Step]:
     """Return what measures a printer, or writes what it is to be measured by."""
-    name, source = _printer_name(form["name"]), form["source"]
+    name, source = printer_name(form["name"]), form["source"]
     if source in TO_RUN:
         arguments = [f"printer={form['base']}", f"{source}={_to_run(form)}", "overwrite=true"]
         return [Step("Writing the file to run", "calibrate", tuple(arguments))]
     arguments = [f"name={name}", f"printer={form['base']}", f"output_dir={place}"]
     if source == LOG:
-        arguments += [_stated("log_file", form["log"]), *_log_columns(form)]
+        arguments += [stated("log_file", form["log"]), *log_columns(form)]
     elif source in (PRINTER_CFG, M503):
-        arguments.append(_stated(source, form[source]))
+        arguments.append(stated(source, form[source]))
     elif source == RINGING:
         arguments += _ripples(form)
     elif source == PRINT:
-        arguments += [_stated("gcode", form["gcode"]), *_sensors(form, "accelerometer")]
+        arguments += [stated("gcode", form["gcode"]), *sensors(form, "accelerometer")]
     else:
         if not form["x"] and not form["y"]:
             raise ConfigError("recording along x: nothing is given, expected a file for x or y")
         files = {axis: form[axis] for axis in "xy" if form[axis]}
-        arguments += [_stated(f"accelerometer.{axis}", file) for axis, file in files.items()]
+        arguments += [stated(f"accelerometer.{axis}", file) for axis, file in files.items()]
     return [Step("Measuring the printer", "calibrate", tuple(arguments))]
 
 
-def _sensors(form: Form, group: str) -> list[str]:
+def sensors(form: Form, group: str) -> list[str]:
     """Return the files of a print's sensors as keys of a group."""
     given = {axis: form[f"sensor_{axis}"] for axis in ("x", "y", "reference")}
-    return [_stated(f"{group}.{axis}", file) for axis, file in given.items() if file]
+    return [stated(f"{group}.{axis}", file) for axis, file in given.items() if file]
 
 
 def _ripples(form: Form) -> list[str]:
@@ -103,8 +96,15 @@ def calibrate_results(form: Form, place: str) -> dict[str, str]:
     }
 
 
-def _log_columns(form: Form) -> list[str]:
-    arguments = ["log=csv", _stated("log.time", form["time"])]
+def log_columns(form: Form) -> list[str]:
+    """Return the columns of a log of positions.
+
+    Raises
+    ------
+    ConfigError
+        If an axis has one of two.
+    """
+    arguments = ["log=csv", stated("log.time", form["time"])]
     for axis in "xy":
         commanded, measured = form[f"{axis}_commanded"], form[f"{axis}_measured"]
         if not commanded and not measured:
@@ -112,56 +112,19 @@ def _log_columns(form: Form) -> list[str]:
             continue
         if not commanded or not measured:
             raise ConfigError(f"columns of {axis}: got one of two, expected both or none")
-        arguments.append(_stated(f"log.{axis}.commanded", commanded))
-        arguments.append(_stated(f"log.{axis}.measured", measured))
+        arguments.append(stated(f"log.{axis}.commanded", commanded))
+        arguments.append(stated(f"log.{axis}.measured", measured))
     return arguments
-
-
-def learn(form: Form, place: str) -> list[Step]:
-    """Return what leads from recordings to a bundle."""
-    name = _printer_name(form["name"])
-    raw, prepared = f"{DATA}/{name}/raw", f"{DATA}/{name}/prepared"
-    run, bundle = f"outputs/train/{name}", f"bundles/{name}"
-    steps, source = [], form["source"]
-    if source == SIMULATED:
-        arguments = [f"printer={form['printer']}", f"layers={_layers(form['layers'])}"]
-        arguments += [f"out={raw}"] + ([_stated("gcode", form["gcode"])] if form["gcode"] else [])
-        steps.append(Step("Printing on the simulated machine", "collect", tuple(arguments)))
-        prepare = [_listed("data_dirs", f"{raw}/data_simulation_*")]
-    elif source == RECORDED:
-        prepare = [_listed("data_dirs", form["recordings"])]
-    elif source == SENSED:
-        prepare = ["log=accelerometer", _stated("log.gcode", form["printed"])]
-        prepare += [*_sensors(form, "log"), f"printer={form['sensed_printer']}"]
-    else:
-        prepare = [_listed("data_dirs", form["log"]), *_log_columns(form)]
-    prepare.append(f"output_dir={prepared}")
-    steps.append(Step("Preparing the recordings", "prepare", tuple(prepare)))
-    train = [f"data.root={prepared}", f"hydra.run.dir={run}"]
-    if form["pretrained"]:
-        train += ["experiment=transfer", _stated("pretrained", form["pretrained"])]
-    else:
-        train = [*EFFORTS[form["effort"]][1], *train]
-    train += [f"trainer.max_epochs={form['epochs']}"] if form["epochs"] else []
-    steps.append(Step("Learning", "train", tuple(train)))
-    export = (f"checkpoint={run}/checkpoints/best.ckpt", f"output_dir={bundle}")
-    steps.append(Step("Writing the bundle", "export", export))
-    return steps
-
-
-def learn_results(form: Form, place: str) -> dict[str, str]:
-    """Return where the bundle goes."""
-    return {"bundle": f"bundles/{form['name']}"}
 
 
 def correct(form: Form, place: str) -> list[Step]:
     """Return what corrects a file."""
-    arguments = [_stated("gcode", form["gcode"]), _stated("bundle", form["bundle"])]
-    arguments += [f"layers={_layers(form['layers'])}"]
+    arguments = [stated("gcode", form["gcode"]), stated("bundle", form["bundle"])]
+    arguments += [f"layers={layers(form['layers'])}"]
     arguments += [f"printer={form['printer']}"] if form["printer"] else []
     arguments += [f"board={form['board']}"] if form["board"] else []
-    arguments += [_stated("out", _corrected(form, place))]
-    arguments += [_stated("report_dir", f"{place}/report"), "report_pictures=false"]
+    arguments += [stated("out", _corrected(form, place))]
+    arguments += [stated("report_dir", f"{place}/report"), "report_pictures=false"]
     return [Step("Correcting", "correct", tuple(arguments))]
 
 
@@ -178,7 +141,14 @@ def _corrected(form: Form, place: str) -> str:
     return str(path.with_name(name)) if form["place"] == BESIDE else f"{place}/{name}"
 
 
-def _layers(said: str) -> str:
+def layers(said: str) -> str:
+    """Return which layers are meant, as commands take it.
+
+    Raises
+    ------
+    ConfigError
+        If it says none.
+    """
     if not LAYERS.fullmatch(said):
         raise ConfigError(
             f"layers: got {said!r}, expected all, sampled:5 (every fifth), 10-20, or 7"
@@ -186,7 +156,14 @@ def _layers(said: str) -> str:
     return said
 
 
-def _printer_name(said: str) -> str:
+def printer_name(said: str) -> str:
+    """Return a name that a printer or a bundle can have.
+
+    Raises
+    ------
+    ConfigError
+        If none can.
+    """
     if not PRINTER_NAME.fullmatch(said):
         raise ConfigError(
             f"name: got {said!r}, expected letters a to z, digits, _ and -, a letter first"
@@ -194,13 +171,13 @@ def _printer_name(said: str) -> str:
     return said
 
 
-def _listed(key: str, value: str) -> str:
+def listed(key: str, value: str) -> str:
     """Return an override whose value is a list of one text."""
-    name, _, quoted = _stated(key, value).partition("=")
+    name, _, quoted = stated(key, value).partition("=")
     return f"{name}=[{quoted}]"
 
 
-def _stated(key: str, value: str) -> str:
+def stated(key: str, value: str) -> str:
     """Return an override, in quotes where its value needs them."""
     is_plain = PLAIN.fullmatch(value) and value.lower() not in NO_TEXT
     return f"{key}={value}" if is_plain else literal(key, value)

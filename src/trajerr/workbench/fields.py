@@ -5,21 +5,24 @@ from collections.abc import Callable
 from trajerr.correction.boards import BOARDS
 from trajerr.workbench.command_lines import (
     APART,
-    EFFORTS,
     LOG,
-    LOGGED,
     M503,
     PRINT,
     PRINTER_CFG,
-    RECORDED,
     RESONANCE,
     RINGING,
-    SENSED,
-    SIMULATED,
 )
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.forms import AMOUNT, CHOICE, FILE, NUMBER, TEXT, Field
 from trajerr.workbench.includes import require_includes_inside
+from trajerr.workbench.learning_lines import (
+    EFFORTS,
+    LOGGED,
+    MACHINE,
+    RECORDED,
+    SENSED,
+    SIMULATED,
+)
 
 BOARD_NAMES = {
     "klipper": "Klipper (Raspberry Pi or the like beside the board)",
@@ -66,18 +69,18 @@ def _columns(only: str) -> tuple[Field, ...]:
     )
 
 
-def _when(source: str) -> tuple[str, str]:
-    return ("source", source)
+def _when(*sources: str) -> tuple[str, ...]:
+    return ("source", *sources)
 
 
-def _sensors(source: str) -> tuple[Field, ...]:
+def _sensors(*sources: str) -> tuple[Field, ...]:
     told = {
         "x": ("Sensor that moves with x", "Klipper's raw data, such as adxl345-….csv", True),
         "y": ("Sensor that moves with y", "none where the first moves with y as well", False),
         "reference": ("Sensor on the frame", "none, or what its sway is told by", False),
     }
     return tuple(
-        Field(f"sensor_{key}", label, FILE, hint, _recordings, "", needed, _when(source))
+        Field(f"sensor_{key}", label, FILE, hint, _recordings, "", needed, _when(*sources))
         for key, (label, hint, needed) in told.items()
     )
 
@@ -167,7 +170,7 @@ PRINTER_FIELDS = (
 )
 
 LEARN_FIELDS = (
-    Field("name", "Name of the bundle", TEXT, "letters, digits, _ and -"),
+    Field("name", "Name of the bundle", TEXT, "letters, digits, _ and -; of a new printer as well"),
     Field(
         "source",
         "Learn from",
@@ -177,7 +180,8 @@ LEARN_FIELDS = (
             simulated="a simulated print on a printer of the list",
             recorded="recorded layers in the folder (.mat files)",
             logged="a log of positions (CSV file)",
-            sensed="an accelerometer's recording of a print",
+            machine="an accelerometer's recording of a print: measure, simulate, learn in one go",
+            sensed="an accelerometer's recording of a print, of a printer that is measured already",
         ),
         SIMULATED,
     ),
@@ -210,8 +214,23 @@ LEARN_FIELDS = (
     ),
     Field("log", "CSV file", FILE, "", _recordings, only=("source", LOGGED)),
     *_columns(LOGGED),
-    Field("printed", "What was printed", FILE, "the G-code file", _gcode, only=_when(SENSED)),
-    *_sensors(SENSED),
+    Field(
+        "printed",
+        "What was printed",
+        FILE,
+        "the G-code file, of several layers",
+        _gcode,
+        only=_when(SENSED, MACHINE),
+    ),
+    *_sensors(SENSED, MACHINE),
+    Field(
+        "like",
+        "Most like it",
+        CHOICE,
+        "gives what is not measured; best one that was made of your printer.cfg or M503",
+        _printers,
+        only=_when(MACHINE),
+    ),
     Field(
         "sensed_printer",
         "Printer",
@@ -224,7 +243,7 @@ LEARN_FIELDS = (
         "pretrained",
         "Begin with",
         CHOICE,
-        "what was learnt of another printer saves most of the work",
+        "what was learnt of another printer saves most of the work; of the size below",
         _or_none("nothing: a new network", _trainings),
         needed=False,
     ),
@@ -233,7 +252,7 @@ LEARN_FIELDS = (
         "Size of the network",
         CHOICE,
         "",
-        _some(**{name: label for name, (label, _) in EFFORTS.items()}),
+        _some(**{name: label for name, (label, *_) in EFFORTS.items()}),
         "base",
     ),
     Field(

@@ -27,7 +27,7 @@ class Field:
     options: Options | None = None
     value: str = ""  # before anything is said
     needed: bool = True
-    only: tuple[str, str] | None = None  # shown where another field has this value
+    only: tuple[str, ...] | None = None  # shown where another field has one of these values
     check: Callable[[Path], None] | None = None  # refuses a file by what is in it
 
     def read(self, form: Form, folder: Folder) -> str:
@@ -42,7 +42,7 @@ class Field:
         if not isinstance(said, str) or len(said) > MOST_TEXT or "\n" in said or "\0" in said:
             raise ConfigError(f"{self.label}: expected one line of at most {MOST_TEXT} letters")
         said = said.strip()
-        if self.only is not None and form[self.only[0]] != self.only[1]:
+        if self.only is not None and form[self.only[0]] not in self.only[1:]:
             return ""
         if not said:
             if self.needed:

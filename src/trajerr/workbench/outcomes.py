@@ -2,18 +2,25 @@
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
 from trajerr.errors import DataError
+from trajerr.workbench.command_lines import PRINTS, stated
 from trajerr.workbench.elements import download, href, pictures, table, tiles, view
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.work import Work
 
 UM = 1000.0  # µm per mm
 LEAST_DAMPING = 1e-3
+JUDGED = {  # what a network is compared with
+    "zero": "no prediction at all",
+    "fir": "the best linear filter",
+    "physics": "the printer, simulated",
+}
 WORD = {"x": "x (left and right)", "y": "y (front and back)"}
 
 
@@ -127,7 +134,7 @@ def _to_run(work: Work) -> str:
     return (
         '<p class="finding">The file is written for this printer, within its bed and limits. Look '
         "at it before you run it, and stay with the printer while it runs.</p>"
-        f"<p>{download(file, 'Download it')} "
+        f'<p class="row">{download(file, "Download it")} '
         f'<a class="button quiet" href="/file?gcode={look}&printer={quote(work.form["base"])}">'
         "Look at it</a></p>"
     )
@@ -191,9 +198,39 @@ def _learnt(work: Work, folder: Folder) -> str:
     return (
         f'<p class="finding">The bundle <b>{escape(bundle)}</b> is written. It has learnt the '
         f"motion of {escape(str(printer))}, and every graph in it computes what the network does."
-        "</p>"
-        f'<p><a class="button" href="/correct?bundle={quote(bundle)}">Correct a file with it</a> '
+        f"</p>{_machine(work, folder)}"
+        f'<p class="row"><a class="button" href="/correct?bundle={quote(bundle)}">'
+        "Correct a file with it</a> "
         f'<a class="button quiet" href="/file?bundle={quote(bundle)}">See what it predicts</a></p>'
+    )
+
+
+def _machine(work: Work, folder: Folder) -> str:
+    """Return what the recording of a machine said of it, and what its network is worth."""
+    if "worth" not in work.results:
+        return ""
+    said = _read(folder, work.results["worth"])
+    axes = _read(folder, work.results["found"]).get("axes", {})
+    judged = {"this network": said} | said.get("baselines", {})
+    rows = [
+        (JUDGED.get(name, name), *(f"{UM * whole[key]:.1f} µm" for key in ("mae_mm", "rmse_mm")))
+        for name, whole in (
+            (name, each["trajectory"]["overall"])
+            for name, each in judged.items()
+            if "trajectory" in each
+        )
+    ]
+    head = (
+        "on recorded layers that it was not trained on",
+        "off by, on average",
+        "root mean square",
+    )
+    proof = ["python", "-m", "trajerr.calibrate", f"proof_print={PRINTS}/{work.form['name']}.gcode"]
+    proof += [stated("gcode", work.form["printed"]), f"bundle={work.results['bundle']}"]
+    return (
+        f"{''.join(_axis(axis, found) for axis, found in axes.items())}{table(head, rows)}"
+        "<p>Before you trust it, print a proof, half of it corrected, and look at it: "
+        f"<code>{escape(shlex.join(proof))}</code></p>"
     )
 
 
@@ -213,8 +250,8 @@ def _corrected(work: Work, folder: Folder) -> str:
     return (
         f'<p class="finding">Printed as sliced, the walls are <b>{before:.0f} µm</b> off their '
         f"path; corrected, <b>{after:.0f} µm</b> ({_signed(100 * (after / before - 1), '%')}), on "
-        f"the simulated printer.</p><p>{download(path, 'Download the corrected file')} "
-        f'<span class="soft">It lies at <code>{escape(path)}</code> in the folder.</span></p>'
+        f"the simulated printer.</p><p>{download(path, 'Download the corrected file')}</p>"
+        f'<p class="soft">It lies at <code>{escape(path)}</code> in the folder.</p>'
         f"{_report(folder, report)}"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from urllib.parse import urlencode
 
 from trajerr.version import __version__
 from trajerr.workbench.elements import table
@@ -85,7 +86,8 @@ def home(folder: Folder, recent: Sequence[tuple[Work, State]]) -> str:
 def screen(recipe: Recipe, folder: Folder, recent: Sequence[tuple[Work, State]]) -> str:
     """Return the page of one screen: its form, the command line, what was done before."""
     fields = "".join(_field(field, folder) for field in recipe.fields)
-    extra = _add_bundle() if any(field.name == "bundle" for field in recipe.fields) else ""
+    wanted = next((field.needed for field in recipe.fields if field.name == "bundle"), None)
+    extra = "" if wanted is None else _add_bundle(is_open=wanted and not folder.bundles())
     body = (
         f'<h1>{escape(recipe.title)}</h1><p class="lead">{escape(recipe.lead)}</p>'
         f'<form class="panel" data-kind="{recipe.kind}" novalidate>{fields}'
@@ -113,6 +115,7 @@ def work_page(work: Work, state: State) -> str:
         "</figcaption></figure>"
         '<div class="row"><button type="button" data-do="cancel">Cancel</button>'
         '<button type="button" data-do="resume">Go on</button>'
+        f'<a class="button quiet" href="{escape(_again(work))}">Change what was asked</a>'
         '<p class="said" role="alert"></p></div></section>'
         '<section class="outcome" aria-live="polite"></section>'
         f"{_command_line(lines)}"
@@ -120,6 +123,11 @@ def work_page(work: Work, state: State) -> str:
         "</details>"
     )
     return frame(work.title, work.kind, body)
+
+
+def _again(work: Work) -> str:
+    """Return the address of a screen, filled in as it was for a piece of work."""
+    return f"/{work.kind}?{urlencode({name: said for name, said in work.form.items() if said})}"
 
 
 def work_list(found: Sequence[tuple[Work, State]]) -> str:
@@ -165,7 +173,7 @@ def is_open(state: State) -> bool:
 
 def _field(field: Field, folder: Folder) -> str:
     name, hint = f"field-{field.name}", f"hint-{field.name}"
-    only = f' data-only="{field.only[0]}={field.only[1]}"' if field.only else ""
+    only = f' data-only="{field.only[0]}={" ".join(field.only[1:])}"' if field.only else ""
     described = f' aria-describedby="{hint}"' if field.hint else ""
     told = f'<span class="hint" id="{hint}">{escape(field.hint)}</span>' if field.hint else ""
     label = f'<label for="{name}">{escape(field.label)}</label>'
@@ -178,10 +186,13 @@ def _control(field: Field, name: str, described: str, folder: Folder) -> str:
         mode = ' inputmode="numeric"' if field.kind == NUMBER else ""
         value = escape(field.value)
         return f'<input {common} value="{value}" autocomplete="off" spellcheck="false"{mode}>'
+    choices = field.choices(folder)
+    if field.kind == CHOICE and not choices:
+        choices = [("", "none yet")]
     options = "".join(
         f'<option value="{escape(value)}"{" selected" if value == field.value else ""}>'
         f"{escape(label)}</option>"
-        for value, label in field.choices(folder)
+        for value, label in choices
     )
     if field.kind == CHOICE:
         return f"<select {common}>{options}</select>"
@@ -202,9 +213,10 @@ def _printers(recipe: Recipe, folder: Folder) -> str:
     return f"<h2>Printers that can be chosen</h2>{table(HEAD, described(folder))}"
 
 
-def _add_bundle() -> str:
+def _add_bundle(*, is_open: bool) -> str:
     return (
-        '<details class="panel add-bundle"><summary>Add a bundle from this computer</summary>'
+        f'<details class="panel add-bundle"{" open" if is_open else ""}>'
+        "<summary>Add a bundle from this computer</summary>"
         '<div class="field"><label for="bundle-name">Its name here</label>'
         '<input id="bundle-name" autocomplete="off" spellcheck="false"></div>'
         '<div class="row"><label class="pick">Choose its folder<input type="file" multiple '

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,14 @@ EPOCH = re.compile(
     r"^Epoch (?P<epoch>\d+)(?:/(?P<of>\d+))?(?:  (?P<part>\d+)/(?P<parts>\d+) batches)?", re.M
 )
 LOSS = re.compile(r"^  ▶ (?P<split>Train|Val) +Loss: (?P<loss>\d+\.\d+)", re.M)
-STAGE = re.compile(r"^  (?P<stage>[a-z][a-z ]*): (?P<done>\d+) of (?P<total>\d+) layers$", re.M)
-STAGES = ("path", "moves")  # of a correction, in order; each takes about half of it
+COMMAND = re.compile(r"^(?=\$ python -m trajerr\.)", re.M)
+STAGE = re.compile(
+    r"^  (?P<stage>[a-z][a-z ]*): (?P<done>\d+) of (?P<total>\d+) (?P<of>layers|files)$", re.M
+)
+STAGES = {  # of commands that tell of them, in order; each takes about as long as the others
+    "correct": ("path", "moves"),
+    "collect": ("simulated",),
+}
 LEAST_SHARE = 0.02  # of a step, from which on what is left of it can be told
 
 
@@ -38,16 +45,19 @@ class Progress:
 
 def progress(folder: Path, work: Work, state: State) -> Progress:
     """Return how far a piece of work is in its present step, and what it has learnt so far."""
-    losses = _losses(output_since(folder)) if _learns(work) else {}
+    losses = _losses(_of_training(output_since(folder), work, state))
     if state.name != RUNS:
         return Progress(None, None, "", losses)
-    said = output_since(folder, state.offset)
-    share, detail = _training(said) if work.steps[state.step].module == "train" else _layers(said)
+    said, module = output_since(folder, state.offset), work.steps[state.step].module
+    share, detail = _training(said) if module == "train" else _staged(said, STAGES.get(module, ()))
     return Progress(share, _remaining(share, time.time() - state.step_began), detail, losses)
 
 
-def _learns(work: Work) -> bool:
-    return any(step.module == "train" for step in work.steps)
+def _of_training(said: str, work: Work, state: State) -> str:
+    """Return what the last training that was begun has said, each time that it ran."""
+    begun = [step for step in work.steps[: state.step + 1] if step.module == "train"]
+    runs = COMMAND.split(said)
+    return "".join(run for run in runs if begun and run.startswith(f"$ {begun[-1].line}\n"))
 
 
 def _training(said: str) -> tuple[float | None, str]:
@@ -62,14 +72,14 @@ def _training(said: str) -> tuple[float | None, str]:
     return share, f"epoch {epoch}{f' of {whole}' if whole else ''}"
 
 
-def _layers(said: str) -> tuple[float | None, str]:
-    seen = [found for found in STAGE.finditer(said) if found["stage"] in STAGES]
+def _staged(said: str, stages: Sequence[str]) -> tuple[float | None, str]:
+    seen = [found for found in STAGE.finditer(said) if found["stage"] in stages]
     if not seen:
         return None, ""
     last = seen[-1]
     done, total = int(last["done"]), int(last["total"])
-    share = (STAGES.index(last["stage"]) + done / max(total, 1)) / len(STAGES)
-    return share, f"layer {done} of {total}, {last['stage']}"
+    share = (stages.index(last["stage"]) + done / max(total, 1)) / len(stages)
+    return share, f"{last['of'].removesuffix('s')} {done} of {total}, {last['stage']}"
 
 
 def _losses(said: str) -> dict[str, list[float]]:

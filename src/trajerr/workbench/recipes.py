@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trajerr.workbench import command_lines
+from trajerr.workbench import command_lines, learning_lines
 from trajerr.workbench.fields import CORRECT_FIELDS, FILE_FIELDS, LEARN_FIELDS, PRINTER_FIELDS
 from trajerr.workbench.folder import WORK, Folder
 from trajerr.workbench.forms import Field, Form, read_form
@@ -76,9 +76,9 @@ RECIPES: Mapping[str, Recipe] = {
             "or from a simulated one. What comes out is a bundle, which corrects files.",
             "Learn",
             LEARN_FIELDS,
-            command_lines.learn,
+            learning_lines.learn,
             "name",
-            command_lines.learn_results,
+            learning_lines.learn_results,
         ),
         Recipe(
             "correct",

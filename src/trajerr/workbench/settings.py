@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from trajerr.checks import require, require_count, require_positive
+from trajerr.files import from_home
 from trajerr.shipped import fields_of, shipped
 
 MOST_PORT = 65535
@@ -54,7 +55,7 @@ class Settings:
     @property
     def root(self) -> Path:
         """The chosen folder, absolute."""
-        return Path(self.folder).expanduser().resolve()
+        return from_home(self.folder).resolve()
 
     @property
     def most_upload(self) -> int:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from trajerr.errors import in_one_line
 from trajerr.workbench.work import (
     CANCELLED,
     DONE,
@@ -126,7 +127,11 @@ def main() -> None:
     # Without a buffer, whose lock the thread would hold while the interpreter ends.
     orders = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
     threading.Thread(target=worker.listen, args=(orders,), daemon=True).start()
-    state = worker.run()
+    try:
+        state = worker.run()
+    except OSError as error:  # no room to write down how far it is: the page says that it is lost
+        sys.stderr.write(f"worker of {folder.name}: {in_one_line(error)}\n")
+        sys.exit(1)
     sys.exit(0 if state.name == DONE else 1)
 
 

@@ -2,11 +2,10 @@
 // The layer viewer. mount(element, data) shows what Python's viewer_data returns; elements with
 // data-layer-viewer hold their data inside and are mounted as the script runs.
 (() => {
-  const GAINS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
   const BINS = 48, MARGIN = 26, TOUCH = 24; // px around a path; px within which a sample is meant
   let helps = 0; // viewers on the page, whose canvases are described each by its own text
   const RAMPS = { // small to large; thin lines are to be seen at both ends
-    light: ["#22309c", "#6a1fa8", "#a5269a", "#d2496f", "#ec7248", "#f2a023"],
+    light: ["#22309c", "#6a1fa8", "#a5269a", "#cf4470", "#dd5f2c", "#cc7f0c"],
     dark: ["#5f8bff", "#9a7bf0", "#d070cf", "#f47b94", "#fba35f", "#fbe07a"],
   };
 
@@ -72,7 +71,7 @@
       this.state = {
         layer: Math.floor(data.layers.length / 2), side: false,
         colour: this.many || !data.quantities.length ? "track" : data.quantities[0].key,
-        gain: this.deviates ? GAINS.indexOf(50) : 0, shown: data.tracks.map(() => true),
+        gain: this.deviates ? data.gains.indexOf(data.gain) : 0, shown: data.tracks.map(() => true),
       };
       this.build();
       new ResizeObserver(() => { if (!this.moved) this.view = null; this.draw(); }).observe(this.stage);
@@ -94,7 +93,7 @@
         ...(this.many || !d.quantities.length ? [el("option", { value: "track" }, this.many ? "print" : "path")] : []),
         ...d.quantities.map((q) => el("option", { value: q.key }, q.label)));
       this.colour.value = this.state.colour;
-      this.gain = el("input", { type: "range", min: 0, max: GAINS.length - 1, value: this.state.gain,
+      this.gain = el("input", { type: "range", min: 0, max: d.gains.length - 1, value: this.state.gain,
         "aria-label": "magnification of the deviation", oninput: () => { this.state.gain = +this.gain.value; this.changed(); } });
       this.gainName = el("output");
       this.boxes = d.tracks.map((name, i) => el("input", { type: "checkbox", checked: true,
@@ -160,6 +159,8 @@
 
     // ---- what is looked at
 
+    gainOf() { return this.data.gains[this.state.gain]; }
+
     layer(index = this.state.layer) {
       if (!this.cache.has(index)) {
         const raw = this.data.layers[index];
@@ -193,7 +194,7 @@
         if (!wanted.has("layer")) return;
         const show = (name) => wanted.has(name) && [...this.colour.options].some((o) => o.value === wanted.get(name));
         if (show("colour")) { this.state.colour = this.colour.value = wanted.get("colour"); }
-        const gain = GAINS.indexOf(Number(wanted.get("gain")));
+        const gain = this.data.gains.indexOf(Number(wanted.get("gain")));
         if (this.deviates && gain >= 0) { this.state.gain = gain; this.gain.value = gain; }
         if (wanted.has("side")) { this.state.side = this.side.checked = wanted.get("side") === "1"; }
         const at = (name) => (wanted.has(name) ? Number(wanted.get(name)) : NaN);
@@ -209,7 +210,7 @@
       const l = this.data.layers[this.state.layer], d = this.data;
       this.layerName.textContent = `layer ${l.number}, z ${l.z.toFixed(2)} mm`;
       this.slider.setAttribute("aria-valuetext", this.layerName.textContent);
-      this.gainName.textContent = this.state.gain ? `× ${GAINS[this.state.gain]}` : "as it is";
+      this.gainName.textContent = this.state.gain ? `× ${this.gainOf()}` : "as it is";
       this.gain.setAttribute("aria-valuetext", this.gainName.textContent);
       this.canvas.setAttribute("aria-label", `${this.layerName.textContent}: ${d.tracks.filter((_, i) => this.state.shown[i]).join(", ")}`);
       this.readout.textContent = "";
@@ -282,7 +283,7 @@
     }
 
     paintPanel([px, py, w, h], shown) {
-      const pen = this.pen, l = this.layer(), v = this.view, gain = GAINS[this.state.gain];
+      const pen = this.pen, l = this.layer(), v = this.view, gain = this.gainOf();
       pen.save(); pen.beginPath(); pen.rect(px, py, w, h); pen.clip();
       const toX = (x) => (x - v.x) * v.zoom + px + w / 2, toY = (y) => (v.y - y) * v.zoom + py + h / 2;
       const near = (x, y) => x > px - 50 && x < px + w + 50 && y > py - 50 && y < py + h + 50;
@@ -320,7 +321,7 @@
       pen.beginPath(); pen.moveTo(16, 28); pen.lineTo(16 + mm * zoom, 28); pen.stroke();
       pen.font = "12.5px system-ui, sans-serif";
       pen.fillText(mm < 1 ? `${+(1000 * mm).toPrecision(2)} µm` : `${+mm.toPrecision(2)} mm`, 16, 21);
-      const gain = GAINS[this.state.gain];
+      const gain = this.gainOf();
       if (gain > 1) pen.fillText(`deviation × ${gain}`, 16, 45);
     }
 

@@ -52,8 +52,8 @@ function screen(form) {
   let turn = 0;
   async function changed() {
     for (const field of all("[data-only]", form)) {
-      const [name, value] = field.dataset.only.split("=");
-      field.hidden = form.elements[name].value !== value;
+      const [name, values] = field.dataset.only.split("=");
+      field.hidden = !values.split(" ").includes(form.elements[name].value);
     }
     const mine = ++turn;
     const now = filled();
@@ -130,7 +130,7 @@ function addingBundle(box) {
 // A piece of work: asked about every second until it ends.
 function work(panel) {
   const id = panel.dataset.work, said = one(".said", panel), outcome = one(".outcome");
-  const cancel = one("[data-do=cancel]", panel), resume = one("[data-do=resume]", panel);
+  const cancel = one("[data-do=cancel]", panel), resume = one("[data-do=resume]", panel), again = one("a.button", panel);
   let shown = null;
   async function look() {
     try {
@@ -160,6 +160,7 @@ function work(panel) {
     one(".detail", panel).textContent = now.open ? [now.detail, passed + left].filter(Boolean).join(";") : "";
     cancel.hidden = !now.open;
     resume.hidden = now.open || now.state === "done";
+    again.hidden = now.open;
     losses(one(".losses", panel), now.losses);
     const output = one(".output pre");
     const atEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 20;
@@ -203,7 +204,7 @@ function losses(figure, by) {
   for (const [name, values] of series) {
     const points = values.map((v, i) => `${x(i).toFixed(1)} ${y(Math.max(v, 1e-12)).toFixed(1)}`);
     const last = values.length - 1;
-    parts.push(`<path class="${name}" d="M${points.join("L")}${last ? "" : "h3"}"/>`);
+    parts.push(`<path class="${name}" d="M${points.join("L")}"/><circle class="${name}" cx="${x(last)}" cy="${y(Math.max(values[last], 1e-12))}" r="2.5"/>`);
     parts.push(`<text class="${name}" x="${x(last) + 8}" y="${y(values[last]) + (name === "val" ? 10 : -4)}">${NAMES[name]}</text>`);
   }
   one("svg", figure).innerHTML = parts.join("");

@@ -1,0 +1,111 @@
+"""A machine known by a log of positions: a printer from an excerpt, a network from all of it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from accuracy import run
+
+from trajerr.checks import shown
+from trajerr.commands.configs import load_printer
+
+from . import recording
+from .machine import Machine
+from .motion import Variant
+from .work import BASE, LIMITS, Plan, Stages
+
+
+@dataclass(frozen=True)
+class PositionLog:
+    """What becomes of one machine's log, in its folder; what is there is kept."""
+
+    machine: Machine
+    plan: Plan
+    stages: Stages
+
+    @property
+    def printer_file(self) -> Path:
+        """The calibrated printer's config."""
+        return self._configs / "printer" / f"{self.machine.name}.yaml"
+
+    @property
+    def bundle(self) -> Path:
+        """The transferred network."""
+        return self.stages.folder / "bundle"
+
+    @property
+    def _configs(self) -> Path:
+        return self.stages.folder / "conf"
+
+    @property
+    def _log(self) -> Path:
+        return self.stages.folder / "log.csv"
+
+    def calibrate(self) -> None:
+        """Record the print and calibrate a printer from 30 s of it."""
+        if not self._log.is_file():
+            with self.stages.stage("record"):
+                self._record()
+        if not self.printer_file.is_file():
+            with self.stages.stage("calibrate"):
+                self._calibrate()
+
+    def transfer(self) -> None:
+        """Transfer the network to all of the log."""
+        if not (self.bundle / "bundle.json").is_file():
+            with self.stages.stage("transfer"):
+                self._transfer()
+
+    def _record(self) -> None:
+        printer = load_printer(BASE)
+        printer = replace(printer, limits=replace(printer.limits, **LIMITS))
+        seconds = 60.0 * self.plan.minutes
+        logged = recording.record(Variant(self.machine), printer, seconds, self.machine.number)
+        recording.write(logged, self._log, self._configs)
+
+    def _calibrate(self) -> None:
+        folder = self.stages.folder
+        run(
+            "calibrate",
+            f"--config-dir={self._configs}",
+            f"name={self.machine.name}",
+            f"printer={BASE}",
+            *(f"printer.limits.{key}={shown(value)}" for key, value in LIMITS.items()),
+            "log=excerpt",
+            f"log_file={self._log}",
+            f"out={self.printer_file}",
+            f"output_dir={folder / 'calibration'}",
+            "plot=false",
+            f"hydra.run.dir={folder / 'runs' / 'calibrate'}",
+        )
+
+    def _transfer(self) -> None:
+        runs, prepared = self.stages.folder / "runs", self.stages.folder / "prepared"
+        run(
+            "prepare",
+            f"--config-dir={self._configs}",
+            "log=recorded",
+            f"data_dirs=['{self._log}']",
+            "split.by=section",
+            f"train_ratio={1.0 - recording.VALIDATION}",
+            f"val_ratio={recording.VALIDATION}",
+            "test_ratio=0",
+            f"sample_rate_hz={self.plan.sample_rate_hz}",
+            f"output_dir={prepared}",
+            f"hydra.run.dir={runs / 'prepare'}",
+        )
+        run(
+            "train",
+            "experiment=transfer",
+            f"pretrained={self.plan.pretrained}",
+            f"model={self.plan.model}",
+            f"data.root={prepared}",
+            f"hydra.run.dir={runs / 'train'}",
+            *self.plan.training,
+        )
+        run(
+            "export",
+            f"checkpoint={runs / 'train' / 'checkpoints' / 'best.ckpt'}",
+            f"output_dir={self.bundle}",
+            "format=[onnx]",
+            f"hydra.run.dir={runs / 'export'}",
+        )
