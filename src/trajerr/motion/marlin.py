@@ -197,7 +197,7 @@ def _lengths(whole: Floats, travel: Reals, min_steps: int) -> Reals:
     """
     x, y, z, e = travel.T
     moves_head = (whole[:, :3] >= min_steps).any(axis=1)
-    return np.where(moves_head, np.sqrt(x * x + y * y + z * z), np.abs(e))
+    return np.asarray(np.where(moves_head, np.sqrt(x * x + y * y + z * z), np.abs(e)))
 
 
 def _slowed(per_second: Reals, resumes: Bools, limits: MachineLimits) -> Reals:
