@@ -198,7 +198,7 @@ def _tried(trial: Trial, arguments: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measure and print the table."""
     try:
-        print(measure(options().parse_args()))
+        print(measure(options().parse_intermixed_args()))
     except TrajerrError as error:
         sys.exit(str(error))
 

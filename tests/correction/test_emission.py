@@ -481,6 +481,29 @@ def test_jerk_is_raised_as_far_as_the_firmware_needs_and_accepts(firmware, asked
     assert 0.01 <= after.junction_deviation_mm <= 0.3
 
 
+@pytest.mark.parametrize(
+    ("firmware", "asked", "acceleration"),
+    [
+        ("klipper", None, 10_000.0),
+        ("klipper_0_12", None, 10_000.0),
+        ("marlin_2_1_2", None, 5_000.0),  # whose pieces of few steps follow no better with more
+        ("klipper", 3_000.0, 3_000.0),
+        ("marlin_2_1_2", 7_000.0, 7_000.0),
+    ],
+)
+def test_acceleration_is_raised_as_far_as_the_firmware_follows(firmware, asked, acceleration):
+    machine = limits(firmware)
+    emission = EmissionSettings.shipped(acceleration_mm_s2=asked)
+    after = machine.overridden(raised(LimitSettings(), machine, emission))
+    assert after.print_acceleration_mm_s2 == acceleration
+
+
+@pytest.mark.parametrize("asked", [None, 3_000.0])
+def test_behind_a_shaper_corrected_moves_may_accelerate_as_that_key_says(asked):
+    emission = EmissionSettings.shipped(acceleration_mm_s2=asked, shaped_acceleration_mm_s2=8_000.0)
+    assert emission.behind_shaper().acceleration_on(limits("klipper")) == 8_000.0
+
+
 @pytest.mark.parametrize("firmware", ["marlin", "marlin_2_1_2", "marlin_junction_deviation"])
 def test_no_piece_is_shorter_than_marlin_runs_by_itself(firmware):
     """Six steps and a half of one axis, but for what a whole block is shorter itself."""

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tests.correction.cases import linear_printer, small_print
+from trajerr.dataset.record import stated_printer
 from trajerr.dataset.sensor_logs import layers
+from trajerr.dynamics.printer import Printer
 from trajerr.motion.lead_in import LEAD_IN_S
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
@@ -27,7 +29,8 @@ def reading():
         measured=np.repeat(trajectory.time[:, None] >= 0.5, 2, axis=1),
         uncertainty=lambda rows: np.array([rows.start, rows.stop], dtype=float),
     )
-    return SimpleNamespace(part="p", source_sha256="x", trajectory=trajectory, fused=fused)
+    known = {"part": "p", "source_sha256": "x", "printer": linear_printer()}
+    return SimpleNamespace(**known, trajectory=trajectory, fused=fused)
 
 
 def test_each_layer_begins_with_its_lead_in(reading):
@@ -45,6 +48,7 @@ def test_each_layer_begins_with_its_lead_in(reading):
         assert record.params["uncertainty_x_mm"] == rows[0]
         assert record.params["uncertainty_y_mm"] == rows[-1] + 1
         np.testing.assert_allclose(np.diff(record.time), 1 / RATE_HZ)
+        assert Printer.from_dict(stated_printer(record.params)) == linear_printer()
 
 
 def test_what_was_not_measured_is_no_number(reading):

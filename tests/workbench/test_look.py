@@ -73,6 +73,8 @@ def test_a_predicted_error_is_drawn_across_the_path_alone(tmp_path):
     drawn = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
     assert [q["key"] for q in drawn["quantities"]] == ["error", "speed", "acceleration"]
     track = drawn["layers"][0]["tracks"][0]
+    wanted = drawn["layers"][0]["nominal"]
+    assert wanted["origin"] == track["origin"]  # the path itself, from the same places on
     steps = np.frombuffer(base64.b64decode(track["step"]), "<i2").reshape(-1, 2)
     error = np.frombuffer(base64.b64decode(track["values"]["error"]), "<u2").astype(float)
     error *= track["units"]["error"]

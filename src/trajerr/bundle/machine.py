@@ -9,6 +9,7 @@ from trajerr.dataset.record import stated_printer
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 
+MEASURED = "measured"  # kind of recorded layers, which may name the printer they are of
 OF_SIMULATION = "simulation_rate_hz"  # a parameter that simulated layers have and recorded lack
 
 
@@ -38,7 +39,8 @@ class LearntMachine:
         """
         named = None if printer is None else Printer.from_dict(printer)
         params, sources = stats.get("params", {}), stats.get("sources", ())
-        simulated = stated_printer(params) is not None or OF_SIMULATION in params
+        stated = stated_printer(params) is not None and params.get("kind") != MEASURED
+        simulated = stated or OF_SIMULATION in params
         files = () if simulated else {str(source["sha256"]) for source in sources}
         return cls(named, None if named is None else named.identity, tuple(sorted(files)))
 

@@ -79,7 +79,7 @@ def raised(
 ) -> LimitSettings:
     """Return the limits in force while pieces run, given what the file has set: none is lower."""
     own = limits.overridden(state)
-    wanted, jerk = settings.acceleration_mm_s2, settings.jerk_on(limits)
+    wanted, jerk = settings.acceleration_on(limits), settings.jerk_on(limits)
     xy = tuple(max(own.max_acceleration_mm_s2[i], wanted) for i in range(2))
     along = max(own.print_acceleration_mm_s2, wanted)
     return replace(

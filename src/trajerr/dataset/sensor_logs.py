@@ -5,6 +5,7 @@ sensor lost are missing, as they are in any log.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,6 +37,7 @@ class Reading:
 
     part: str
     source_sha256: str  # of the G-code
+    printer: Printer  # that it was aligned and completed with
     trajectory: Trajectory  # at EVEN_HZ
     aligned: Aligned
     fused: Fused
@@ -86,7 +88,7 @@ class MotanLog:
         trajectory = log.trajectory(EVEN_HZ)
         aligned = align(sensors, trajectory, self.printer)
         part = self.files[0].name.removesuffix(LOG)
-        return Reading(part, "", trajectory, aligned, fuse(aligned))
+        return Reading(part, "", self.printer, trajectory, aligned, fuse(aligned))
 
     def records(self) -> list[LayerRecord]:
         """Return the layers that were recorded."""
@@ -142,7 +144,8 @@ class AccelerometerLog:
         sensors = Sensors(**read)
         aligned = align(sensors, trajectory, self.printer)
         part = Path(self.gcode).name.split(".")[0]
-        return Reading(part, program.sha256, trajectory, aligned, fuse(aligned))
+        told = fuse(aligned)
+        return Reading(part, program.sha256, self.printer, trajectory, aligned, told)
 
     def records(self) -> list[LayerRecord]:
         """Return the layers that were recorded."""
@@ -226,6 +229,7 @@ def _record(
         params={
             "kind": "measured",
             "source_sha256": reading.source_sha256,
+            "printer": json.dumps(reading.printer.to_dict()),
             "uncertainty_x_mm": uncertain[0],
             "uncertainty_y_mm": uncertain[1],
         },

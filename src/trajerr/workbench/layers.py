@@ -69,7 +69,10 @@ def _layers(planned: Plan, chosen: list[int], predictor: Predictor | None) -> It
     for layer in chosen:
         track = _predicted(planned, layer, predictor) if predictor else _planned(moving, layer)
         if len(track.path):
-            yield ViewedLayer(layer, float(planned.program.layer_z[layer]), [track])
+            # What is drawn beside its path is seen to be so where that is drawn as well.
+            lines = [] if track.deviation is None else np.split(track.path, track.starts[1:])
+            nominal = [line for line in lines if len(line) > 1]
+            yield ViewedLayer(layer, float(planned.program.layer_z[layer]), [track], nominal)
 
 
 def _planned(moving: Plan, layer: int) -> Track:

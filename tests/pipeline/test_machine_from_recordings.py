@@ -1,0 +1,143 @@
+"""``make machine`` from a recording to a bundle that knows its machine, as small as it gets."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.calibration.recorded import FINE_HZ, draw_printer, record
+from tests.dynamics.commanded import load_printer
+from tests.paths import PROJECT
+from trajerr.bundle.machine import LearntMachine
+from trajerr.bundle.runtime import Predictor
+from trajerr.dynamics.plant import simulate
+from trajerr.dynamics.printer import Printer
+from trajerr.gcode.reader import parse_program
+from trajerr.motion.planner import plan
+from trajerr.motion.sampling import sample
+
+EARLY = "UNTIL=calibrate"
+LAYERS, SECONDS = 5, 9.0  # of the print, and of each layer
+TINY = (
+    "SIMULATED=parts=[boat] layers=[2,3,4] variants=[{acceleration_scale:4.0,speed_scale:1.5}]",
+    *("model=small", "trainer.max_epochs=1", "data.samples_per_epoch=64", "data.batch_size=8"),
+)
+
+
+def layered_gcode(seed=0):
+    """Straight moves in all directions, some slow, layer by layer."""
+    random = np.random.default_rng(seed)
+    lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
+    for layer in range(LAYERS):
+        lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
+        spent = 0.0
+        while spent < SECONDS:
+            to = np.clip(at + random.normal(0.0, 9.0, 2), 60.0, 160.0)
+            speed = random.uniform(15.0, 90.0)
+            spent += float(np.hypot(*(to - at))) / speed + 0.02
+            lines.append(f"G1 X{to[0]:.3f} Y{to[1]:.3f} E0.1 F{60.0 * speed:.0f}")
+            at = to
+    return "\n".join([*lines, ""])
+
+
+def write_klipper(path, recording):
+    rows = np.column_stack([recording.time_s, recording.acceleration_mm_s2])
+    text = "\n".join(",".join(f"{value:.6f}" for value in row) for row in rows)
+    path.write_text(f"#time,accel_x,accel_y,accel_z\n{text}\n")
+
+
+def make(folder, *words):
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "scripts" / "make_machine.py"), *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a machine's owner has in a folder."""
+
+    folder: Path
+    true: Printer
+    words: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory):
+    folder, base = tmp_path_factory.mktemp("owner"), load_printer("klipper_fast")
+    true, text = draw_printer(base, 11, second_mode=False), layered_gcode()
+    (folder / "print.gcode").write_text(text)
+    planned = plan(
+        base.placed(parse_program(text.encode(), "a", base.limits.firmware)), base.limits
+    )
+    moved = simulate(true, sample(planned, FINE_HZ), seed=1).xy
+    write_klipper(folder / "nozzle.csv", record(moved, 0.0, 11))
+    words = ("NAME=mine", "GCODE=print.gcode", "X=nozzle.csv", "PRINTER=klipper_fast", *TINY)
+    return Owner(folder, true, words)
+
+
+def test_a_recording_of_another_print_is_refused_before_any_training(owner):
+    random = np.random.default_rng(5)
+    time = np.arange(0.0, 50.0, 1.0 / 3200.0)
+    rows = np.column_stack([time, 800.0 * random.standard_normal((len(time), 3))])
+    text = "\n".join(",".join(f"{value:.6f}" for value in row) for row in rows)
+    (owner.folder / "noise.csv").write_text(f"#time,accel_x,accel_y,accel_z\n{text}\n")
+    words = [word.replace("nozzle.csv", "noise.csv") for word in owner.words]
+    done = make(owner.folder, *(word.replace("mine", "other") for word in words))
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert said[-2].startswith("calibrate: ")
+    assert "noise.csv" in said[-2]
+    assert said[-1].startswith("make_machine: calibrate ended with exit code 1")
+    assert "Traceback" not in done.stderr
+    assert not (owner.folder / "conf/printer/other.yaml").exists()
+
+
+def test_the_calibration_alone_can_be_looked_at_first(owner):
+    done = make(owner.folder, *(word.replace("mine", "early") for word in owner.words), EARLY)
+    assert done.returncode == 0, done.stderr
+    assert "=== 1 of 1: what the recordings say of the machine ===" in done.stdout
+    page = (owner.folder / "machines" / "early" / "machine.md").read_text()
+    assert "| x | natural frequency / Hz | " in page
+    assert "What it is worth" not in page
+    assert (owner.folder / "conf/printer/early.yaml").is_file()
+    again = make(owner.folder, *(word.replace("mine", "early") for word in owner.words), EARLY)
+    assert "done before" in again.stdout
+    assert page in again.stdout
+
+
+@pytest.mark.slow
+def test_a_recording_becomes_a_bundle_that_knows_its_machine_once(owner):
+    done = make(owner.folder, *owner.words)
+    assert done.returncode == 0, done.stderr
+    run = owner.folder / "machines" / "mine"
+    plain = yaml.safe_load((owner.folder / "conf/printer/mine.yaml").read_text())
+    found = Printer.from_dict(plain)
+    assert found.x.natural_freq_hz == pytest.approx(owner.true.x.natural_freq_hz, rel=0.02)
+    stats = json.loads((run / "recorded_layers" / "stats.json").read_text())
+    split = {source["layer"]: source["split"] for source in stats["sources"] if source["split"]}
+    assert sorted(split) == [1, 2, 3, 4, 5]
+    assert set(split.values()) == {"train", "val"}
+    predictor = Predictor.load(run / "bundle")
+    learnt = LearntMachine.of_bundle(predictor.bundle)
+    assert learnt.printer == found
+    assert learnt.is_that_of(found)
+    assert not learnt.is_that_of(load_printer("klipper_fast"))
+    assert len(learnt.recordings) == 1
+    page = (run / "machine.md").read_text()
+    for title in ("# mine", "## What was found", "## What the recordings tell", "## What it is"):
+        assert title in page
+    assert page in done.stdout
+
+    again = make(owner.folder, *owner.words)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("done before") == 8
+    assert page in again.stdout
