@@ -44,6 +44,7 @@ FOUND = {  # values of a calibration: name and factor on the page
     "second_damping_ratio": ("second mode: damping ratio", 1.0),
     "second_mass_share": ("second mode: share of the mass", 1.0),
 }
+BASELINES = {"zero": "no error", "fir": "least squares", "physics": "the calibrated printer"}
 INTERRUPTED = 130  # exit code
 DONE, BEGUN = "done.json", "begun.json"  # of a stage: what it was made from
 
@@ -318,7 +319,7 @@ def worth_lines(metrics: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
         worth("network", metrics["trajectory"]["overall"]),
         *(
-            worth(name, value["trajectory"]["overall"])
+            worth(BASELINES.get(name, name), value["trajectory"]["overall"])
             for name, value in metrics.get("baselines", {}).items()
             if "trajectory" in value
         ),

@@ -136,7 +136,8 @@ def test_the_page_says_what_was_found_and_what_it_is_worth(script, tmp_path):
     axes = {"x": {"natural_freq_hz": INTERVAL, "delay_s": late, "gain": INTERVAL}}
     (run / "calibration/calibration.json").write_text(json.dumps({"axes": axes}))
     overall = {"overall": {"r2": 0.98, "mae_mm": 0.002, "rmse_mm": 0.003}}
-    metrics = {"trajectory": overall, "baselines": {"fir": {"trajectory": overall}}}
+    others = {"physics": {"trajectory": overall}, "fir": {"trajectory": overall}}
+    metrics = {"trajectory": overall, "baselines": others}
     (run / "evaluation/metrics.json").write_text(json.dumps(metrics))
     axis = {"error_rms_um": 60.21, "uncertainty_um": 5.04, "crossover_hz": 9.5}
     recording = {"fusion": {"x": axis, "y": axis}}
@@ -147,7 +148,8 @@ def test_the_page_says_what_was_found_and_what_it_is_worth(script, tmp_path):
     assert "gain" not in page
     assert "| y | 60.2 | 5.0 | 9.5 |" in page
     assert "| network | 0.980 | 2.0 | 3.0 |" in page
-    assert "| fir | 0.980 | 2.0 | 3.0 |" in page
+    assert "| least squares | 0.980 | 2.0 | 3.0 |" in page
+    assert "| the calibrated printer | 0.980 | 2.0 | 3.0 |" in page
     assert "bundle=machines/mine/bundle" in page.replace(str(tmp_path) + "/", "")
     early = script.summary(run, given | {"UNTIL": "calibrate"})
     assert "natural frequency" in early

@@ -275,3 +275,23 @@ def _sanity(data: PrinterDataModule) -> int:
     return sum(
         len(b["input_features"]) for b, _ in zip(data.val_dataloader(), range(2), strict=False)
     )
+
+
+def test_layers_of_another_folder_are_trained_on_up_to_their_share(prepared):
+    own = data_module(prepared).table("train")
+    module = data_module(prepared, beside=str(prepared), beside_share=0.4)
+    both = module.table("train")
+    added = len(both.features) - len(own.features)
+    assert 0 < added <= 0.4 / 0.6 * len(own.features)
+    assert torch.equal(both.features[: len(own.features)], own.features)
+    again = data_module(prepared, beside=str(prepared), beside_share=0.4).table("train")
+    assert torch.equal(again.features, both.features)
+    assert torch.equal(module.table("val").features, data_module(prepared).table("val").features)
+    with pytest.raises(ConfigError, match=r"data.beside_share: got 1e-06, expected a share that"):
+        data_module(prepared, beside=str(prepared), beside_share=1e-6).table("train")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, "half"])
+def test_a_share_out_of_range_is_named(prepared, share):
+    with pytest.raises(ConfigError, match=r"data.beside_share: got .*, expected between 0 and 1"):
+        data_module(prepared, beside_share=share)

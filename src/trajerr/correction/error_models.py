@@ -12,7 +12,7 @@ from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
 
-PART = 1000  # samples of a long window that are predicted at a time
+PART = 8000  # samples of a long window that are predicted at a time: most layers whole
 TOGETHER = 1 << 14  # samples of all that are predicted at a time: what caches hold
 SETTLED = 2  # context lengths after which a part is predicted as the whole is, to a nanometre
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate

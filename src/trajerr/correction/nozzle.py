@@ -73,9 +73,9 @@ class Nozzle:
             mm each.
         """
         features = self.map(lambda c: compute_features(c, self.rate), _padded(commanded))
-        shares = np.array_split(np.stack(features), min(self.threads, len(commanded)))
-        errors = np.concatenate(self.map(self.model.errors, shares))
-        return [c[:, :2] + errors[row, : len(c)] for row, c in enumerate(commanded)]
+        own = [f[None, : len(c)] for f, c in zip(features, commanded, strict=True)]
+        errors = self.map(self.model.errors, own)
+        return [c[:, :2] + error[0] for c, error in zip(commanded, errors, strict=True)]
 
     def aimed(self, commanded: Sequence[Floats], positions: list[Floats]) -> list[Floats]:
         """Return where the family's mean will be: without a family, the positions themselves.

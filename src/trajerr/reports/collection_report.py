@@ -197,8 +197,11 @@ def show_plans(
 
 @contextmanager
 def progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
-    """Show a bar on stderr, elsewhere lines; yields what moves it, and what prints a remark."""
-    console, said = Console(stderr=True), 0
+    """Show a bar on stderr; yields what moves it, and what prints a remark beside it.
+
+    Where stderr is no terminal, lines on stdout say how far it is.
+    """
+    console, lines, said = Console(stderr=True), Console(), 0
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -210,7 +213,7 @@ def progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], Non
             nonlocal said
             bar.update(line, completed=done, total=total)
             if not console.is_terminal and (part := LINES * done // max(total, 1)) > said:
-                say(f"  {STAGE}: {done} of {total} files")
+                lines.print(f"  {STAGE}: {done} of {total} files", highlight=False)
                 said = part
 
         yield tell, say

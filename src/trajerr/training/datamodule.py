@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
-from trajerr.checks import as_names, require_count, require_from_zero
+from trajerr.checks import as_names, is_number, require, require_count, require_from_zero
 from trajerr.dataset.stats import Stats, read_stats
 from trajerr.dataset.store import Sequence, Split, open_split, prepared_folder
 from trajerr.dataset.windows import WindowTable
@@ -159,6 +159,10 @@ class PrinterDataModule(lightning.LightningDataModule):
         Whether thermal targets are needed; data without them is refused then.
     sample_rate_hz
         What the data must have; None: any.
+    beside
+        Another prepared folder, whose training layers are trained on, too; None: none.
+    beside_share
+        Of the samples that are trained on, at most; whole layers are taken, as the seed draws.
     num_workers, pin_memory
         As for :class:`torch.utils.data.DataLoader`.
     seed
@@ -182,6 +186,8 @@ class PrinterDataModule(lightning.LightningDataModule):
         eval_kinds: Collection[str] | None,
         thermal: bool,
         sample_rate_hz: float | None,
+        beside: str | Path | None,
+        beside_share: float,
         num_workers: int,
         pin_memory: bool,
         seed: int,
@@ -198,7 +204,11 @@ class PrinterDataModule(lightning.LightningDataModule):
         require_count("data.num_workers", num_workers, at_least=0)
         require_count("data.seed", seed, at_least=0)
         require_from_zero("data.augment_noise", augment_noise)
+        in_range = is_number(beside_share) and 0.0 < beside_share < 1.0
+        require("data.beside_share", beside_share, in_range, "between 0 and 1")
         self.root = prepared_folder(root)
+        self._beside = None if beside is None else prepared_folder(beside)
+        self._beside_share = beside_share
         self.batch_size = batch_size
         self._sequence_length = sequence_length
         self._stride = stride
@@ -271,12 +281,28 @@ class PrinterDataModule(lightning.LightningDataModule):
         if key not in self._tables:
             sequences = self.open_split(split).sequences
             length = self._window_length(sequences)
+            if split == "train" and self._beside is not None:
+                sequences = (*sequences, *self._taken_beside(self._beside, sequences))
             self._tables[key] = WindowTable.of(sequences, length, self.burn_in)
         return self._tables[key]
 
+    def _taken_beside(self, root: Path, own: Collection[Sequence]) -> list[Sequence]:
+        """Return layers of another folder, at most as many as their share allows."""
+        there = open_split(root, "train", self._kinds, self.stats.sample_rate_hz).sequences
+        generator = torch.Generator().manual_seed(self._seed)
+        left = self._beside_share / (1.0 - self._beside_share) * sum(map(_samples, own))
+        taken = []
+        for index in torch.randperm(len(there), generator=generator).tolist():
+            if _samples(there[index]) <= left:
+                taken.append(there[index])
+                left -= _samples(there[index])
+        wanted = f"a share that at least one layer of {root} fits into"
+        require("data.beside_share", self._beside_share, len(taken) > 0, wanted)
+        return taken
+
     def _window_length(self, sequences: Collection[Sequence]) -> int:
         """Return the samples a window: halved, down to as prepared, where layers are short."""
-        lengths = [len(sequence) - sequence.context for sequence in sequences]
+        lengths = list(map(_samples, sequences))
         window, shortest = self.sequence_length, self.stats.sequence_length
         while window > shortest and 2 * sum(n for n in lengths if n >= window) < sum(lengths):
             window = max(window // 2, shortest)
@@ -324,6 +350,11 @@ class PrinterDataModule(lightning.LightningDataModule):
             pin_memory=self._pin_memory,
             persistent_workers=self._num_workers > 0,
         )
+
+
+def _samples(sequence: Sequence) -> int:
+    """Return how many samples of a sequence count."""
+    return len(sequence) - sequence.context
 
 
 class _Sized(Dataset[Draw]):

@@ -19,7 +19,7 @@ LEAST_DAMPING = 1e-3
 JUDGED = {  # what a network is compared with
     "zero": "no prediction at all",
     "fir": "the best linear filter",
-    "physics": "the printer, simulated",
+    "physics": "the calibrated printer",
 }
 WORD = {"x": "x (left and right)", "y": "y (front and back)"}
 
