@@ -99,6 +99,23 @@ def test_times_are_the_interrupts(ran):
     assert planned.print_time + IDLE_S == pytest.approx(stated["real_print_time_s"], abs=2e-6)
 
 
+def test_blocks_are_where_the_interrupt_has_them():
+    # Shares of their steps after a quarter, a half and three quarters of the time.
+    with gzip.open(REFERENCE / "corners.marlin212_classic.within.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    planned = plan(read_program(REFERENCE / "corners.gcode"), machine("marlin_2_1_2"))
+    (blocks,) = np.nonzero(planned.segments.is_motion)
+    assert len(rows) == len(blocks)
+    for column, share in (("quarter", 0.25), ("half", 0.5), ("three_quarters", 0.75)):
+        time = planned.start_time[blocks] + share * planned.duration[blocks]
+        way = planned.position_in(blocks, time) - planned.segments.start[blocks]
+        there = np.einsum("ij,ij->i", way, planned.segments.direction[blocks])
+        there /= np.einsum("ij,ij->i", *[planned.segments.direction[blocks]] * 2)
+        ran = np.array([float(row[column]) for row in rows]) * planned.segments.distance[blocks]
+        assert np.abs(there - ran).max() < 0.015
+        assert np.sqrt(np.mean((there - ran) ** 2)) < 3e-3
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_draining_queue_slows_short_blocks(build):
     program = read_program(REFERENCE / "tiny.gcode")  # whose first blocks reach their speeds
@@ -108,6 +125,13 @@ def test_a_draining_queue_slows_short_blocks(build):
     slower = np.flatnonzero(slowed.cruise < hasty.cruise - 1e-3)
     assert len(slower) == STATED["runs"][f"tiny.{build}"]["real_slowed_blocks"]
     assert slower.tolist() == list(range(2, 8))
+
+
+def test_a_rate_is_the_next_whole_number_where_single_precision_says_so():
+    # Marlin 2.1.2.1 (09d0b4d) ran the second of these at 2000 steps/s; in doubles it is 2001.
+    program = parse_program(b"G1 X2.4125 F1500\nG1 X4.825\nG1 X7.2375\n", "rate.gcode")
+    planned = plan(program, machine("marlin_2_1_2", jerk_mm_s=(10.0, 10.0, 0.3, 5.0)))
+    assert planned.duration.tolist() == pytest.approx([0.1186145, 0.0965, 0.113791], abs=1e-9)
 
 
 PIECES = b"""G90

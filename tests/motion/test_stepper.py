@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trajerr.motion import stepper
-from trajerr.motion.stepper import ENOUGH_HZ, TIMER_HZ, StepBlocks, durations
+from trajerr.motion.stepper import ENOUGH_HZ, TIMER_HZ, StepBlocks, phases
 
 TICKS = int(TIMER_HZ)
 
@@ -65,9 +65,9 @@ def random_blocks(count, lowest, steps):
 def test_blocks_take_the_sum_of_their_waits(centred, lowest, steps):
     rows = random_blocks(150, lowest, steps)
     columns = np.array(rows, dtype=float).T
-    took = durations(StepBlocks(*columns, centred=centred))
+    took = phases(StepBlocks(*columns, centred=centred)).duration
     assert took.tolist() == [stepped(*row, centred) for row in rows]
-    again = durations(StepBlocks(*columns[:, ::-1], centred=centred))
+    again = phases(StepBlocks(*columns[:, ::-1], centred=centred)).duration
     assert again[::-1].tolist() == took.tolist()  # what is remembered of long ramps included
 
 
@@ -75,7 +75,7 @@ def test_blocks_that_are_mixed_to_the_same_number_stay_different(monkeypatch):
     monkeypatch.setattr(stepper, "MIXER", np.uint64(0))
     rows = random_blocks(150, 0.2, (60, 2000))
     columns = np.array(rows, dtype=float).T
-    took = durations(StepBlocks(*columns, centred=False))
+    took = phases(StepBlocks(*columns, centred=False)).duration
     assert took.tolist() == [stepped(*row, False) for row in rows]
 
 
@@ -84,4 +84,4 @@ def test_a_constant_rate_waits_whole_ticks():
     rate = np.array([5000.0, 5001.0])
     nothing = np.zeros(2)
     blocks = StepBlocks(rate, rate, rate, rate, np.full(2, 10.0), nothing, nothing, centred=True)
-    assert durations(blocks) * 5000.0 == pytest.approx([10.0, 9.9])
+    assert phases(blocks).duration * 5000.0 == pytest.approx([10.0, 9.9])

@@ -21,9 +21,10 @@ from trajerr.motion import junction
 from trajerr.motion.axes import largest, least
 from trajerr.motion.limits import LimitTable, MachineLimits
 from trajerr.motion.lookahead import buffered_look_ahead
-from trajerr.motion.profile import peak_v2, trapezoid_time
+from trajerr.motion.phases import Phases
+from trajerr.motion.profile import peak_v2
 from trajerr.motion.segments import Segments
-from trajerr.motion.stepper import TIMER_HZ, StepBlocks, durations
+from trajerr.motion.stepper import TIMER_HZ, StepBlocks, phases
 
 RING = 16  # blocks of its queue, unless limits.lookahead_blocks says otherwise
 CRAWL = 0.05  # mm/s up to 2.1.2, MINIMUM_PLANNER_SPEED
@@ -73,7 +74,7 @@ class Speeds:
     exit: Floats  # mm/s
     acceleration: Floats  # mm/s²
     duration: Floats  # s
-    pace: Floats  # s that the planner means per s that the step interrupt takes
+    phases: Phases  # as the step interrupt runs them
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _fill(
     whole = np.abs(steps)
     count = np.asarray(largest(whole), dtype=np.float64)
     travel = steps.astype(np.float32) * (np.float32(1.0) / per_mm.astype(np.float32))
-    length = blocks.distance.astype(np.float32)
+    length = _lengths(whole, travel, limits.min_steps)
     extrudes = steps[:, 3] != 0.0
     moves_head = (whole[:, 0] + whole[:, 1] + whole[:, 2]) > 0.0
     slowest = np.where(extrudes, table.min_print_velocity, table.min_travel_velocity)
@@ -187,6 +188,16 @@ def _fill(
         step_acceleration=np.maximum(step_acceleration, 1.0),
         acceleration=(step_acceleration / density).astype(np.float32),
     )
+
+
+def _lengths(whole: Floats, travel: Reals, min_steps: int) -> Reals:
+    """Return (B,) mm that blocks travel, by their (B, 4) whole steps and ways.
+
+    In single precision, in which the last bit decides whether a rate is the next whole number.
+    """
+    x, y, z, e = travel.T
+    moves_head = (whole[:, :3] >= min_steps).any(axis=1)
+    return np.asarray(np.where(moves_head, np.sqrt(x * x + y * y + z * z), np.abs(e)))
 
 
 def _slowed(per_second: Reals, resumes: Bools, limits: MachineLimits) -> Reals:
@@ -274,7 +285,7 @@ def _step(blocks: _Blocks, entry: Floats, exit_: Floats, rewritten: bool) -> Spe
     # Rounded rates may ask for a little more than the acceleration gives.
     acceleration = np.maximum(acceleration, np.abs(end**2 - begin**2) / (2.0 * length))
     cruise = np.sqrt(peak_v2(begin**2, end**2, 2.0 * acceleration * length, cruise))
-    took = durations(
+    ran = phases(
         StepBlocks(
             nominal=rate,
             initial=initial,
@@ -286,8 +297,8 @@ def _step(blocks: _Blocks, entry: Floats, exit_: Floats, rewritten: bool) -> Spe
             centred=rewritten,
         )
     )
-    meant = trapezoid_time(length, begin, cruise, end, acceleration)
-    return Speeds(begin, cruise, end, acceleration, took, meant / took)
+    as_run = Phases.of(ran.time, ran.steps * step[:, None], blocks.step_acceleration * step)
+    return Speeds(begin, cruise, end, acceleration, ran.duration, as_run)
 
 
 def _ramps(

@@ -14,7 +14,8 @@ from trajerr.motion import estimated, klipper, marlin
 from trajerr.motion.arcs import cutting
 from trajerr.motion.limits import MARLIN, LimitTable, MachineLimits, tabulate
 from trajerr.motion.merging import Merged, merge
-from trajerr.motion.profile import reached_at, speed_at, trapezoid_time, travelled
+from trajerr.motion.phases import Phases
+from trajerr.motion.profile import speed_at, trapezoid_time, travelled
 from trajerr.motion.segments import Segments, segment
 from trajerr.motion.stepper import idle
 
@@ -26,8 +27,8 @@ class Plan:
     """A program's motion over time: segments with constant acceleration phases; S rows.
 
     A segment speeds up from ``entry`` to ``cruise`` and slows down to ``exit``, both at
-    ``acceleration``; a hold stays at rest for its ``duration``. These are what the firmware
-    means; its step interrupt runs them ``pace`` times as fast.
+    ``acceleration``; a hold stays at rest for its ``duration``. That is what the firmware means;
+    where its step interrupt makes something else of it, that is in ``phases``.
     """
 
     program: Program
@@ -39,7 +40,7 @@ class Plan:
     cruise: Floats  # (S,) mm/s
     exit: Floats  # (S,) mm/s
     acceleration: Floats  # (S,) mm/s²
-    pace: Floats  # (S,) s that the firmware means per s that it takes; 1 but for Marlin
+    phases: Phases | None  # as segments run, where not as meant: on Marlin
     merged: Merged  # pieces of moves that later segments run; none but for Marlin
 
     def __len__(self) -> int:
@@ -69,16 +70,9 @@ class Plan:
         row = np.minimum(merged.segment, last)
         inside = (merged.segment <= last) & (self.move[row] > merged.move)
         row = row[inside]
-        spent = reached_at(
-            merged.share[inside] * self.segments.distance[row],
-            self.segments.distance[row],
-            self.duration[row] * self.pace[row],
-            self.entry[row],
-            self.cruise[row],
-            self.exit[row],
-            self.acceleration[row],
-        )
-        end[merged.move[inside]] = self.start_time[row] + spent / self.pace[row]
+        if self.phases is not None:
+            way = merged.share[inside] * self.segments.distance[row]
+            end[merged.move[inside]] = self.start_time[row] + self.phases.reached(row, way)
         return np.maximum.accumulate(end)
 
     @property
@@ -205,11 +199,13 @@ class Plan:
         return self.segments.start[index] + self.segments.direction[index] * along[:, None]
 
     def _along(self, index: Ints, time: Floats) -> Floats:
-        pace = self.pace[index]
+        gone = time - self.start_time[index]
+        if self.phases is not None:
+            return self.phases.travelled(index, gone)
         return travelled(
-            (time - self.start_time[index]) * pace,
+            gone,
             self.segments.distance[index],
-            self.duration[index] * pace,
+            self.duration[index],
             self.entry[index],
             self.cruise[index],
             self.exit[index],
@@ -229,16 +225,17 @@ class Plan:
         return self.segments.direction[index] * rate[:, None]
 
     def _speed_at(self, time: Floats, index: Ints) -> tuple[Floats, Floats]:
-        pace = self.pace[index]
-        speed, rate = speed_at(
-            (time - self.start_time[index]) * pace,
-            self.duration[index] * pace,
+        gone = time - self.start_time[index]
+        if self.phases is not None:
+            return self.phases.speed_at(index, gone)
+        return speed_at(
+            gone,
+            self.duration[index],
             self.entry[index],
             self.cruise[index],
             self.exit[index],
             self.acceleration[index],
         )
-        return speed * pace, rate * pace**2
 
 
 def plan(
@@ -330,7 +327,7 @@ def _marlin(
         cruise=everywhere(speeds.cruise, still),
         exit=everywhere(speeds.exit, still),
         acceleration=everywhere(speeds.acceleration, still),
-        pace=everywhere(speeds.pace, np.ones(len(segments))),
+        phases=speeds.phases.among(len(segments), rows),
         merged=merged.behind(holds),
     )
 
@@ -381,6 +378,6 @@ def _assemble(
         cruise=cruise,
         exit=exits,
         acceleration=np.where(segments.is_motion, acceleration, 0.0),
-        pace=np.ones(len(segments)),
+        phases=None,
         merged=Merged.none(),
     )

@@ -71,32 +71,6 @@ def travelled(
     return np.where(gone_t < accel_t, rising, np.where(left_t < decel_t, falling, level))
 
 
-def reached_at(
-    gone_d: Floats,
-    move_d: Floats,
-    move_t: Floats,
-    start_v: Floats,
-    cruise_v: Floats,
-    end_v: Floats,
-    accel: Floats,
-) -> Floats:
-    """Return (N,) when a segment has come so far, s since its start: :func:`travelled` undone.
-
-    Parameters
-    ----------
-    gone_d
-        (N,) mm from the segment's start, within it.
-    move_d, move_t, start_v, cruise_v, end_v, accel
-        (N,) of the segment that moves, as for :func:`travelled`.
-    """
-    accel_d, decel_d = ((cruise_v**2 - v**2) / (2.0 * accel) for v in (start_v, end_v))
-    left_d = np.maximum(move_d - gone_d, 0.0)
-    rising = (np.sqrt(start_v**2 + 2.0 * accel * gone_d) - start_v) / accel
-    falling = move_t - (np.sqrt(end_v**2 + 2.0 * accel * left_d) - end_v) / accel
-    level = (cruise_v - start_v) / accel + (gone_d - accel_d) / cruise_v
-    return np.where(gone_d < accel_d, rising, np.where(left_d < decel_d, falling, level))
-
-
 def speed_at(
     at_t: Floats,
     move_t: Floats,

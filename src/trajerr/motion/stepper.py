@@ -33,6 +33,7 @@ FRACTION = 2.0**24  # of a step/s: in such parts the interrupt counts what it ga
 
 LONG = 500  # interrupts of a ramp that is worth remembering
 MOST_SEEN = 100_000
+UNKNOWN = [-1.0, -1.0]  # ticks of a ramp that was not seen yet
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ by the golden ratio, as multiplicative hashing has it
 
 
@@ -50,8 +51,26 @@ class StepBlocks:
     centred: bool  # whether a rate holds in the middle of its step (from 2.1.3 on)
 
 
-def durations(blocks: StepBlocks) -> Floats:
-    """Return (B,) how long blocks take, s."""
+@dataclass(frozen=True)
+class StepPhases:
+    """How blocks run: speeding up, at their nominal rate, and slowing down; (B, 3) each."""
+
+    ticks: Floats
+    steps: Floats  # of the axis that makes most
+
+    @property
+    def time(self) -> Floats:
+        """(B, 3) s that phases take."""
+        return self.ticks / TIMER_HZ
+
+    @property
+    def duration(self) -> Floats:
+        """(B,) s that blocks take."""
+        return np.asarray(self.ticks.sum(axis=1) / TIMER_HZ)
+
+
+def phases(blocks: StepBlocks) -> StepPhases:
+    """Run blocks through the interrupt."""
     share = _interrupts_per_step(blocks.nominal)
     total = blocks.count * share
     up = blocks.accelerates * share
@@ -74,8 +93,11 @@ def durations(blocks: StepBlocks) -> Floats:
     )
     # Prints repeat themselves: ramps of a kind are run once.
     first, kind = _alike(ramps.columns)
-    ticks = _all_run(ramps.rows(first), blocks.centred)[kind]
-    return np.asarray((ticks + level * _wait(blocks.nominal, share)) / TIMER_HZ)
+    rising, falling = _all_run(ramps.rows(first), blocks.centred)[kind].T
+    return StepPhases(
+        np.column_stack([rising, level * _wait(blocks.nominal, share), falling]),
+        np.column_stack([ups, level, downs]) / share[:, None],
+    )
 
 
 def _alike(columns: Sequence[Floats | Bools]) -> tuple[Ints, Ints]:
@@ -119,23 +141,24 @@ class _Ramps:
 
 
 _Kind = tuple[float, ...]
-_seen: dict[_Kind, float] = {}  # ticks of long ramps, whichever plan ran them
+_seen: dict[_Kind, list[float]] = {}  # ticks of long ramps, whichever plan ran them
 
 
 def _all_run(ramps: _Ramps, centred: bool) -> Floats:
-    """Return (B,) ticks that a block spends on its ramps, long ones looked up if they can be.
+    """Return (B, 2) ticks that blocks take to speed up and to slow down.
 
-    Whoever plans a part of a print again and again changes few of its long ramps, and a loop
-    over thousands of interrupts takes about as long for one of them as for hundreds.
+    Long ones are looked up if they can be. Whoever plans a part of a print again and again changes
+    few of its long ramps, and a loop over thousands of interrupts takes about as long for one of
+    them as for hundreds.
     """
-    ticks, long = np.zeros(len(ramps.ups)), ramps.ups + ramps.downs > LONG
+    ticks, long = np.zeros((len(ramps.ups), 2)), ramps.ups + ramps.downs > LONG
     ticks[~long] = _run(ramps.rows(~long), centred)
     rows = np.flatnonzero(long)
     columns = [column.tolist() for column in ramps.rows(rows).columns]
     kinds = [(centred, *kind) for kind in zip(*columns, strict=True)]
-    known = [_seen.get(kind, -1.0) for kind in kinds]
-    ticks[rows] = known
-    new = np.flatnonzero(ticks[rows] < 0.0)
+    if len(rows):
+        ticks[rows] = [_seen.get(kind, UNKNOWN) for kind in kinds]
+    new = np.flatnonzero(ticks[rows, 0] < 0.0)
     if len(new):
         ticks[rows[new]] = _run(ramps.rows(rows[new]), centred)
         if len(_seen) > MOST_SEEN:
@@ -145,7 +168,7 @@ def _all_run(ramps: _Ramps, centred: bool) -> Floats:
 
 
 def _run(ramps: _Ramps, centred: bool) -> Floats:
-    """Return (B,) ticks that a block spends on its ramps."""
+    """Return (B, 2) ticks that blocks take to speed up, and to slow down."""
     share = _interrupts_per_step(ramps.nominal)
     begin, gain = _wait(ramps.initial, share), _gained_per_tick(ramps.acceleration)
     gained = np.floor(0.5 * begin) if centred else begin
@@ -157,7 +180,7 @@ def _run(ramps: _Ramps, centred: bool) -> Floats:
         lost = np.where(ramps.cruises, np.floor(0.5 * top), lost)
         fastest = np.where(ramps.cruises, ramps.nominal, fastest)
     falling, _ = _ramp(lost, ramps.downs, gain, -fastest, -ramps.final, share)
-    return np.asarray(begin + rising + falling)
+    return np.column_stack([begin + rising, falling])
 
 
 def idle(resumes: Bools) -> Floats:
