@@ -113,8 +113,10 @@ class Learning:
             probed, before = min(self.settings.probe_hz, MOST_PROBED * rate), predict(commanded)
             responses = measure(predict, commanded, rate, probed, before=before)
             first = self._judged(judges, windows, commanded, before)
-            learn, most = partial(self._predicted, judges), self.settings.iterations
-            learned += self.iterate(correction, windows, responses, learn, most, ENOUGH, first)
+            learn, how = partial(self._predicted, judges), self.settings
+            learned += self.iterate(
+                correction, windows, responses, learn, how.iterations, how.gain, ENOUGH, first
+            )
             tell(len(learned), len(self.sampled.rows))
         return correction, learned
 
@@ -132,6 +134,7 @@ class Learning:
         responses: Sequence[Response],
         predict: Predict,
         iterations: int,
+        gain: float,
         enough: float = 0.0,
         first: Sequence[Prediction] = (),
     ) -> list[Learned]:
@@ -149,13 +152,15 @@ class Learning:
             Returns where the nozzle will be with a correction, for each of some windows.
         iterations
             At most.
+        gain
+            Share of the learning filter's change that the first of them takes.
         enough
             Share of its first score at which a window is done.
         first
             What ``predict`` says of the correction as it is, where that is known.
         """
         rows = [self.sampled.rows[i] for i in windows]
-        searches = [self._search(*pair) for pair in zip(rows, responses, strict=True)]
+        searches = [self._search(*pair, gain) for pair in zip(rows, responses, strict=True)]
         before: list[float] = []
         active = list(range(len(rows)))
         for iteration in range(iterations + 1):
@@ -186,13 +191,13 @@ class Learning:
         poor = min(scores) > POOR * scores[0] and len(scores) <= self.settings.iterations // 2
         return (stale and not poor) or scores[-1] <= enough * scores[0]
 
-    def _search(self, rows: WindowRows, response: Response) -> Search:
+    def _search(self, rows: WindowRows, response: Response, gain: float) -> Search:
         time = self.sampled.time
         freedom = self.scope.restrict(
             time[rows.whole], time[rows.own.start], time[rows.own.stop - 1]
         )
         smooth = LowPass(self.settings.band_hz, self.nozzle.rate, len(rows))
-        return Search(response, freedom, smooth, self.settings.gain)
+        return Search(response, freedom, smooth, gain)
 
     def _judge(self, window: int) -> Judge:
         return self.scope.walls.at(self.sampled.time[self.sampled.rows[window].own])

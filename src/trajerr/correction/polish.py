@@ -122,7 +122,10 @@ class Polisher:
                 return self._predicted(active, planned, clock)
 
             responses = [learned[i].response for i in windows]
-            found = self._learning.iterate(correction, windows, responses, predict, iterations)
+            gain = self._learning.settings.planned_gain
+            found = self._learning.iterate(
+                correction, windows, responses, predict, iterations, gain
+            )
             for window, each in zip(windows, found, strict=True):
                 self._keep(window, tried[each.best])
             tell(together.stop, len(self._windows))

@@ -29,7 +29,8 @@ class LearningSettings:
         If a value is out of range; the message names the key.
     """
 
-    gain: float  # share of the learning filter's change that one iteration takes
+    gain: float  # share of the learning filter's change that the first iteration takes
+    planned_gain: float  # and the first on the moves, whose plans answer less smoothly
     band_hz: float  # above which a correction fades out
     probe_hz: float  # up to which the model is asked how the nozzle answers
     iterations: int  # at most, on the trajectory
@@ -43,7 +44,9 @@ class LearningSettings:
     threads: int  # at work on them
 
     def __post_init__(self) -> None:
-        require("learning.gain", self.gain, 0.0 < self.gain <= 1.0, "above 0, up to 1")
+        for key in ("gain", "planned_gain"):
+            value = getattr(self, key)
+            require(f"learning.{key}", value, 0.0 < value <= 1.0, "above 0, up to 1")
         for key in ("band_hz", "probe_hz"):
             require_positive(f"learning.{key}", getattr(self, key))
         for key in ("iterations", "patience", "batch"):
