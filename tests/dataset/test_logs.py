@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,26 @@ def test_the_shipped_csv_format_reads_two_axes(tmp_path):
     np.testing.assert_allclose(record.commanded[:, :2], rows[:, 1:3], rtol=1e-8)
     np.testing.assert_allclose(record.actual, rows[:, 3:], rtol=1e-8)
     assert (record.part, record.sample_rate) == ("a", 100.0)
+
+
+def test_a_packed_log_is_read_as_the_plain_one(tmp_path):
+    text = b"t,cmd,meas\n" + b"".join(b"%d.5,%d,%d\n" % (k, k, k + 1) for k in range(30))
+    plain, packed = tmp_path / "a.csv", tmp_path / "b.csv.gz"
+    plain.write_bytes(text)
+    packed.write_bytes(gzip.compress(text))
+    (one,), (other,) = read_log(plain, ONE_AXIS), read_log(packed, ONE_AXIS)
+    np.testing.assert_array_equal(one.actual, other.actual)
+    np.testing.assert_array_equal(one.time, other.time)
+
+
+@pytest.mark.parametrize("content", [b"t,cmd,meas\n0,0,0\n", gzip.compress(b"t,c\n" * 999)[:-9]])
+def test_a_damaged_archive_is_refused(tmp_path, content):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"a\.csv\.gz: the gzip archive is damaged: .*copy it again"
+    ):
+        read_log(path, ONE_AXIS)
 
 
 def test_matlab_logs_reach_into_structs(tmp_path):

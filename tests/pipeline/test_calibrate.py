@@ -87,6 +87,22 @@ def test_a_log_makes_a_printer(tmp_path):
     assert "coulomb_n" in (tmp_path / "elsewhere/mine.yaml").read_text()
 
 
+def test_a_drive_with_an_integral_makes_a_report_and_no_printer(tmp_path):
+    printer = load_printer("ender3_v2").only("friction")
+    time, commanded, measured = simulated_log(printer, rate_hz=500.0, seconds=3.0)
+    table = np.column_stack([time, commanded, measured])
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",", header="time,x_ref,y_ref,x_act,y_act",
+               comments="")  # fmt: skip
+    done = run(tmp_path, "name=mine", "log=csv", "log_file=a.csv", "printer.effects=[friction]",
+               "fit.integral=true", "log.y=null", "plot=false")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No printer is written" in done.stdout
+    assert not (tmp_path / "conf").exists()
+    report = json.loads((tmp_path / "results/calibration/mine/calibration.json").read_text())
+    assert report["axes"]["x"]["integral_per_s"]["low"] >= 0.0
+    assert "printer" not in report
+
+
 def test_the_measured_servo_by_the_command_of_the_docs(shared, tmp_path):
     file = shared / "data/emps/DATA_EMPS.mat"
     done = run(tmp_path, "name=emps", "log=emps", f"log_file={file}", "fit.drag=all",

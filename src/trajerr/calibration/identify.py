@@ -34,6 +34,8 @@ BRIEFLY, AT_LENGTH = 4, 60  # evaluations, of each start and of the best of them
 TOLERANCE = 1e-6  # relative, of cost and values
 CORRELATED = 8.0  # decay times 1/(ζω_n) over which residuals are taken as correlated
 AT_BOUND = 2e-3  # of a parameter's scale: nearer to a bound it is taken as fixed
+LEAST_INTEGRAL = 1e-3  # of that scale, nearly none
+INTEGRAL_PER_S = 20.0  # that searches start from: a loop that forgets friction in some 50 ms
 STEP = 1e-3  # of a parameter's scale, for differences: friction makes smaller ones rough
 
 
@@ -51,12 +53,13 @@ class Unknowns:
     delay: bool
     drag: str  # "none": damping between motor and carriage; "all": to the ground; "fit"
     offset: bool
+    integral: bool  # of a log: a drive whose velocity loop has an integral
     viscous: bool  # of a recorded print; a log's is its drag
     second_mode: bool  # of a recorded print
 
     def __post_init__(self) -> None:
         require_one_of("fit.drag", self.drag, DRAGS)
-        for key in ("friction", "delay", "offset", "viscous", "second_mode"):
+        for key in ("friction", "delay", "offset", "integral", "viscous", "second_mode"):
             value = getattr(self, key)
             require(f"fit.{key}", value, isinstance(value, bool), "true or false")
 
@@ -68,6 +71,7 @@ class Unknowns:
             "delay_s": self.delay,
             "drag_share": self.drag == "fit",
             "offset_mm": self.offset,
+            "integral_per_s": self.integral,
         }
         return ("natural_freq_hz", "damping_ratio", *(n for n, on in optional.items() if on))
 
@@ -178,6 +182,7 @@ class _Problem:
             "delay_s": error / speed,
             "drag_share": 1.0,
             "offset_mm": error,
+            "integral_per_s": INTEGRAL_PER_S,
             "position": error,
             "speed": speed,
         }
@@ -225,6 +230,7 @@ class _Problem:
         low = {"natural_freq_hz": 0.0, "damping_ratio": math.log(1e-3), "friction_mm_s2": 0.0}
         high = {"natural_freq_hz": math.log(HIGHEST * rate), "damping_ratio": math.log(0.99)}
         low |= {"delay_s": -0.02 / scales["delay_s"], "drag_share": 0.0}
+        low["integral_per_s"] = LEAST_INTEGRAL
         high |= {"delay_s": 0.1 / scales["delay_s"], "drag_share": 1.0}
         names = self.unknowns.names
         free = [np.inf] * (2 * len(self.stretches))
@@ -288,6 +294,7 @@ class _Problem:
             friction_mm_s2=rubbing if self.unknowns.friction else 0.0,
             delay_s=delay if self.unknowns.delay else 0.0,
             drag_share={"none": 0.0, "all": 1.0, "fit": 0.5}[self.unknowns.drag],
+            integral_per_s=INTEGRAL_PER_S if self.unknowns.integral else 0.0,
         )
         return float(np.mean(wanted**2)), guess
 

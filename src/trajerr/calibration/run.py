@@ -63,7 +63,7 @@ class Calibrated:
     """What a calibration has found."""
 
     axes: Mapping[str, AxisFindings]  # by "x" and "y"
-    printer: str  # its config, as text
+    printer: str | None  # its config, as text; None where no plant is like what was found
     report: Mapping[str, Any]  # the same for programs
 
 
@@ -116,13 +116,16 @@ class CalibrationRun:
         out = Path(self.out)
         refuse_existing(out, overwrite=self.overwrite)
         axes, alignment = self._findings()
-        measured = {axis: _measured(found) for axis, found in axes.items()}
         sources = {str(path): _sha256(path) for path in self._files}
+        if self.fit.integral and self.log_file is not None:  # which no printer's axis has
+            return Calibrated(axes, None, self._report(axes, sources))
+        measured = {axis: _measured(found) for axis, found in axes.items()}
         said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())
         source = f"trajerr.calibrate from {said}"
         printer = calibrated(self.base, self.name, measured, source, list(sources.values()))
         text = render(printer, self.base, measured, version("trajerr"))
-        return Calibrated(axes, text, self._report(axes, printer, sources) | alignment)
+        made = {"printer": printer.to_dict(), "identity": printer.identity}
+        return Calibrated(axes, text, self._report(axes, sources) | made | alignment)
 
     def _findings(self) -> tuple[dict[str, AxisFindings], dict[str, Any]]:
         """Return what was found of each axis, and of clock and mounting where there was a print."""
@@ -169,7 +172,7 @@ class CalibrationRun:
         axes = {}
         for axis, fitted in found.axes.items():
             natural, damping = (fitted.estimates[n] for n in ("natural_freq_hz", "damping_ratio"))
-            best, others = _shapers(natural, damping, 0.0)
+            best, others = _shapers(natural, damping)
             axes[axis] = AxisFindings(
                 natural,
                 damping,
@@ -188,12 +191,13 @@ class CalibrationRun:
         for axis, log in read_axes(path, self.log, float(self.test_share)).items():
             found = identify(log, self.fit, self.base, axis, f"{path}, {axis}")
             natural, damping = (found.estimates[n] for n in ("natural_freq_hz", "damping_ratio"))
-            best, others = _shapers(natural, damping, found.servo.drag_share)
+            is_drive = self.fit.integral or found.servo.drag_share > 0.0
+            best, others = (None, []) if is_drive else _shapers(natural, damping)
             axes[axis] = AxisFindings(natural, damping, identified=found, best=best, shapers=others)
         return axes
 
     def _report(
-        self, axes: Mapping[str, AxisFindings], printer: Printer, sources: Mapping[str, str]
+        self, axes: Mapping[str, AxisFindings], sources: Mapping[str, str]
     ) -> dict[str, Any]:
         return {
             "schema_version": SCHEMA_VERSION,
@@ -202,16 +206,14 @@ class CalibrationRun:
             "version": version("trajerr"),
             "sources": [{"file": file, "sha256": digest} for file, digest in sources.items()],
             "axes": {axis: _axis_report(found) for axis, found in axes.items()},
-            "printer": printer.to_dict(),
-            "identity": printer.identity,
         }
 
 
 def _shapers(
-    natural: Estimate, damping: Estimate, drag_share: float
+    natural: Estimate, damping: Estimate
 ) -> tuple[ShaperChoice | None, list[ShaperChoice]]:
-    """Return shapers for a belt's ringing; none for a servo's loop, or far off frequencies."""
-    if drag_share > 0.0 or not SHAPED_HZ[0] < natural.value < SHAPED_HZ[1]:
+    """Return shapers for a belt's ringing; none for far off frequencies."""
+    if not SHAPED_HZ[0] < natural.value < SHAPED_HZ[1]:
         return None, []
     return recommend(model_spectrum(natural.value, damping.value))
 

@@ -5,7 +5,8 @@
 with r_d the command, late by a delay. Drag d acts on the absolute velocity: viscous friction
 in guides, or the velocity loop of a servo without feed-forward. The plant is given none:
 with ``C = c + d`` the right side is ``k (r' − x) + C (ṙ' − ẋ) − F_c …`` for a command
-``r' = (c s + k) / (C s + k) r_d``, a filter of first order.
+``r' = (c s + k) / (C s + k) r_d``, a filter of first order. A drive whose velocity loop has an
+integral is :mod:`trajerr.calibration.drive`'s.
 """
 
 import math
@@ -15,6 +16,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from trajerr.arrays import Floats
+from trajerr.calibration.drive import drive_positions
 from trajerr.calibration.stretches import Stretch
 from trajerr.dynamics.axis import AxisParameters
 from trajerr.dynamics.input_shaper import AxisShaper
@@ -33,6 +35,7 @@ class Servo:
     delay_s: float = 0.0  # from command to motion, of the log's clock too
     drag_share: float = 0.0  # d / (c + d)
     offset_mm: float = 0.0  # of the measurement, or a constant force over the stiffness
+    integral_per_s: float = 0.0  # of the drive's velocity loop, over its gain; 0: it has none
 
     def axis(self, base: AxisParameters) -> AxisParameters:
         """Return the axis as the plant knows it, of the base's mass; without drag or delay."""
@@ -80,14 +83,23 @@ def predict_error(
     count = (len(stretch.time) - 1) * times_finer + 1
     time = stretch.time[0] + np.arange(count) / rate
     shaper = None if base.shaper is None else getattr(base.shaper, axis)
-    command = _dragged(servo, _shaped(shaper, stretch, time - servo.delay_s), rate)
+    late = _shaped(shaper, stretch, time - servo.delay_s)
     position = float(stretch.measured[0]) - servo.offset_mm + start[0]
     moving = np.array([position, stretch.start_speed + start[1]])
+    if servo.integral_per_s > 0.0:
+        actual = drive_positions(late, rate, _loop(servo), moving)[::times_finer]
+        return np.asarray(actual + servo.offset_mm - stretch.commanded)
+    command = _dragged(servo, late, rate)
     state = PlantState(0, np.full(2, command[0]), np.full(2, command[0]), *_start(moving))
     plant = _plant(servo, base, axis)
     both = Trajectory.of_positions(np.column_stack([command, command]), rate)
     actual = simulate(plant, both, seed=0, state=state).xy[::times_finer, 0]
     return np.asarray(actual + servo.offset_mm - stretch.commanded)
+
+
+def _loop(servo: Servo) -> tuple[float, float, float, float, float]:
+    damped, rubs = servo.damping_ratio, float(servo.friction_mm_s2)
+    return servo.natural_freq_hz, damped, servo.integral_per_s, float(servo.drag_share), rubs
 
 
 def _start(moving: Floats) -> tuple[Floats, Floats, int]:

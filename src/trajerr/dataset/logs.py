@@ -1,10 +1,12 @@
 """Measured logs, CSV or MATLAB, whose columns, units and axes a config maps.
 
-Knows how to find commanded and measured positions of one or two axes in a table. An axis
-that a log does not have stands still at 0 and has no error.
+Knows how to find commanded and measured positions of one or two axes in a table; CSV may be packed
+by gzip. An axis that a log does not have stands still at 0 and has no error.
 """
 
 import csv
+import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from trajerr.motion.lead_in import lead_in_row
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}  # in s
 LENGTH_UNITS = {"mm": 1.0, "m": 1e3, "cm": 10.0, "um": 1e-3, "in": 25.4}  # in mm
+PACKED = ".gz"
 
 Column = NDArray[np.float64]
 
@@ -188,9 +191,12 @@ def _read_table(path: Path, log: LogFormat) -> dict[str, Column]:
         return dict(_numeric_columns(read_matfile(path)))
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    unpacked = gzip.open if path.suffix.lower() == PACKED else open
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with unpacked(path, "rt", newline="", encoding="utf-8-sig") as file:
             return _parse_csv(list(csv.reader(file, delimiter=log.delimiter)), log, path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip archive is damaged: {error}; copy it again") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV file: {error}") from error
 

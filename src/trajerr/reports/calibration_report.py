@@ -18,6 +18,7 @@ from trajerr.reports.calibration_plots import calibration_page
 from trajerr.reports.style import save_figure
 
 PER_MILLE = 1000.0
+NO_PRINTER = "No printer is written: its axes know no drive with an integral"
 
 
 def write_calibration(run: CalibrationRun, found: Calibrated, console: Console) -> None:
@@ -36,8 +37,11 @@ def write_calibration(run: CalibrationRun, found: Calibrated, console: Console) 
     write_atomically(folder / "calibration.json", _json(found.report))
     if run.plot:
         save_figure(calibration_page(run.name, found.axes), folder / "calibration.png")
-    write_atomically(out, found.printer.encode())
-    _show(console, found.axes, out, folder)
+    if found.printer is not None:
+        write_atomically(out, found.printer.encode())
+    _show(console, found.axes, folder)
+    told = f"Printer in {out}" if found.printer is not None else NO_PRINTER
+    console.print(told, highlight=False, soft_wrap=True, markup=False)
 
 
 def _json(report: Mapping[str, Any]) -> bytes:
@@ -45,7 +49,7 @@ def _json(report: Mapping[str, Any]) -> bytes:
     return f"{text}\n".encode()
 
 
-def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder: Path) -> None:
+def _show(console: Console, axes: Mapping[str, AxisFindings], folder: Path) -> None:
     table = Table("axis", "value", "found", "95 % interval")
     for axis, found in axes.items():
         for name, estimate in _rows(found).items():
@@ -56,7 +60,6 @@ def _show(console: Console, axes: Mapping[str, AxisFindings], out: Path, folder:
         for line in _sentences(axis, found):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"Results in {folder}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"Printer in {out}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _rows(found: AxisFindings) -> dict[str, Estimate]:
@@ -66,6 +69,7 @@ def _rows(found: AxisFindings) -> dict[str, Estimate]:
         "delay_s": ("delay / ms", PER_MILLE),
         "drag_share": ("share of damping to the ground", 1.0),
         "offset_mm": ("offset / µm", PER_MILLE),
+        "integral_per_s": ("integral of the velocity loop / s⁻¹", 1.0),
     }
     names |= {
         "viscous_per_s": ("viscous friction over mass / s⁻¹", 1.0),
