@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from trajerr.checks import require, require_count, require_one_of
-from trajerr.dataset.stats import SPLITS, Stats
+from trajerr.dataset.stats import SPLITS
 from trajerr.dataset.store import Split, open_split
 from trajerr.dynamics.printer import Printer
 from trajerr.evaluation import baselines, scores
@@ -138,7 +138,10 @@ def assess(
     files = settings.checkpoints
     loaded = [load_checkpoint(file, settings.allowed) for file in files]
     overlaps = [_check(settings, checkpoint) for checkpoint in loaded]
-    material = gather(settings)
+    left_out = max(checkpoint.burn_in for checkpoint in loaded)
+    if settings.burn_in is not None:
+        left_out = min(left_out, settings.burn_in)
+    material = gather(settings, left_out)
     output, names = Path(settings.output_dir), unique_names([_name(c) for c in loaded])
     folders = [output] if len(files) == 1 else [output / name for name in names]
 
@@ -149,19 +152,22 @@ def assess(
                 prediction = predict(network, material.split, material.windows)
             found = _score(settings, material, checkpoint, prediction)
             found["overlap"] = overlaps[i]
-            found["provenance"] = _provenance(files[i], checkpoint, material.split.stats, config)
+            found["provenance"] = _provenance(files[i], checkpoint, material, config)
             yield Assessed(folders[i], names[i], found, prediction)
 
     return material, judged()
 
 
-def gather(settings: EvaluateSettings) -> Material:
-    """Open the split and predict it with every baseline, once for all checkpoints."""
+def gather(settings: EvaluateSettings, burn_in: int) -> Material:
+    """Open the split and predict it with every baseline, once for all checkpoints.
+
+    Windows are long enough for ``burn_in``, the samples at their head that are left out.
+    """
     root = Path(settings.root)
     split, train, val = (
         open_split(root, name, kinds=settings.kinds) for name in (settings.split, "train", "val")
     )
-    layers, windows = lay_out(split), cut_windows(split, settings.stride)
+    layers, windows = lay_out(split), cut_windows(split, settings.stride, burn_in)
     printer = baselines.read_printer(split.stats)
     others = {
         "zero": baselines.predict_zero(layers, windows),
@@ -219,9 +225,10 @@ def _score(
 
 
 def _provenance(
-    file: Path, checkpoint: Loaded, stats: Stats, config: Mapping[str, Any]
+    file: Path, checkpoint: Loaded, material: Material, config: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the metrics were made from and with."""
+    stats = material.split.stats
     return {
         "checkpoint": str(file),
         "checkpoint_sha256": sha256(file.read_bytes()).hexdigest(),
@@ -229,7 +236,7 @@ def _provenance(
         "training_data_identity": checkpoint.split_identity,
         "trained_with_version": checkpoint.version,
         "sample_rate_hz": stats.sample_rate_hz,
-        "sequence_length": stats.sequence_length,
+        "sequence_length": material.windows.length,
         **{f"{package}_version": version(package) for package in PACKAGES},
         "python_version": platform.python_version(),
         "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",

@@ -152,8 +152,18 @@ def lay_out(split: Split) -> Layers:
     )
 
 
-def cut_windows(split: Split, stride: int | None = None) -> Windows:
+def cut_windows(split: Split, stride: int | None = None, burn_in: int = 0) -> Windows:
     """Find the windows of a split, at its own length and ``stride`` (the split's by default).
+
+    Parameters
+    ----------
+    split
+        Of a prepared folder.
+    stride
+        Samples between windows.
+    burn_in
+        Samples at a window's head that are to be left out. Where they would be all of it,
+        windows are twice as long as that, so that half of each is left to judge.
 
     Raises
     ------
@@ -161,12 +171,16 @@ def cut_windows(split: Split, stride: int | None = None) -> Windows:
         No sequence is long enough for a window.
     """
     lengths = [len(s) - s.context for s in split.sequences]
-    length = split.stats.sequence_length
+    own = split.stats.sequence_length
+    length, mend = own, "prepare with a smaller sequence_length"
+    if burn_in >= own:
+        length = 2 * burn_in
+        mend = f"give burn_in below {own} (the training's is {burn_in})"
     found = window_starts(lengths, length, stride or split.stats.stride).numpy()
     if not len(found):
         raise DataError(
             f"split {split.name}: no sequence has the {length} samples of a window "
-            f"(the longest has {max(lengths)}); prepare with a smaller sequence_length"
+            f"(the longest has {max(lengths)}); {mend}"
         )
     first = np.cumsum(lengths) - lengths
     return Windows(found[:, 0], found[:, 1], first[found[:, 0]] + found[:, 1], length)

@@ -1,0 +1,1 @@
+"""What benchmarks of trainings measure with."""
