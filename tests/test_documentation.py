@@ -91,6 +91,32 @@ def test_the_readme_brings_what_the_results_say():
     assert set(stated) - set(figure.findall("\n".join(pages))) == set()
 
 
+def executed() -> dict[str, list[tuple[float, float]]]:
+    """Gains in per cent of corrected files that firmware ran, promised and executed."""
+    section = (
+        (DOCS / "firmware.md").read_text(encoding="utf-8").split("## Corrected files, executed")[1]
+    )
+    found: dict[str, list[tuple[float, float]]] = {"Klipper": [], "Marlin": []}
+    firmware = ""
+    for line in section.split("\n## ")[0].splitlines():
+        gains = re.findall(r"µm, −(\d+\.\d) %", line)
+        if line.startswith("| ") and gains:
+            firmware = line.strip("| ").split()[0] if line[2] != "|" else firmware
+            promised, ran = map(float, gains)
+            found[firmware].append((promised, ran))
+    return found
+
+
+def test_the_readme_says_what_firmware_made_of_corrected_files():
+    readme = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
+    (within,) = re.findall(r"promised within (\d\.\d) points", readme)
+    for firmware, gains in executed().items():
+        assert len(gains) >= 6
+        ran = [gain for _, gain in gains]
+        assert f"−{min(ran)} to −{max(ran)} % on {firmware}" in readme
+        assert max(abs(promised - gain) for promised, gain in gains) <= float(within)
+
+
 def test_the_theme_loads_nothing_from_elsewhere():
     settings = site()
     assert settings["theme"]["font"] is False
