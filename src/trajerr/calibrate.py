@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from trajerr.commands.building import build, pick
+from trajerr.commands.building import build_printer, pick
 from trajerr.commands.calibrating import asked_for
 from trajerr.commands.entry import Config, command
 
@@ -26,7 +26,7 @@ def main(config: Config) -> None:
         from trajerr.calibration.run import CalibrationRun  # takes seconds, not for --help
         from trajerr.reports.calibration_report import write_calibration
 
-        run = pick(CalibrationRun, config, base=build(config["printer"], "printer"))
+        run = pick(CalibrationRun, config, base=build_printer(config["printer"]))
         write_calibration(run, run.calibrate(), console)
 
 
@@ -34,7 +34,7 @@ def _make_printer(asked: str, config: Config, console: Console) -> None:
     from trajerr.calibration.made_printer import MachineFile, RingingTest
     from trajerr.reports.made_files import write_printer
 
-    base = build(config["printer"], "printer")
+    base = build_printer(config["printer"])
     kind: type[MachineFile | RingingTest] = RingingTest if asked == "ringing" else MachineFile
     run = pick(kind, config, base=base)
     write_printer(run, run.make(), console)

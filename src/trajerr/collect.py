@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 
-from trajerr.commands.building import build, pick
+from trajerr.commands.building import build, build_printer, pick
 from trajerr.commands.entry import Config, command
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def main(config: Config) -> None:
     from trajerr.reports import collection_report
 
     sources = find_sources(config["parts"], config["gcode"])
-    printer, variants = build(config["printer"], "printer"), parse_variants(config["variants"])
+    printer, variants = build_printer(config["printer"]), parse_variants(config["variants"])
     if config["plan_only"]:
         plans = (sources, printer.limits, variants[0].scales)
         if config["plot"]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from trajerr.commands.building import allowed_classes, build
+from trajerr.commands.building import allowed_classes, build, build_printer
 from trajerr.commands.entry import Config, command
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def main(config: Config) -> None:
 
     run, console = correction_run(config, config["refine"]["rounds"]), Console()
     rounds: list[Round] = []
-    prepared = run.prepare(build(config["printer"], "printer") if config.get("printer") else None)
+    prepared = run.prepare(build_printer(config["printer"]) if config.get("printer") else None)
     correction_report.show_notes(prepared.notes, console)
     if run.rounds > 0:
         prepared, rounds = _refine(prepared, config, console)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from trajerr.checks import require
-from trajerr.commands.building import build, pick
+from trajerr.commands.building import build, build_printer, pick
 from trajerr.commands.entry import Config, command
 
 SENSORS = "trajerr.dataset.sensor_logs."  # what is told which printer was recorded
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
 
 
 def _log(config: Config) -> Any:  # noqa: ANN401 - of any kind that the group log has
-    given = {"printer": build(config["printer"], "printer")} if config.get("printer") else {}
+    given = {"printer": build_printer(config["printer"])} if config.get("printer") else {}
     is_sensor = (config.get("log") or {}).get("_target_", "").startswith(SENSORS)
     wanted = "null: it acts with log=accelerometer or log=motan alone"
     require("printer", (config.get("printer") or {}).get("name"), is_sensor or not given, wanted)

@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.paths import PROJECT
-from trajerr.commands.building import CLASSES, MOVED, build, calls, pick
+from trajerr.commands.building import CLASSES, MOVED, build, build_printer, calls, pick
 from trajerr.commands.composition import COMMANDS, ROOTS
 from trajerr.dataset.logs import LogAxis, LogFormat
 from trajerr.dynamics.axis import AxisParameters
@@ -41,6 +41,24 @@ def test_a_printer_is_built_with_its_parts():
     built = build(printer(), "printer")
     assert built == Printer.from_dict(printer())
     assert type(built.x) is AxisParameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_target_": None}, r"printer\._target_: missing, expected trajerr\.dynamics\.printer"),
+        ({"limits": {"firmware": "klipper"}}, r"printer\.limits\._target_: missing, expected traj"),
+        (
+            {"x": {"mass_kg": 0.4}},
+            r"printer\.x\._target_: missing, expected trajerr\.dynamics\.axi",
+        ),
+        ({"_target_": AXIS["_target_"]}, "printer: AxisParameters: "),
+    ],
+)
+def test_a_printer_and_its_parts_say_what_they_are(changes, message):
+    plain = {key: value for key, value in printer(**changes).items() if value is not None}
+    with pytest.raises(ConfigError, match=message):
+        build_printer(plain)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ Hydra, whose ``instantiate`` calls whatever it is told to.
 import inspect
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from trajerr.checks import require
 from trajerr.errors import ConfigError
@@ -54,6 +54,9 @@ MOVED = {  # names in files that people wrote for earlier versions
     "trajerr.data.logs.LogFormat": "trajerr.dataset.logs.LogFormat",
     "trajerr.data.logs.LogSection": "trajerr.dataset.logs.LogSection",
 }
+
+if TYPE_CHECKING:
+    from trajerr.dynamics.printer import Printer
 
 T = TypeVar("T")
 
@@ -107,6 +110,27 @@ def build(config: object, where: str, **given: object) -> Any:  # noqa: ANN401 -
         require_own(key, value)
     _tell_moved({str(value) for _, value in named} & MOVED.keys(), where)
     return _build({**given, **config} if isinstance(config, Mapping) else config, where)
+
+
+def build_printer(config: object) -> "Printer":
+    """Return the printer that a config's ``printer`` describes.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`build`, or the config is of something else.
+    """
+    from trajerr.dynamics.printer import Printer  # brings Numba; not for --help
+
+    made = build(config, "printer")
+    if not isinstance(made, Printer):
+        raise ConfigError(_unnamed(Printer, "printer"))
+    return made
+
+
+def _unnamed(kind: type, where: str) -> str:
+    target = f"{kind.__module__}.{kind.__qualname__}"
+    return f"{where}.{TARGET}: missing, expected {target}, as in the shipped configs"
 
 
 def _tell_moved(old: set[str], where: str) -> None:
@@ -193,4 +217,9 @@ def _make(target: str, values: Mapping[str, Any], where: str) -> Any:  # noqa: A
     except TypeError as error:
         near = _nearest(values, inspect.signature(kind).parameters)
         raise ConfigError(f"{where}: {name}: {error}{near}") from error
+    hints = get_type_hints(kind) if is_dataclass(kind) else {}
+    for key in (key for key, value in values.items() if isinstance(value, Mapping)):
+        for part in (hints.get(key), *get_args(hints.get(key))):
+            if isinstance(part, type) and is_dataclass(part):
+                raise ConfigError(_unnamed(part, f"{where}.{key}"))
     return kind(**values)

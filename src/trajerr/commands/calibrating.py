@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trajerr.calibration.target import refuse_existing
 from trajerr.checks import require, shown
-from trajerr.commands.building import build
+from trajerr.commands.building import build, build_printer
 from trajerr.errors import ConfigError
 from trajerr.shipped import shipped
 
@@ -77,7 +77,7 @@ def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
 
     path = Path(config[asked])
     refuse_existing(path, overwrite=config["overwrite"])
-    printer, name = build(config["printer"], "printer"), path.name
+    printer, name = build_printer(config["printer"]), path.name
     if asked == "test_print":
         return shakedown(printer, build(config["record"], "record"), name)
     return tower(printer, build(config["tower"], "tower"), name)
