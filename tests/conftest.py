@@ -136,3 +136,8 @@ def prepared_once(tmp_path_factory: pytest.TempPathFactory, make_record: RecordM
 def prepared(tmp_path: Path, prepared_once: Path) -> Path:
     """A prepared folder of layout ``sequences``, to read and to break: windows of 32 samples."""
     return Path(shutil.copytree(prepared_once, tmp_path / "processed"))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name binary values by their argument: archives hold the clock, and workers compare names."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
