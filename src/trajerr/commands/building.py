@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from trajerr.checks import require
 from trajerr.errors import ConfigError
@@ -219,7 +219,7 @@ def _make(target: str, values: Mapping[str, Any], where: str) -> Any:  # noqa: A
         raise ConfigError(f"{where}: {name}: {error}{near}") from error
     hints = get_type_hints(kind) if is_dataclass(kind) else {}
     for key in (key for key, value in values.items() if isinstance(value, Mapping)):
-        for part in (hints.get(key), *get_args(hints.get(key))):
-            if isinstance(part, type) and is_dataclass(part):
-                raise ConfigError(_unnamed(part, f"{where}.{key}"))
+        part = hints.get(key)
+        if isinstance(part, type) and is_dataclass(part):
+            raise ConfigError(_unnamed(part, f"{where}.{key}"))
     return kind(**values)
