@@ -19,9 +19,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from trajerr.commands.machine_recipe import (
+    MORE_MOTION,
+    RecordedMachine,
+    collected,
+    export,
+    judge,
+)
+from trajerr.commands.quoting import stated
 
 KEYS = (
     *("NAME", "GCODE", "X", "Y", "REFERENCE", "PRINTER", "PRETRAINED"),
@@ -29,11 +38,7 @@ KEYS = (
 )
 FILES = ("GCODE", "X", "Y", "REFERENCE", "PRETRAINED")
 LIKE = "ender3_v2"  # the shipped printer that gives what is not measured, where none is named
-SIMULATED = "layers=sampled:10"  # more motion than any recording has
 UNTIL = ("calibrate", "collect", "train", "export")
-ANY_ERROR = "quality.rms_error_um=[0,10000]"  # the range that is checked is the soft study's
-# Recordings are short: what judges is what has chosen the epoch, and the page says so.
-ALL_BUT_VALIDATION = ("train_ratio=0.85", "val_ratio=0.15", "test_ratio=0")
 PRINTERS = Path("conf") / "printer"
 FOUND = {  # values of a calibration: name and factor on the page
     "natural_freq_hz": ("natural frequency / Hz", 1.0),
@@ -58,7 +63,8 @@ class Stage:
     command: str
     folder: str  # of its log and its marks, below the machine's
     arguments: list[str]
-    resumed: list[str]  # in place of the arguments, where last.ckpt says how far it came
+    # In place of the arguments, where last.ckpt says how far it came.
+    resumed: list[str] = field(default_factory=list)
 
 
 def main() -> None:
@@ -91,7 +97,7 @@ def options(words: list[str]) -> tuple[dict[str, str], list[str]]:
     if given["X"] == given["Y"]:
         sys.exit(f"Y: got {given['Y']} as X, expected another file, or none for one sensor")
     given["PRINTER"] = given["PRINTER"] or LIKE
-    given["SIMULATED"] = given["SIMULATED"] or SIMULATED
+    given["SIMULATED"] = given["SIMULATED"] or MORE_MOTION
     given["UNTIL"] = given["UNTIL"] or UNTIL[-1]
     if given["UNTIL"] not in UNTIL:
         sys.exit(f"UNTIL: got {given['UNTIL']}, expected one of {', '.join(UNTIL)}")
@@ -116,103 +122,56 @@ def chosen(planned: list[Stage], until: str) -> list[Stage]:
 
 def stages(run: Path, given: dict[str, str], overrides: list[str]) -> Iterator[Stage]:
     """Yield each stage; every path but the printer's config lies under ``run``."""
-    name = given["NAME"]
     sensors = {key.lower(): given[key] for key in ("X", "Y", "REFERENCE") if given[key]}
+    machine = RecordedMachine(given["NAME"], given["PRINTER"], given["GCODE"], sensors)
+    simulated, layers = f"{run / 'simulated'}", f"{run / 'simulated_layers'}"
+    recorded, learnt = f"{run / 'recorded_layers'}", str(best(run, "recorded"))
     yield Stage(
         "what the recordings say of the machine",
         "calibrate",
         "calibrate",
-        [
-            f"name={name}",
-            f"printer={given['PRINTER']}",
-            named("gcode", given["GCODE"]),
-            *(named(f"accelerometer.{key}", file) for key, file in sensors.items()),
-            f"output_dir={run / 'calibration'}",
-            "overwrite=true",
-        ],
-        [],
+        [*machine.calibrate(f"{run / 'calibration'}"), "overwrite=true"],
     )
-    simulated = shlex.split(given["SIMULATED"])
     yield Stage(
         "the calibrated printer, simulated",
         "collect",
         "collect",
-        [f"printer={name}", *simulated, f"out={run / 'simulated'}", ANY_ERROR],
-        [],
+        machine.collect(simulated, shlex.split(given["SIMULATED"])),
     )
-    yield Stage(
-        "its layers",
-        "prepare",
-        "prepare_simulated",
-        [
-            f"data_dirs=['{run / 'simulated'}/data_simulation_*']",
-            f"output_dir={run / 'simulated_layers'}",
-        ],
-        [],
-    )
-    yield Stage(
-        "the recorded layers",
-        "prepare",
-        "prepare_recorded",
-        [
-            "log=accelerometer",
-            f"printer={name}",
-            named("log.gcode", given["GCODE"]),
-            *(named(f"log.{key}", file) for key, file in sensors.items()),
-            *ALL_BUT_VALIDATION,
-            f"output_dir={run / 'recorded_layers'}",
-        ],
-        [],
-    )
+    made = [collected(simulated), stated("output_dir", layers)]
+    yield Stage("its layers", "prepare", "prepare_simulated", made)
+    yield Stage("the recorded layers", "prepare", "prepare_recorded", machine.prepare(recorded))
     yield training(run, "simulated", given["PRETRAINED"], overrides)
-    beside = [f"data.beside={run / 'simulated_layers'}", f"data.beside_share={given['BESIDE']}"]
+    beside = [stated("data.beside", layers), f"data.beside_share={given['BESIDE']}"]
     more = [*beside, *overrides] if given["BESIDE"] else overrides
     yield training(run, "recorded", str(best(run, "simulated")), more)
     yield Stage(
         "judged on layers that it was not trained on",
         "evaluate",
         "evaluate",
-        [
-            f"checkpoint={best(run, 'recorded')}",
-            f"data.root={run / 'recorded_layers'}",
-            "split=val",
-            f"output_dir={run / 'evaluation'}",
-        ],
-        [],
+        judge(learnt, recorded, f"{run / 'evaluation'}"),
     )
-    yield Stage(
-        "the bundle",
-        "export",
-        "export",
-        [f"checkpoint={best(run, 'recorded')}", f"output_dir={run / 'bundle'}"],
-        [],
-    )
+    yield Stage("the bundle", "export", "export", export(learnt, f"{run / 'bundle'}"))
 
 
 def training(run: Path, kind: str, pretrained: str, overrides: list[str]) -> Stage:
     """Return a transfer to one kind of layers, or a training from nothing."""
-    common = [f"data.root={run / f'{kind}_layers'}", *overrides]
+    common = [stated("data.root", f"{run / f'{kind}_layers'}"), *overrides]
     transfer = ["experiment=transfer"] if pretrained else []
-    begun = [*transfer, named("pretrained", pretrained)] if pretrained else []
+    begun = [*transfer, stated("pretrained", pretrained)] if pretrained else []
     last = best(run, kind).with_name("last.ckpt")
     return Stage(
         f"a network of the {kind} machine",
         "train",
         f"train_{kind}",
         [*begun, *common],
-        [*transfer, f"resume={last}", *common],
+        [*transfer, stated("resume", str(last)), *common],
     )
 
 
 def best(run: Path, kind: str) -> Path:
     """Return the checkpoint of a training that is done."""
     return run / f"train_{kind}" / "checkpoints" / "best.ckpt"
-
-
-def named(key: str, file: str) -> str:
-    """Return an override whose value is a file's name, whatever letters it has."""
-    escaped = file.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{key}="{escaped}"' if file else f"{key}=null"
 
 
 def stamp(stage: Stage, given: dict[str, str], before: str) -> str:
@@ -227,7 +186,7 @@ def stamp(stage: Stage, given: dict[str, str], before: str) -> str:
 
 def named_in(stage: Stage, file: str) -> bool:
     """Whether a stage's arguments name a file."""
-    return any(word == named(word.partition("=")[0], file) for word in stage.arguments)
+    return any(word == stated(word.partition("=")[0], file) for word in stage.arguments)
 
 
 def perform(run: Path, stage: Stage, made_from: str) -> None:

@@ -55,12 +55,12 @@ def test_it_transfers_in_two_stages_and_recordings_come_last(script):
     first, second = (stage.arguments for stage in stages if stage.command == "train")
     assert first[:3] == [
         "experiment=transfer",
-        'pretrained="best.ckpt"',
+        "pretrained=best.ckpt",
         "data.root=machines/mine/simulated_layers",
     ]
     assert second[:3] == [
         "experiment=transfer",
-        'pretrained="machines/mine/train_simulated/checkpoints/best.ckpt"',
+        "pretrained=machines/mine/train_simulated/checkpoints/best.ckpt",
         "data.root=machines/mine/recorded_layers",
     ]
     _, mixed = planned(script, [*WORDS, "BESIDE=0.3"])
@@ -101,18 +101,18 @@ def test_done_is_not_done_again_until_a_file_changes_and_training_goes_on(script
     last.parent.mkdir()
     last.write_text("a state")
     perform(calibrate, train)
-    assert ran[1][0:2] == ["experiment=transfer", 'pretrained="best.ckpt"']
+    assert ran[1][0:2] == ["experiment=transfer", "pretrained=best.ckpt"]
     assert ran[2][0:2] == ["experiment=transfer", f"resume={last}"]
 
     script.Path("best.ckpt").write_text("another network")
     perform(calibrate, train)
     assert len(ran) == 4  # the network alone
-    assert ran[3][1] == 'pretrained="best.ckpt"'  # what had begun was of the other
+    assert ran[3][1] == "pretrained=best.ckpt"  # what had begun was of the other
 
     script.Path("x.csv").write_text("another recording")
     perform(calibrate, train)
     assert len(ran) == 6
-    assert ran[5][1] == 'pretrained="best.ckpt"'
+    assert ran[5][1] == "pretrained=best.ckpt"
 
     own = script.Path("conf/printer/ender3_v2.yaml")
     own.parent.mkdir(parents=True)

@@ -20,6 +20,8 @@ _NO_LAUNCHER = re.compile(rf"Could not (?:load|find) 'hydra/launcher/({'|'.join(
 TAKE_A_FILE = ("collect", "correct")  # commands that take FILE_KEY, so as slicers call
 STANDARD_INPUT = "-"
 PLACES = ("/", "./", "../")  # how a path begins; no key does
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")  # values that Hydra takes as texts without quotes
+NO_TEXT = ("null", "true", "false", "nan", "inf")
 
 
 def literal(key: str, value: str) -> str:
@@ -28,6 +30,18 @@ def literal(key: str, value: str) -> str:
     ``it's, ${part}`` becomes ``key="it's, \${part}"``.
     """
     return _quoted(key, re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
+
+
+def listed(key: str, value: str) -> str:
+    """Return an override whose value is a list of one text."""
+    name, _, quoted = stated(key, value).partition("=")
+    return f"{name}=[{quoted}]"
+
+
+def stated(key: str, value: str) -> str:
+    """Return an override, in quotes where its value needs them."""
+    is_plain = PLAIN.fullmatch(value) and value.lower() not in NO_TEXT
+    return f"{key}={value}" if is_plain else literal(key, value)
 
 
 def pasteable(override: str) -> str:

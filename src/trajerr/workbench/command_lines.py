@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-from trajerr.commands.quoting import literal
+from trajerr.commands.quoting import stated
 from trajerr.errors import ConfigError
 from trajerr.gcode.containers.kinds import split_name
 from trajerr.workbench.folder import PRINTERS
@@ -20,8 +20,6 @@ TO_RUN = {  # keys of calibrate that write a file, and how that is called
     "test_print": "record",
 }
 BESIDE, APART = "beside", "apart"
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")  # values that Hydra takes as texts without quotes
-NO_TEXT = ("null", "true", "false", "nan", "inf")
 
 
 def look(form: Form, place: str) -> list[Step]:
@@ -63,8 +61,13 @@ def calibrate(form: Form, place: str) -> list[Step]:
 
 def sensors(form: Form, group: str) -> list[str]:
     """Return the files of a print's sensors as keys of a group."""
-    given = {axis: form[f"sensor_{axis}"] for axis in ("x", "y", "reference")}
-    return [stated(f"{group}.{axis}", file) for axis, file in given.items() if file]
+    return [stated(f"{group}.{key}", file) for key, file in sensor_files(form).items()]
+
+
+def sensor_files(form: Form) -> dict[str, str]:
+    """Return the files of a print's sensors, by x, y and reference; those that there are."""
+    given = {key: form[f"sensor_{key}"] for key in ("x", "y", "reference")}
+    return {key: file for key, file in given.items() if file}
 
 
 def _ripples(form: Form) -> list[str]:
@@ -169,15 +172,3 @@ def printer_name(said: str) -> str:
             f"name: got {said!r}, expected letters a to z, digits, _ and -, a letter first"
         )
     return said
-
-
-def listed(key: str, value: str) -> str:
-    """Return an override whose value is a list of one text."""
-    name, _, quoted = stated(key, value).partition("=")
-    return f"{name}=[{quoted}]"
-
-
-def stated(key: str, value: str) -> str:
-    """Return an override, in quotes where its value needs them."""
-    is_plain = PLAIN.fullmatch(value) and value.lower() not in NO_TEXT
-    return f"{key}={value}" if is_plain else literal(key, value)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from trajerr.commands.machine_recipe import RecordedMachine, collected, export, judge
+from trajerr.commands.quoting import listed, stated
 from trajerr.workbench.command_lines import (
     layers,
-    listed,
     log_columns,
     printer_name,
+    sensor_files,
     sensors,
-    stated,
 )
 from trajerr.workbench.folder import BEST, BUNDLES, DATA, TRAININGS
 from trajerr.workbench.forms import Form
@@ -16,10 +17,6 @@ from trajerr.workbench.work import Step
 
 SIMULATED, RECORDED, LOGGED, SENSED = "simulated", "recorded", "logged", "sensed"
 MACHINE = "machine"
-MORE_MOTION = "layers=sampled:10"  # of the embedded parts: more than any recording has
-ANY_ERROR = "quality.rms_error_um=[0,10000]"  # the range that is checked is the soft study's
-# Recordings are short: what judges is what has chosen the epoch.
-ALL_BUT_VALIDATION = ("train_ratio=0.85", "val_ratio=0.15", "test_ratio=0")
 EFFORTS = {  # label, what a training from nothing is told, and what one from such a network
     "try": (
         "a try-out: does everything run? seconds, no accuracy",
@@ -66,19 +63,11 @@ def _recordings(form: Form, raw: str) -> list[str]:
     """Return what says to prepare where its recordings are."""
     source = form["source"]
     if source == SENSED:
-        return _sensed(form, form["sensed_printer"])
+        print_of = ["log=accelerometer", stated("log.gcode", form["printed"])]
+        return [*print_of, *sensors(form, "log"), f"printer={form['sensed_printer']}"]
     if source == LOGGED:
         return [listed("data_dirs", form["log"]), *log_columns(form)]
-    return [_simulated(raw) if source == SIMULATED else listed("data_dirs", form["recordings"])]
-
-
-def _sensed(form: Form, printer: str) -> list[str]:
-    print_of = ["log=accelerometer", stated("log.gcode", form["printed"])]
-    return [*print_of, *sensors(form, "log"), f"printer={printer}"]
-
-
-def _simulated(raw: str) -> str:
-    return listed("data_dirs", f"{raw}/data_simulation_*")
+    return [collected(raw) if source == SIMULATED else listed("data_dirs", form["recordings"])]
 
 
 def _training(title: str, form: Form, prepared: str, name: str, pretrained: str) -> Step:
@@ -92,27 +81,24 @@ def _training(title: str, form: Form, prepared: str, name: str, pretrained: str)
 
 
 def _export(name: str) -> Step:
-    arguments = (f"checkpoint={TRAININGS}/{name}/{BEST}", f"output_dir={BUNDLES}/{name}")
-    return Step("Writing the bundle", "export", arguments)
+    arguments = export(f"{TRAININGS}/{name}/{BEST}", f"{BUNDLES}/{name}")
+    return Step("Writing the bundle", "export", tuple(arguments))
 
 
 def _machine(form: Form, name: str) -> Iterator[Step]:
-    """Yield what ``make machine`` does: simulation brings breadth, the recording the truth."""
+    """Yield what ``make machine`` does, with files in the workbench's folders."""
     home, first = f"{DATA}/{name}", f"{name}_simulated"
-    measured = [f"name={name}", f"printer={form['like']}", stated("gcode", form["printed"])]
-    measured += [*sensors(form, "accelerometer"), f"output_dir={home}/calibration"]
+    raw, simulated, recorded = (f"{home}/{kind}" for kind in ("raw", "simulated", "recorded"))
+    machine = RecordedMachine(name, form["like"], form["printed"], sensor_files(form))
+    measured = machine.calibrate(f"{home}/calibration")
     yield Step("Measuring the printer", "calibrate", tuple(measured))
-    simulated = (f"printer={name}", MORE_MOTION, f"out={home}/raw", ANY_ERROR)
-    yield Step("Printing on the simulated machine", "collect", simulated)
-    made = (_simulated(f"{home}/raw"), f"output_dir={home}/simulated")
+    yield Step("Printing on the simulated machine", "collect", tuple(machine.collect(raw)))
+    made = (collected(raw), stated("output_dir", simulated))
     yield Step("Preparing the simulated print", "prepare", made)
-    recorded = (*_sensed(form, name), *ALL_BUT_VALIDATION, f"output_dir={home}/recorded")
-    yield Step("Preparing the recording", "prepare", recorded)
-    title = "Learning the simulated machine"
-    yield _training(title, form, f"{home}/simulated", first, form["pretrained"])
+    yield Step("Preparing the recording", "prepare", tuple(machine.prepare(recorded)))
+    yield _training("Learning the simulated machine", form, simulated, first, form["pretrained"])
     begun = f"{TRAININGS}/{first}/{BEST}"
-    yield _training("Learning the recording", form, f"{home}/recorded", name, begun)
-    judged = [f"checkpoint={TRAININGS}/{name}/{BEST}", f"data.root={home}/recorded", "split=val"]
-    judged.append(f"output_dir={home}/evaluation")
+    yield _training("Learning the recording", form, recorded, name, begun)
+    judged = judge(f"{TRAININGS}/{name}/{BEST}", recorded, f"{home}/evaluation")
     yield Step("Judging it on layers that it was not trained on", "evaluate", tuple(judged))
     yield _export(name)

@@ -8,8 +8,9 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from trajerr.commands.quoting import stated
 from trajerr.errors import DataError
-from trajerr.workbench.command_lines import PRINTS, stated
+from trajerr.workbench.command_lines import PRINTS
 from trajerr.workbench.elements import download, href, pictures, table, tiles, view
 from trajerr.workbench.folder import Folder
 from trajerr.workbench.work import Work
