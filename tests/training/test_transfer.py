@@ -145,6 +145,19 @@ def test_what_its_ancestors_were_trained_on_stays_forbidden(
     assert len(again[ANCESTORS]) == len(trained) + len(tuned.stats[ANCESTORS])
 
 
+def test_what_was_trained_on_beside_stays_forbidden_too(
+    pretrained: Outcome, stiff: Path, tiny: Path, tmp_path: Path
+) -> None:
+    there = module(stiff).stats.sources
+    trained = [source for source in there if source.split == "train"]
+    unseen = [source for source in there if source.split != "train"]
+    for name, config in (("anew", train_config()), ("tuned", transfer_config(pretrained))):
+        data = data_module(tiny, batch_size=16, beside=str(stiff), beside_share=0.5)
+        stats = load_checkpoint(train(config, data, tmp_path / name).best).stats
+        assert len(shared_layers(stats, trained)) == len(trained)
+        assert shared_layers(stats, unseen) == []
+
+
 def test_mistakes_are_named(pretrained: Outcome, stiff: Path, tmp_path: Path) -> None:
     data = module(stiff)
     start = {"pretrained": str(pretrained.best)}

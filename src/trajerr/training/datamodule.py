@@ -6,7 +6,7 @@ from tables that lie end to end in memory, with no Python loop over its windows.
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -268,12 +268,25 @@ class PrinterDataModule(lightning.LightningDataModule):
             The split cannot be used, or lacks the thermal targets that are needed.
         """
         kinds = self._kinds if split == "train" else self._eval_kinds
-        opened = open_split(self.root, split, kinds, self._sample_rate)
+        return self._opened(self.root, split, kinds, self._sample_rate)
+
+    def _opened(
+        self, root: Path, split: str, kinds: Collection[str] | None, sample_rate: float | None
+    ) -> Split:
+        opened = open_split(root, split, kinds, sample_rate)
         if self._thermal and not opened.has_temperatures:
             raise DataError(
-                f"{self.root / split}: thermal targets are needed, but not all its layers have them"
+                f"{root / split}: thermal targets are needed, but not all its layers have them"
             )
         return opened
+
+    @property
+    def sources_beside(self) -> list[dict[str, Any]]:
+        """The other folder's training sources, as its ``stats.json`` has them."""
+        if self._beside is None:
+            return []
+        sources = read_stats(self._beside).to_dict()["sources"]
+        return [source for source in sources if source["split"] == "train"]
 
     def table(self, split: str) -> WindowTable:
         """Return all windows of one split; laid out in memory when first asked for."""
@@ -288,7 +301,7 @@ class PrinterDataModule(lightning.LightningDataModule):
 
     def _taken_beside(self, root: Path, own: Collection[Sequence]) -> list[Sequence]:
         """Return layers of another folder, at most as many as their share allows."""
-        there = open_split(root, "train", self._kinds, self.stats.sample_rate_hz).sequences
+        there = self._opened(root, "train", self._kinds, self.stats.sample_rate_hz).sequences
         generator = torch.Generator().manual_seed(self._seed)
         left = self._beside_share / (1.0 - self._beside_share) * sum(map(_samples, own))
         taken = []

@@ -40,7 +40,13 @@ from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
 from trajerr.training.settings import TrainerSettings, TrainSettings
 from trajerr.training.task import TrajectoryTask
 from trajerr.training.trainer import PROFILE, make_trainer, resolve_precision
-from trajerr.training.transfer import load_start, take_weights, with_pretrained, with_resumed
+from trajerr.training.transfer import (
+    ANCESTORS,
+    load_start,
+    take_weights,
+    with_pretrained,
+    with_resumed,
+)
 
 Plain = Mapping[str, Any]
 
@@ -154,6 +160,8 @@ def _train(
 def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport) -> TrajectoryTask:
     """Return the task with the weights that training starts from, and say what it is."""
     stats, before = data.stats.to_dict(), load_start(settings)
+    if beside := data.sources_beside:
+        stats[ANCESTORS] = beside
     if before is not None:
         is_pretrained = settings.pretrained is not None
         stats = with_pretrained(stats, before) if is_pretrained else with_resumed(stats, before)

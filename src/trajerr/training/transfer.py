@@ -22,7 +22,8 @@ Plain = Mapping[str, Any]
 
 SCALES_OF_INPUTS = ("feature_mean", "feature_std")
 SCALES_OF_OUTPUTS = ("scaling.target_mean", "scaling.target_std")
-ANCESTORS = "ancestors"  # of stats: training sources of the networks that it came from
+# Of stats: training sources of the networks that it came from, and of data beside its own.
+ANCESTORS = "ancestors"
 NOT_OF_SHAPE = (
     "dropout",
     "context_length",
@@ -48,7 +49,7 @@ def with_pretrained(stats: Plain, pretrained: Loaded) -> dict[str, Any]:
     What it was trained on is noted beside, so that nobody judges the new network on it.
     """
     trained_on = [source for source in pretrained.stats["sources"] if source["split"] == "train"]
-    known = [*pretrained.stats.get(ANCESTORS, ()), *trained_on]
+    known = [*stats.get(ANCESTORS, ()), *pretrained.stats.get(ANCESTORS, ()), *trained_on]
     return {**with_resumed(stats, pretrained), **({ANCESTORS: known} if known else {})}
 
 
