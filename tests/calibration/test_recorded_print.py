@@ -11,7 +11,7 @@ from rich.console import Console
 from scipy.stats import t as student
 
 from tests.calibration.recorded import DIGIT, FINE_HZ, draw_printer, record, record_case
-from tests.calibration.shipped import ABSENT
+from tests.calibration.shipped import ABSENT, UNKNOWNS
 from tests.dynamics.commanded import load_printer, wandering
 from tests.shipped import as_shipped
 from trajerr.calibration.print_fit import jackknifed
@@ -148,6 +148,12 @@ def test_contradictions_are_refused(tmp_path, changes, message):
     files = {key: value for key, value in changes.items() if key != "gcode"}
     with pytest.raises(ConfigError, match=message):
         settings(tmp_path, accelerometer=replace(ABSENT, **files), gcode=changes.get("gcode"))
+
+
+def test_a_drive_with_an_integral_needs_a_log(tmp_path):
+    given = {"accelerometer": replace(ABSENT, x="x.csv"), "fit": replace(UNKNOWNS, integral=True)}
+    with pytest.raises(ConfigError, match=r"fit.integral: got true, expected false without log_f"):
+        settings(tmp_path, **given)
 
 
 def settings(folder, **changes):

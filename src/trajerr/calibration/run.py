@@ -102,6 +102,8 @@ class CalibrationRun:
         require("accelerometer.reference", sensor.reference, told or not sensor.reference, wanted)
         wanted = "a file, of the sensor that moved with x while gcode was printed"
         require("accelerometer.x", sensor.x, not told or sensor.x is not None, wanted)
+        wanted = "false without log_file: a drive is told by a log of positions"
+        require("fit.integral", self.fit.integral, logged or not self.fit.integral, wanted)
         wanted = "csv, or another format of the group log, as log_file is given"
         require("log", self.log, self.log is not None or not logged, wanted)
 
@@ -117,7 +119,7 @@ class CalibrationRun:
         refuse_existing(out, overwrite=self.overwrite)
         axes, alignment = self._findings()
         sources = {str(path): _sha256(path) for path in self._files}
-        if self.fit.integral and self.log_file is not None:  # which no printer's axis has
+        if self.fit.integral:  # which no printer's axis has
             return Calibrated(axes, None, self._report(axes, sources))
         measured = {axis: _measured(found) for axis, found in axes.items()}
         said = "; ".join(f"{Path(p).name}, sha256 {digest}" for p, digest in sources.items())

@@ -217,8 +217,9 @@ def _make(target: str, values: Mapping[str, Any], where: str) -> Any:  # noqa: A
     except TypeError as error:
         near = _nearest(values, inspect.signature(kind).parameters)
         raise ConfigError(f"{where}: {name}: {error}{near}") from error
-    hints = get_type_hints(kind) if is_dataclass(kind) else {}
-    for key in (key for key, value in values.items() if isinstance(value, Mapping)):
+    data = [key for key, value in values.items() if isinstance(value, Mapping)]
+    hints = get_type_hints(kind) if data and is_dataclass(kind) else {}
+    for key in data:
         part = hints.get(key)
         if isinstance(part, type) and is_dataclass(part):
             raise ConfigError(_unnamed(part, f"{where}.{key}"))
