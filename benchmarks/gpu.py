@@ -30,6 +30,7 @@ import lightning
 import torch
 from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
+from measuring.arguments import count, positive
 from measuring.course import Course, Kernels, kernels_of
 from rich.console import Console
 
@@ -262,24 +263,6 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--windows", type=count, help="of an epoch (as the data has)")
     parser.add_argument("overrides", nargs="*", help="of trajerr.train, e.g. data.batch_size=256")
     return parser
-
-
-def count(text: str) -> int:
-    """Read a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number from 1")
-    return int(text)
-
-
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
-    return value
 
 
 def main() -> None:

@@ -28,7 +28,6 @@ newest that ``make pipeline`` or ``trajerr.train`` has left is taken.
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -42,6 +41,7 @@ from foreign.parts import MOST_LAYERS, PARTS, present
 from foreign.table import reconstruction_table, table
 from foreign.trial import METHODS, NETWORK, Trial
 from foreign.work import ACCELEROMETER, LOG, Plan, Stages
+from measuring.arguments import count, from_zero, positive
 
 from trajerr.errors import TrajerrError
 from trajerr.files import write_atomically
@@ -110,17 +110,17 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--machines", type=_count, default=5, help="how many (5)")
-    parser.add_argument("--seed", type=_from_zero, default=0, help="of the machines (0)")
-    parser.add_argument("--first", type=_from_zero, default=0, help="number of the first (0)")
+    parser.add_argument("--machines", type=count, default=5, help="how many (5)")
+    parser.add_argument("--seed", type=from_zero, default=0, help="of the machines (0)")
+    parser.add_argument("--first", type=from_zero, default=0, help="number of the first (0)")
     parser.add_argument(
         "--layers",
-        type=_count,
+        type=count,
         choices=range(1, MOST_LAYERS + 1),
         default=2,
         help="of each part; of the helix, whose layers are short, eight for each (2)",
     )
-    parser.add_argument("--minutes", type=_positive, default=4.0, help="of recording (4)")
+    parser.add_argument("--minutes", type=positive, default=4.0, help="of recording (4)")
     parser.add_argument("--methods", default=",".join(METHODS), help="all three unless named")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="parts B (all)"
@@ -131,33 +131,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--anew", action="store_true", help="correct and judge again, by the same networks"
     )
-    parser.add_argument("--threads", type=_count, default=2, help="of a correction (2)")
+    parser.add_argument("--threads", type=count, default=2, help="of a correction (2)")
     parser.add_argument("extra", nargs="*", help="overrides for the transfer's training")
     return parser
-
-
-def _from_zero(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _whole(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number from {least}")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
-    return value
 
 
 def measure(arguments: argparse.Namespace) -> str:

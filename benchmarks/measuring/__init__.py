@@ -1,1 +1,1 @@
-"""What benchmarks of trainings measure with."""
+"""What benchmarks measure with."""

@@ -114,3 +114,18 @@ def _turned(random: np.random.Generator) -> np.ndarray:
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
     return about_z @ about_y @ about_x
+
+
+def wandering_lines(random: np.random.Generator, seconds: float, at: np.ndarray) -> list[str]:
+    """Lines of straight moves in all directions, some slow, that take about so long.
+
+    ``at`` is where the nozzle stands, mm; it is moved along.
+    """
+    lines, spent = [], 0.0
+    while spent < seconds:
+        to = np.clip(at + random.normal(0.0, 9.0, 2), 60.0, 160.0)
+        speed = random.uniform(15.0, 90.0)
+        spent += float(np.hypot(*(to - at))) / speed + 0.02
+        lines.append(f"G1 X{to[0]:.3f} Y{to[1]:.3f} E0.1 F{60.0 * speed:.0f}")
+        at[:] = to
+    return lines

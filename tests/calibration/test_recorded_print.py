@@ -10,7 +10,14 @@ import pytest
 from rich.console import Console
 from scipy.stats import t as student
 
-from tests.calibration.recorded import DIGIT, FINE_HZ, draw_printer, record, record_case
+from tests.calibration.recorded import (
+    DIGIT,
+    FINE_HZ,
+    draw_printer,
+    record,
+    record_case,
+    wandering_lines,
+)
 from tests.calibration.shipped import ABSENT, UNKNOWNS
 from tests.dynamics.commanded import load_printer, wandering
 from tests.shipped import as_shipped
@@ -168,15 +175,8 @@ def settings(folder, **changes):
 
 def wandering_gcode(seconds, seed=0):
     """A print of straight moves in all directions, some slow, about as long as asked."""
-    random = np.random.default_rng(seed)
-    lines, spent, at = ["G28", "G90", "M83", "G1 Z0.2 F600"], 0.0, np.array([100.0, 100.0])
-    while spent < seconds:
-        to = np.clip(at + random.normal(0.0, 9.0, 2), 60.0, 160.0)
-        speed = random.uniform(15.0, 90.0)
-        spent += float(np.hypot(*(to - at))) / speed + 0.02
-        lines.append(f"G1 X{to[0]:.3f} Y{to[1]:.3f} E0.1 F{60.0 * speed:.0f}")
-        at = to
-    return "\n".join([*lines, ""])
+    moves = wandering_lines(np.random.default_rng(seed), seconds, np.array([100.0, 100.0]))
+    return "\n".join(["G28", "G90", "M83", "G1 Z0.2 F600", *moves, ""])
 
 
 def close(found, truth, share):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.calibration.recorded import FINE_HZ, draw_printer, record
+from tests.calibration.recorded import FINE_HZ, draw_printer, record, wandering_lines
 from tests.dynamics.commanded import load_printer
 from tests.paths import PROJECT
+from tests.recordings.recorded import write_klipper
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
 from trajerr.dynamics.plant import simulate
@@ -35,20 +36,12 @@ def layered_gcode(seed=0):
     lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
     for layer in range(LAYERS):
         lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
-        spent = 0.0
-        while spent < SECONDS:
-            to = np.clip(at + random.normal(0.0, 9.0, 2), 60.0, 160.0)
-            speed = random.uniform(15.0, 90.0)
-            spent += float(np.hypot(*(to - at))) / speed + 0.02
-            lines.append(f"G1 X{to[0]:.3f} Y{to[1]:.3f} E0.1 F{60.0 * speed:.0f}")
-            at = to
+        lines += wandering_lines(random, SECONDS, at)
     return "\n".join([*lines, ""])
 
 
-def write_klipper(path, recording):
-    rows = np.column_stack([recording.time_s, recording.acceleration_mm_s2])
-    text = "\n".join(",".join(f"{value:.6f}" for value in row) for row in rows)
-    path.write_text(f"#time,accel_x,accel_y,accel_z\n{text}\n")
+def write_recording(recording, path):
+    return write_klipper(np.column_stack([recording.time_s, recording.acceleration_mm_s2]), path)
 
 
 def make(folder, *words):
@@ -79,7 +72,7 @@ def owner(tmp_path_factory):
         base.placed(parse_program(text.encode(), "a", base.limits.firmware)), base.limits
     )
     moved = simulate(true, sample(planned, FINE_HZ), seed=1).xy
-    write_klipper(folder / "nozzle.csv", record(moved, 0.0, 11))
+    write_recording(record(moved, 0.0, 11), folder / "nozzle.csv")
     words = ("NAME=mine", "GCODE=print.gcode", "X=nozzle.csv", "PRINTER=klipper_fast", *TINY)
     return Owner(folder, true, words)
 
