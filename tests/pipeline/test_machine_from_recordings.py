@@ -10,38 +10,18 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.calibration.recorded import FINE_HZ, draw_printer, record, wandering_lines
 from tests.dynamics.commanded import load_printer
 from tests.paths import PROJECT
-from tests.recordings.recorded import write_klipper
+from tests.pipeline.recorded_machine import write_recorded_print
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
-from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
-from trajerr.gcode.reader import parse_program
-from trajerr.motion.planner import plan
-from trajerr.motion.sampling import sample
 
 EARLY = "UNTIL=calibrate"
-LAYERS, SECONDS = 5, 9.0  # of the print, and of each layer
 TINY = (
     "SIMULATED=parts=[boat] layers=[2,3,4] variants=[{acceleration_scale:4.0,speed_scale:1.5}]",
     *("model=small", "trainer.max_epochs=1", "data.samples_per_epoch=64", "data.batch_size=8"),
 )
-
-
-def layered_gcode(seed=0):
-    """Straight moves in all directions, some slow, layer by layer."""
-    random = np.random.default_rng(seed)
-    lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
-    for layer in range(LAYERS):
-        lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
-        lines += wandering_lines(random, SECONDS, at)
-    return "\n".join([*lines, ""])
-
-
-def write_recording(recording, path):
-    return write_klipper(np.column_stack([recording.time_s, recording.acceleration_mm_s2]), path)
 
 
 def make(folder, *words):
@@ -65,14 +45,8 @@ class Owner:
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory):
-    folder, base = tmp_path_factory.mktemp("owner"), load_printer("klipper_fast")
-    true, text = draw_printer(base, 11, second_mode=False), layered_gcode()
-    (folder / "print.gcode").write_text(text)
-    planned = plan(
-        base.placed(parse_program(text.encode(), "a", base.limits.firmware)), base.limits
-    )
-    moved = simulate(true, sample(planned, FINE_HZ), seed=1).xy
-    write_recording(record(moved, 0.0, 11), folder / "nozzle.csv")
+    folder = tmp_path_factory.mktemp("owner")
+    true = write_recorded_print(folder, load_printer("klipper_fast"))
     words = ("NAME=mine", "GCODE=print.gcode", "X=nozzle.csv", "PRINTER=klipper_fast", *TINY)
     return Owner(folder, true, words)
 

@@ -56,10 +56,13 @@ async def state(client: TestClient, name: str) -> dict[str, Any]:
 
 
 async def until(
-    client: TestClient, name: str, holds: Callable[[dict[str, Any]], bool]
+    client: TestClient,
+    name: str,
+    holds: Callable[[dict[str, Any]], bool],
+    patience_s: float = PATIENCE_S,
 ) -> dict[str, Any]:
     """Wait until something holds of a piece of work; fail where it ends or lasts too long."""
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + patience_s
     while True:
         said = await state(client, name)
         if holds(said):
@@ -69,8 +72,8 @@ async def until(
         await asyncio.sleep(0.1)
 
 
-async def ended(client: TestClient, name: str) -> dict[str, Any]:
-    return await until(client, name, lambda said: not said["open"])
+async def ended(client: TestClient, name: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+    return await until(client, name, lambda said: not said["open"], patience_s)
 
 
 async def order(client: TestClient, name: str, what: str) -> tuple[int, dict[str, Any]]:
