@@ -11,6 +11,7 @@ from trajerr.models.losses import (
     PhysicsResidual,
     physics_loss,
     settling_samples,
+    trajectory_loss,
     trajectory_mae,
 )
 from trajerr.motion.features import compute_features
@@ -106,6 +107,17 @@ def test_trajectory_loss_is_the_sum_of_normalised_axis_errors_after_the_burn_in(
     predicted[:, 4:, 0], predicted[:, 4:, 1] = 0.05, -0.4
     loss = trajectory_mae(predicted, target, SCALE, burn_in=4)
     assert float(loss) == pytest.approx(0.05 / 0.1 + 0.4 / 0.2)
+
+
+def test_squares_count_beside_the_sizes() -> None:
+    predicted, target = torch.zeros(1, 6, 2), torch.zeros(1, 6, 2)
+    predicted[:, 4:] = SCALE * torch.tensor([2.0, 3.0])  # in deviations
+    predicted[:, :4] = 99.0  # left out
+    sizes = trajectory_mae(predicted, target, SCALE, burn_in=4)
+    assert float(sizes) == pytest.approx(5.0)
+    for weight in (0.0, 0.5):
+        loss = trajectory_loss(predicted, target, SCALE, 4, weight)
+        assert float(loss) == pytest.approx(5.0 + weight * (4.0 + 9.0))
 
 
 def test_short_windows_still_count() -> None:

@@ -17,6 +17,7 @@ NUMBERS = (
     "loss.thermal_weight",
     "loss.burn_in",
     "loss.burn_in_without_printer",
+    "loss.squared_weight",
     "trainer.gradient_clip_val",
     "trainer.accumulate_grad_batches",
     "trainer.log_every_n_steps",

@@ -33,6 +33,20 @@ def trajectory_mae(predicted: Tensor, target: Tensor, scale: Tensor, burn_in: in
     return difference.abs().mean(dim=(0, 1)).sum()
 
 
+def trajectory_loss(
+    predicted: Tensor, target: Tensor, scale: Tensor, burn_in: int, squared_weight: float
+) -> Tensor:
+    """Return ``MAE_x + MAE_y + w (MSE_x + MSE_y)`` of normalised errors after the burn-in.
+
+    Parameters and units as for :func:`trajectory_mae`; ``squared_weight`` is w. The squares
+    are what large errors are judged by, the absolute values what makes small ones smaller.
+    """
+    start = min(burn_in, predicted.shape[1] - 1)
+    difference = (predicted - target)[:, start:] / scale
+    each = difference.abs() + squared_weight * difference * difference
+    return each.mean(dim=(0, 1)).sum()
+
+
 def settled_errors(
     predicted: Tensor, target: Tensor, scale: Tensor, burn_in: int
 ) -> tuple[Tensor, Tensor]:

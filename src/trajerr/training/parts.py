@@ -125,6 +125,7 @@ class LossSettings:
         If a value is out of range; the message names the key.
     """
 
+    squared_weight: float  # of the squared errors, beside the absolute ones
     lambda_physics: float  # weight of the axis equation's residual
     thermal_weight: float  # weight of a head that predicts the temperatures
     burn_in: int | None  # samples at a window's begin; None: one settling time of the printer
@@ -133,7 +134,8 @@ class LossSettings:
     arguments: Plain = field(default_factory=dict)  # the user's own class for the first term
 
     def __post_init__(self) -> None:
-        for key in ("lambda_physics", "thermal_weight", "burn_in", "burn_in_without_printer"):
+        weights = ("squared_weight", "lambda_physics", "thermal_weight")
+        for key in (*weights, "burn_in", "burn_in_without_printer"):
             require_within(f"loss.{key}", getattr(self, key), Range(0))
         if self.printer is not None and "kinematics" not in self.printer:
             raise ConfigError(

@@ -15,7 +15,7 @@ from trajerr.models.losses import (
     physics_loss,
     settled_errors,
     settling_samples,
-    trajectory_mae,
+    trajectory_loss,
 )
 from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
@@ -184,7 +184,8 @@ class TrajectoryTask(lightning.LightningModule):
 
     def _trajectory(self, predicted: Tensor, target: Tensor) -> Tensor:
         if self.criterion is None:
-            return trajectory_mae(predicted, target, self._scale, self.burn_in)
+            weight = self._loss.squared_weight
+            return trajectory_loss(predicted, target, self._scale, self.burn_in, weight)
         return self.criterion(*settled_errors(predicted, target, self._scale, self.burn_in))
 
     def _further_terms(
