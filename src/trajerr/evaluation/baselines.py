@@ -22,7 +22,7 @@ TAPS = 40  # 0.2 s at 200 Hz, one settling time of a soft printer
 SUBSTEPS = 2  # steps of the axis equation a sample; 8 change its RMSE by 0.1 µm
 NO_FRICTION = 1e-6  # mm/s²: the network keeps its logarithm
 RIDGES = (1e-8, 1e-6, 1e-4, 1e-2)
-NOISE_SECONDS = 400.0  # of motion that the floor is measured on: a few seconds of simulation
+NOISE_SECONDS = 2000.0  # of motion that the floor is measured on: some 20 s of simulation
 
 
 def predict_zero(layers: Layers, windows: Windows) -> Prediction:
@@ -95,21 +95,25 @@ def read_printer(stats: Stats) -> Printer | None:
 def measure_noise_floor(printer: Printer | None, layers: Layers) -> float | None:
     """Return the RMS over both axes, mm, of what only the printer's jitter adds to a split.
 
-    Simulates whole layers, evenly chosen, with and without jitter. ``None`` for measured data.
+    Simulates whole layers with and without jitter: all, or so many as chance picks where all
+    would take long. Every n-th would not do, since the variants of layers follow each other in
+    order. ``None`` for measured data.
     """
     if printer is None:
         return None
     if not printer.has("jitter"):
         return 0.0
-    chosen = _evenly(layers)
+    chosen = _picked(layers)
     seconds = [(s.stop - s.start) / layers.sample_rate for s in chosen]
     floors = [noise_floor(printer, _finer(layers, s), seed=i) for i, s in enumerate(chosen)]
     return float(np.sqrt(np.average(np.square(floors), weights=seconds)))
 
 
-def _evenly(layers: Layers) -> list[slice]:
-    """Return all sequences, or every n-th where all would take long to simulate."""
-    return layers.spans[:: max(1, round(len(layers) / layers.sample_rate / NOISE_SECONDS))]
+def _picked(layers: Layers) -> list[slice]:
+    """Return sequences in random order, the same each time, up to :data:`NOISE_SECONDS`."""
+    spans = [layers.spans[i] for i in np.random.default_rng(0).permutation(len(layers.spans))]
+    seconds = np.cumsum([(span.stop - span.start) / layers.sample_rate for span in spans])
+    return spans[: 1 + int(np.searchsorted(seconds, NOISE_SECONDS))]
 
 
 def _finer(layers: Layers, span: slice) -> Trajectory:
