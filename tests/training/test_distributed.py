@@ -98,8 +98,19 @@ def test_two_processes_beside_configs_of_ones_own_and_in_a_sweep(tiny: Path, tmp
             check=False,
         )
         assert done.returncode == 0, done.stderr
+    one = [f"data.root={tiny}", *small, "trainer.max_epochs=1", "trainer.accelerator=cpu"]
+    for preset in ("cores", "cpu"):
+        folder = f"hydra.run.dir={preset}"
+        done = subprocess.run(
+            [*line, folder, f"trainer={preset}", *one],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
     losses = [
         json.loads((tmp_path / folder / "train.json").read_text())["metrics"]["val/loss"]
-        for folder in ("run", "sweep/0", "sweep/1")
+        for folder in ("run", "sweep/0", "sweep/1", "cores", "cpu")
     ]
+    assert losses[3] == pytest.approx(losses[4], rel=1e-3)  # two halves of a batch are one
     assert losses[0] == losses[1] != losses[2]
