@@ -41,6 +41,7 @@ from trajerr.models.threads import threads_for
 from trajerr.training import memory
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.messages import own_messages
+from trajerr.training.products import float32_products
 from trajerr.training.progress import EpochReport
 from trajerr.training.run import make_task
 from trajerr.training.settings import TrainSettings
@@ -157,17 +158,19 @@ def measure(job: Job) -> Found:
         trainer.callbacks.append(course)
         if settings.trainer.compile:
             task.network.compile()
-        try:
-            trainer.fit(task, datamodule=data)
-        except RuntimeError as error:  # memory, or a compiler that is absent
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise DataError(f"{job.variant} on {device}: {said[0]}") from error
+        with float32_products(settings.trainer.float32_products, device):
+            products = torch.get_float32_matmul_precision()
+            try:
+                trainer.fit(task, datamodule=data)
+            except RuntimeError as error:  # memory, or a compiler that is absent
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                raise DataError(f"{job.variant} on {device}: {said[0]}") from error
         course.require_finished()
         said_device = f"{device_name(device)}, {torch.get_num_threads()} threads of the processor"
     windows, why = epoch_of(data, job.windows)
     trace = course.trace
     return Found(
-        device=f"{said_device}, float32 products {torch.get_float32_matmul_precision()}",
+        device=f"{said_device}, float32 products {products}",
         model=f"{settings.model}, {count_parameters(task.network):,} parameters, "
         f"batches of {data.batch_size}",
         epoch_windows=windows,

@@ -20,6 +20,7 @@ from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
+from trajerr.dynamics.axis_steps import solve
 from trajerr.dynamics.plant import ActualMotion
 from trajerr.dynamics.printer import Printer
 from trajerr.files import write_atomically
@@ -120,7 +121,7 @@ class Trial:
             return TwinModel(self.printer, rate, threads)
         if method == MACHINE:
             return MachineModel(Variant(self.machine), rate, threads)
-        return NetworkModel(Predictor.load(self.known.bundle))
+        return NetworkModel(Predictor.load(self.known.bundle, solve=solve))
 
     def _judged(self, part: Part) -> Cases:
         """Return the errors on a part's walls, of every method and shaper, at every stiffness."""

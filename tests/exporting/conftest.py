@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from tests.models.networks import stir
 from tests.paths import CONF
 from trajerr.bundle.runtime import Predictor
 from trajerr.dataset.matlab import write_layer
@@ -89,7 +90,7 @@ def make_checkpoint(prepared: Path, printer: Printer, tmp_path_factory):
     def make(name: str, *, with_printer: bool = True, **changes) -> Checkpoint:
         torch.manual_seed(0)
         config, stats = {**network_config(name), **changes}, read_stats(prepared).to_dict()
-        network = build_network(config).eval()
+        network = stir(build_network(config)).eval()
         network.scaling.set_statistics(stats)
         content = {
             "hyper_parameters": {

@@ -8,9 +8,18 @@ import onnxruntime
 import pytest
 import torch
 
-from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, PT2, TORCHSCRIPT, open_bundle
+from trajerr.bundle.manifest import (
+    ONNX,
+    ONNX_GUIDED,
+    ONNX_INT8,
+    ONNX_STEP,
+    PT2,
+    TORCHSCRIPT,
+    open_bundle,
+)
 from trajerr.bundle.runtime import Predictor
 from trajerr.dataset.store import open_split
+from trajerr.dynamics.axis_steps import solve
 from trajerr.errors import BundleError, ConfigError, DataError
 from trajerr.exporting import export, graphs
 from trajerr.exporting.export import export_bundle
@@ -81,12 +90,27 @@ def assert_streams_as_whole(predictor: Predictor) -> None:
 def test_each_model_exports_to_graphs_that_equal_it(make_checkpoint, real_features, tmp_path, name):
     checkpoint = make_checkpoint(name)
     found = export_bundle(checkpoint.path, tmp_path / "bundle", ("torchscript", "onnx", "pt2"))
-    assert set(found.parity_mm) == {TORCHSCRIPT, PT2, ONNX, ONNX_STEP}
+    guided = {ONNX_GUIDED} if name in ("small", "hybrid") else set()
+    assert set(found.parity_mm) == {TORCHSCRIPT, PT2, ONNX, ONNX_STEP} | guided
     for file in (TORCHSCRIPT, PT2, ONNX):
         assert_equal_to_eager(checkpoint.network, found.folder / file, real_features)
     assert_streams_as_whole(Predictor.load(found.folder))
     kinds = {node.op_type for node in onnx.load(found.folder / ONNX).graph.node}
     assert "Range" not in kinds  # attention by blocks; sample by sample takes ten times longer
+
+
+def test_a_solution_in_machine_code_guides_the_network_alike(exported, real_features):
+    plain = Predictor.load(exported.folder).predict(real_features[:3])
+    calls = []
+
+    def solving(*given):
+        calls.append(given)
+        return solve(*given)
+
+    guided = Predictor.load(exported.folder, solve=solving).predict(real_features[:3])
+    assert len(calls) == 1
+    for name, error in plain.items():
+        np.testing.assert_allclose(guided[name], error, rtol=0.0, atol=TOLERANCE_MM)
 
 
 def test_the_manifest_says_what_the_graphs_mean(exported, base, printer, prepared):
@@ -110,7 +134,7 @@ def test_the_manifest_says_what_the_graphs_mean(exported, base, printer, prepare
     assert manifest["latency"] == exported.latency
     for measured in ("window_ms", "step_us"):
         assert 0.0 < exported.latency[f"{measured}_p50"] <= exported.latency[f"{measured}_p99"]
-    graphs = {TORCHSCRIPT, PT2, ONNX, ONNX_STEP, ONNX_INT8}
+    graphs = {TORCHSCRIPT, PT2, ONNX, ONNX_STEP, ONNX_GUIDED, ONNX_INT8}
     assert set(manifest["files"]) == {*graphs, "MODEL_CARD.md"}
 
 
@@ -128,7 +152,7 @@ def test_onnx_graphs_name_their_tensors_and_leave_batch_and_time_open(exported):
 
 def test_no_path_of_the_exporting_machine_is_in_the_files(exported):
     here = str(export.__file__).removesuffix("/src/trajerr/exporting/export.py").encode()
-    for name in (ONNX, ONNX_STEP, ONNX_INT8):
+    for name in (ONNX, ONNX_STEP, ONNX_GUIDED, ONNX_INT8):
         assert here not in (exported.folder / name).read_bytes(), name
 
 

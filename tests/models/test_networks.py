@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tests.models.networks import build, network_config, random_features
+from tests.models.networks import build, network_config, random_features, stir
 from trajerr.errors import ConfigError
 from trajerr.models import inputs
 from trajerr.models.registry import NETWORKS, build_network, count_parameters
@@ -130,7 +130,7 @@ def test_sizes_are_as_promised() -> None:
 
 
 def test_normalisation_is_inside() -> None:
-    network = build("base")
+    network = build("base", equation=None)  # whose solution is in mm
     outputs = network(random_features(8, 200))
     assert outputs.abs().max() < 1.0  # mm; normalised values would be of order one and more
     scale = torch.tensor([2.0, 3.0])
@@ -138,6 +138,24 @@ def test_normalisation_is_inside() -> None:
     network.scaling.target_std *= scale
     network.scaling.target_mean *= scale
     torch.testing.assert_close(network(random_features(1, 20)), before * scale)
+
+
+@pytest.mark.parametrize("name", ["base", "small", "hybrid"])
+def test_with_an_equation_a_network_begins_with_its_solution(name: str) -> None:
+    network = build(name)
+    features = random_features(3, 80)
+    states, _ = network.equation(features, torch.zeros(2, 3, 2))
+    torch.testing.assert_close(network(features), states[:, 0].transpose(0, 1))
+
+
+@pytest.mark.parametrize("name", ["base", "small", "hybrid"])
+def test_a_solution_from_elsewhere_is_taken_for_its_own(name: str) -> None:
+    network = build(name)
+    stir(network)
+    features = random_features(2, 70)
+    states, _ = network.equation(features, torch.zeros(2, 2, 2))
+    torch.testing.assert_close(network.guided(features, states), network(features))
+    assert (network.guided(features, states + 0.1) - network(features)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -172,10 +190,10 @@ def test_coupled_motors_feel_the_other_axis(name: str) -> None:
     moved = features.clone()
     for column in (1, 4, 8, 12):  # y and its derivatives
         moved[..., column] = random_features(1, 60, seed=5)[..., column]
-    coupled = build(name, kinematics="corexy", **shape)
+    coupled = stir(build(name, kinematics="corexy", **shape))
     assert (coupled(features) - coupled(moved))[..., 0].abs().max() > 1e-4
     if coupled.inputs.streams == 2:
-        apart = build(name, kinematics="cartesian")
+        apart = stir(build(name, kinematics="cartesian"))
         torch.testing.assert_close(apart(features)[..., 0], apart(moved)[..., 0])
 
 

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from scipy.integrate import solve_ivp
 
 from tests.models.networks import SAMPLE_RATE_HZ, build
 from trajerr.models.fir import FirNetwork
+from trajerr.models.inputs import motion
 from trajerr.models.physics import AxisEquation
 from trajerr.motion.features import compute_features
 
@@ -111,3 +113,54 @@ def test_fir_recovers_a_linear_filter() -> None:
     ridge = fitted.fit(pairs[:2], pairs[2:])
     assert ridge == 1e-8  # noise-free data needs no penalty
     torch.testing.assert_close(fitted.weight, truth.weight, rtol=0.0, atol=1e-4)
+
+
+def step_by_step(
+    solver: AxisEquation, features: torch.Tensor, state: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    _, velocity, acceleration, _ = motion(features.transpose(0, 1))
+    states = []
+    for v, a in zip(velocity, acceleration, strict=True):
+        state = solver.advance(v, a, state, solver.coefficients())
+        states.append(state)
+    return torch.stack(states), state
+
+
+def test_machine_code_is_the_loop_over_time() -> None:
+    """Values and gradients, at any length and from any state."""
+    features = torch.randn(3, 90, 15, generator=torch.Generator().manual_seed(1)) * 40.0
+    features[..., 7:9] *= 20.0
+    start = torch.tensor([0.1, 30.0])[:, None, None].repeat(1, 3, 2)
+    found = []
+    for through in ("code", "loop"):
+        solver = equation(3, FRICTION).float()
+        given = [features.clone().requires_grad_(), start.clone().requires_grad_()]
+        states, last = solver(*given) if through == "code" else step_by_step(solver, *given)
+        (torch.sin(5.0 * states).sum() + (last * last).sum()).backward()
+        by = [value.grad for value in (*given, *solver.parameters())]
+        found.append([states.detach(), last.detach(), *by])
+    stuck = found[0][0][:, 1] == 0.0
+    assert 0.02 < stuck.float().mean() < 0.9  # it slides and sticks
+    for code, loop in zip(*found, strict=True):
+        torch.testing.assert_close(code, loop, rtol=2e-3, atol=1e-3 * float(loop.abs().max()))
+
+
+def test_its_gradient_is_that_of_small_differences() -> None:
+    solver = equation(2, FRICTION)
+    features = torch.from_numpy(compute_features(smooth_sweep(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ))
+    weights = torch.randn(len(features), 2, 1, 2, generator=torch.Generator().manual_seed(0))
+    start = torch.zeros(2, 1, 2).double()
+
+    def value() -> torch.Tensor:
+        return (solver(features[None], start)[0] * weights).sum()
+
+    value().backward()
+    for parameter in solver.parameters():
+        found, step = parameter.grad[0].item(), 1e-6
+        ends = []
+        for way in (1.0, -1.0):
+            with torch.no_grad():
+                parameter[0] += way * step
+                ends.append(value().item())
+                parameter[0] -= way * step
+        assert found == pytest.approx((ends[0] - ends[1]) / (2.0 * step), rel=1e-4)

@@ -84,7 +84,7 @@ def steps(outcome: Outcome) -> int:
 def test_the_table_and_the_config_hold_every_argument() -> None:
     assert set(VALUES) == ARGUMENTS
     shipped = compose("train")["trainer"]
-    assert set(shipped) - {"compile", "figure_every_n_epochs"} == ARGUMENTS
+    assert set(shipped) - {"compile", "float32_products", "figure_every_n_epochs"} == ARGUMENTS
     for key, value in VALUES.items():
         TrainSettings.from_dict(compose("train", f"trainer.{key}={json.dumps(value)}"))
 
@@ -181,7 +181,7 @@ def test_checkpoints_by_steps_epochs_and_time(tiny: Path, tmp_path: Path) -> Non
         trained(tiny, tmp_path, callbacks__checkpoint__train_time_interval="soon")
 
 
-@pytest.mark.parametrize("preset", ["default", "cpu", "gpu", "ddp", "debug"])
+@pytest.mark.parametrize("preset", ["default", "cpu", "cores", "gpu", "ddp", "debug"])
 def test_presets_compose(preset: str) -> None:
     composed = compose("train", f"trainer={preset}")
     TrainSettings.from_dict(composed)

@@ -22,11 +22,12 @@ SEAL = "manifest_sha256"  # of the manifest without this key; tells edits, not f
 ONNX = "model.onnx"
 ONNX_INT8 = "model_int8.onnx"
 ONNX_STEP = "step.onnx"
+ONNX_GUIDED = "guided.onnx"  # the network where its axis equation is solved beforehand
 TORCHSCRIPT = "model.ts"
 PT2 = "model.pt2"
 CARD = "MODEL_CARD.md"
 
-_FILES = {MANIFEST, CARD, ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, PT2}
+_FILES = {MANIFEST, CARD, ONNX, ONNX_INT8, ONNX_STEP, ONNX_GUIDED, TORCHSCRIPT, PT2}
 _REQUIRED = (
     "feature_names",
     "feature_units",

@@ -13,10 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trajerr.arrays import Floats, Floats32
-from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, Bundle, open_bundle
+from trajerr.bundle.given import check_features, check_path, check_sample_rate, interpolate
+from trajerr.bundle.guidance import Equation, GuidedSession, Solve
+from trajerr.bundle.manifest import (
+    ONNX,
+    ONNX_GUIDED,
+    ONNX_INT8,
+    ONNX_STEP,
+    Bundle,
+    open_bundle,
+)
 from trajerr.bundle.sessions import CPU, check_session, open_session
 from trajerr.bundle.streaming import StreamingPredictor
-from trajerr.errors import BundleError, DataError
+from trajerr.errors import BundleError
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program, read_program
 from trajerr.motion.bed import Bed, from_corner
@@ -35,7 +44,6 @@ from trajerr.motion.sampling import grid, sample
 
 TOGETHER = 1 << 16  # samples of a long layer that are predicted at a time
 ROUNDING_S = 1e-9  # s, by which a layer's first sample may seem to come too early
-RATE_TOLERANCE = 1e-6  # relative; clocks are written with few digits
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ class Predictor:
         ONNX Runtime's execution providers, in order of preference.
     quantized
         Use the int8 graph, where the bundle has one.
+    solve
+        What solves the network's axis equation, where it has one, much faster than the graph
+        does: :func:`trajerr.dynamics.axis_steps.solve`, which needs Numba. None: the graph.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class Predictor:
         threads: int = 1,
         providers: Sequence[str] = CPU,
         quantized: bool = False,
+        solve: Solve | None = None,
     ) -> None:
         _check_meaning(bundle)
         check_session(threads, providers)
@@ -79,6 +91,7 @@ class Predictor:
         self._providers = list(providers)
         name = ONNX_INT8 if quantized else ONNX
         self._session = open_session(bundle.path(name), threads, self._providers)
+        self._guided = None if quantized or solve is None else self._guided_by(solve)
 
     @classmethod
     def load(
@@ -88,6 +101,7 @@ class Predictor:
         threads: int = 1,
         providers: Sequence[str] = CPU,
         quantized: bool = False,
+        solve: Solve | None = None,
     ) -> Self:
         """Open, verify and load a bundle.
 
@@ -98,7 +112,21 @@ class Predictor:
         ConfigError
             This machine has no such provider, or ``threads`` is below 1.
         """
-        return cls(open_bundle(folder), threads=threads, providers=providers, quantized=quantized)
+        return cls(
+            open_bundle(folder),
+            threads=threads,
+            providers=providers,
+            quantized=quantized,
+            solve=solve,
+        )
+
+    def _guided_by(self, solve: Solve) -> GuidedSession | None:
+        """Return the graph that a solution guides, where the bundle has one."""
+        said = self.bundle.manifest.get("equation")
+        if said is None or ONNX_GUIDED not in self.bundle.manifest["files"]:
+            return None
+        path, equation = self.bundle.path(ONNX_GUIDED), Equation.from_dict(said)
+        return GuidedSession(path, equation, solve, self._threads, self._providers)
 
     @property
     def sample_rate_hz(self) -> float:
@@ -175,11 +203,17 @@ class Predictor:
             check_sample_rate(sample_rate_hz, self.sample_rate_hz)
         windows = check_features(features)
         batch = windows[None] if windows.ndim == 2 else windows
-        errors = self._session.run(list(TARGETS), {"input_features": batch})
+        errors = self._errors(batch)
         return {
             name: error[0] if windows.ndim == 2 else error
             for name, error in zip(TARGETS, errors, strict=True)
         }
+
+    def _errors(self, batch: Floats32) -> list[Floats32]:
+        """Return the (B, T) errors of both axes, mm, of (B, T, 15) features."""
+        if self._guided is not None:
+            return list(np.moveaxis(self._guided.predict(batch), -1, 0))
+        return list(self._session.run(list(TARGETS), {"input_features": batch}))
 
     def predict_path(
         self, position: ArrayLike, sample_rate_hz: float, *, resample: bool = False
@@ -206,7 +240,7 @@ class Predictor:
         DataError
             Another shape, values that are not finite, or another rate without ``resample``.
         """
-        path = _check_path(position)
+        path = check_path(position)
         if not resample:
             check_sample_rate(sample_rate_hz, self.sample_rate_hz)
             errors = self.predict(compute_features(path, self.sample_rate_hz))
@@ -214,9 +248,7 @@ class Predictor:
         given = np.arange(len(path)) / sample_rate_hz
         count = math.floor(given[-1] * self.sample_rate_hz) + 2  # reaches past the last one
         wanted = np.arange(count) / self.sample_rate_hz
-        features = compute_features(
-            _interpolate(path, wanted * sample_rate_hz), self.sample_rate_hz
-        )
+        features = compute_features(interpolate(path, wanted * sample_rate_hz), self.sample_rate_hz)
         errors = self.predict(features)
         return {name: np.interp(given, wanted, error) for name, error in errors.items()}
 
@@ -324,41 +356,6 @@ def gcode_features(program: Program, limits: MachineLimits, sample_rate_hz: floa
     return compute_features(trajectory.position, sample_rate_hz)
 
 
-def check_features(features: ArrayLike) -> Floats32:
-    """Return features as contiguous float32 of shape (T, 15) or (B, T, 15).
-
-    Raises
-    ------
-    DataError
-        Another shape, nothing at all, or values that are not finite.
-    """
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-        windows = np.ascontiguousarray(features, dtype=np.float32)
-    if windows.ndim not in (2, 3) or windows.shape[-1] != len(FEATURES) or windows.size == 0:
-        raise DataError(
-            f"features have shape {windows.shape}, expected (T, {len(FEATURES)}) "
-            f"or (B, T, {len(FEATURES)})"
-        )
-    if not np.isfinite(windows).all():
-        raise DataError("features hold NaN or infinite values, expected finite ones")
-    return windows
-
-
-def check_sample_rate(given_hz: float, model_hz: float) -> None:
-    """Refuse another sample rate than the model's.
-
-    Raises
-    ------
-    DataError
-        The rates differ.
-    """
-    if not math.isclose(given_hz, model_hz, rel_tol=RATE_TOLERANCE):
-        raise DataError(
-            f"samples come at {given_hz:g} Hz, the model expects {model_hz:g} Hz; "
-            "resample the trajectory, or let predict_path do it with resample=True"
-        )
-
-
 def _check_meaning(bundle: Bundle) -> None:
     """Refuse a bundle whose inputs or outputs mean something else than ours."""
     ours = {
@@ -374,26 +371,3 @@ def _check_meaning(bundle: Bundle) -> None:
                 f"{bundle.folder}: its {key} are {', '.join(map(str, found))}; "
                 f"this trajerr has {', '.join(expected)}"
             )
-
-
-def _check_path(position: ArrayLike) -> Floats:
-    path = np.asarray(position, dtype=np.float64)
-    if path.ndim != 2 or path.shape[1] != 3 or not len(path):
-        raise DataError(f"positions have shape {path.shape}, expected (N, 3) in mm")
-    if not np.isfinite(path).all():
-        raise DataError("positions hold NaN or infinite values, expected finite ones")
-    return path
-
-
-def _interpolate(path: Floats, index: Floats) -> Floats:
-    """Return (M, 3) positions at fractional indices of (N, 3), at rest beyond the ends.
-
-    Cubic between four neighbours (Catmull and Rom, 1974): a straight line between samples
-    would make every one of them an impulse of acceleration.
-    """
-    whole = np.floor(index).astype(np.int64)
-    s = (index - whole)[:, None]
-    p0, p1, p2, p3 = (path[np.clip(whole + k, 0, len(path) - 1)] for k in (-1, 0, 1, 2))
-    slope, bend, twist = p2 - p0, 2 * p0 - 5 * p1 + 4 * p2 - p3, 3 * (p1 - p2) + p3 - p0
-    result: Floats = p1 + 0.5 * s * (slope + s * (bend + s * twist))
-    return result

@@ -15,6 +15,7 @@ from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file, check_replaceable
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, check_method
+from trajerr.dynamics.axis_steps import solve
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import ConfigError
 from trajerr.gcode.containers.kinds import Container, container_for, split_name
@@ -142,7 +143,7 @@ class CorrectionRun:
             return self._twin_alone(printer)
         if self.bundle is None:
             raise ConfigError("bundle: got null, expected the folder of an exported bundle")
-        predictor = Predictor.load(self.bundle)
+        predictor = Predictor.load(self.bundle, solve=solve)
         learnt = LearntMachine.of_bundle(predictor.bundle)
         true = printer or learnt.printer
         if true is None:

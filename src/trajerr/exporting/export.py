@@ -17,10 +17,12 @@ import torch
 from torch import nn
 
 from trajerr.arrays import Floats32
+from trajerr.bundle.guidance import Equation, GuidedSession
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.manifest import (
     CARD,
     ONNX,
+    ONNX_GUIDED,
     ONNX_INT8,
     ONNX_STEP,
     PT2,
@@ -33,6 +35,7 @@ from trajerr.bundle.sessions import CPU, open_session
 from trajerr.bundle.streaming import StreamingPredictor
 from trajerr.checks import require, require_some_of
 from trajerr.dataset.store import Split, open_split
+from trajerr.dynamics.axis_steps import solve
 from trajerr.errors import BundleError, DataError
 from trajerr.evaluation.prediction import cut_windows, lay_out
 from trajerr.evaluation.timing import measure_calls
@@ -40,6 +43,7 @@ from trajerr.exporting.card import model_card
 from trajerr.exporting.graphs import (
     Predict,
     state_at_rest,
+    write_guided,
     write_onnx,
     write_pt2,
     write_quantized,
@@ -138,6 +142,11 @@ def export_bundle(
         if "onnx" in formats and hasattr(loaded.network, "step"):
             write_step(loaded.network, folder / ONNX_STEP)
             parity[ONNX_STEP] = _step_parity(loaded.network, folder / ONNX_STEP, windows[0])
+        equation = _equation(loaded.network)
+        if "onnx" in formats and equation is not None:
+            write_guided(loaded.network, folder / ONNX_GUIDED)
+            guided = GuidedSession(folder / ONNX_GUIDED, equation, solve)
+            parity[ONNX_GUIDED] = _parity(loaded.network, guided.predict, windows)
         _refuse_differences(parity)
         int8 = None
         if split is not None:
@@ -145,6 +154,7 @@ def export_bundle(
             int8 = _cost_of_int8(graphs[ONNX], small, split)
         latency = _latency(folder, windows[0]) if "onnx" in formats else None
         manifest = _manifest(loaded, parity, int8, latency)
+        manifest["equation"] = None if equation is None else equation.to_dict()
         (folder / CARD).write_text(model_card(manifest), encoding="utf-8")
         write_manifest(folder, manifest)
     return Exported(output_dir, parity, int8, latency)
@@ -206,6 +216,15 @@ def _step_parity(network: nn.Module, path: Path, window: Floats32) -> float:
         error_x, error_y, *state = session.run(None, feed)
         stepped[index] = error_x[0], error_y[0]
     return _difference(stepped, _eager(network, window[None])[0])
+
+
+def _equation(network: nn.Module) -> Equation | None:
+    """Return the axis equation that a network corrects the solution of."""
+    equation = getattr(network, "equation", None)
+    if equation is None or not hasattr(network, "guided"):
+        return None
+    coefficients = equation.coefficients().detach().double().numpy()
+    return Equation(coefficients, equation.substeps, equation.step_s)
 
 
 def _eager(network: nn.Module, windows: Floats32) -> Floats32:

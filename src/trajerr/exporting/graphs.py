@@ -56,6 +56,19 @@ class _Pair(nn.Module):
         return error[..., 0], error[..., 1]
 
 
+class _Guided(nn.Module):
+    """The network, its equation solved beforehand, with its two errors apart."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        guided: Callable[..., Tensor] = self.network.guided  # type: ignore[assignment]
+        error = guided(input_features, states)
+        return error[..., 0], error[..., 1]
+
+
 class _Named(nn.Module):
     """The network with its two errors by name, as Python callers like them."""
 
@@ -117,6 +130,25 @@ def write_onnx(network: nn.Module, path: Path) -> Predict:
         )
         _save(program, path)
     return onnx_predict(path)
+
+
+def write_guided(network: nn.Module, path: Path) -> None:
+    """Write the ONNX graph of features and the states [T, 2, B, 2] of the equation solved."""
+    example = _example(network)
+    states = torch.zeros(example.shape[1], 2, example.shape[0], 2)
+    follows = torch.export.Dim.AUTO  # what the features say
+    with _exporting(path):
+        program = torch.onnx.export(
+            _frozen(_Guided(network)),
+            (example, states),
+            dynamo=True,
+            input_names=["input_features", "states"],
+            output_names=["error_x", "error_y"],
+            dynamic_shapes={**_dynamic(), "states": {0: follows, 2: follows}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+        _save(program, path)
 
 
 def write_step(network: nn.Module, path: Path) -> None:

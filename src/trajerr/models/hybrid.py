@@ -6,11 +6,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trajerr.models.inputs import Scaling, direction, make_inputs, motion, unfold_streams
-from trajerr.models.physics import AxisEquation
+from trajerr.models.inputs import Scaling, make_inputs, motion, unfold_streams
+from trajerr.models.physics import SEEN, AxisEquation, seen_solution
 from trajerr.models.recurrence import Recurrence
-
-PHYSICS_INPUTS = 3  # error, nozzle velocity, its direction
 
 
 class HybridNetwork(nn.Module):
@@ -53,11 +51,12 @@ class HybridNetwork(nn.Module):
         self.equation = AxisEquation(
             sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
         )
-        size = self.inputs.size + PHYSICS_INPUTS * 2 // self.streams
+        size = self.inputs.size + SEEN * 2 // self.streams
         self.recurrence = Recurrence(size, hidden_size, num_layers, dropout)
         self.head = nn.Linear(hidden_size, 2 // self.streams)
         self.shortcut = nn.Linear(size, 2 // self.streams, bias=False)
-        nn.init.zeros_(self.shortcut.weight)
+        for weight in (self.shortcut.weight, self.head.weight, self.head.bias):
+            nn.init.zeros_(weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
@@ -67,7 +66,8 @@ class HybridNetwork(nn.Module):
     def hidden(self, features: Tensor) -> Tensor:
         """Return what the LSTM knows of each sample, [B, T, hidden_size of both axes]."""
         state = self.initial_state(features.shape[0])
-        inputs, _, _ = self._inputs(features, state[2])
+        states, _ = self.equation(features, state[2])
+        inputs, _ = self._seen(features, states)
         decoded, _, _ = self.recurrence(inputs, state[0], state[1])
         return torch.unflatten(decoded, 0, [-1, self.streams]).transpose(1, 2).flatten(2)
 
@@ -77,10 +77,10 @@ class HybridNetwork(nn.Module):
 
         A state holds the LSTM's hidden and cell state and the equation's state.
         """
-        inputs, solution, last = self._inputs(features, state[2])
+        states, last = self.equation(features, state[2])
+        inputs, known = self._seen(features, states)
         decoded, hidden, cell = self.recurrence(inputs, state[0], state[1])
-        residual = unfold_streams(self.head(decoded) + self.shortcut(inputs), self.streams)
-        return solution + residual * self.scaling.target_std, [hidden, cell, last]
+        return self._error(decoded, inputs, known), [hidden, cell, last]
 
     @torch.jit.export
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -96,18 +96,24 @@ class HybridNetwork(nn.Module):
         memory = mean.new_zeros(shape)
         return [memory, memory, mean.new_zeros([2, batch, 2])]
 
-    def _inputs(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the LSTM's inputs, the equation's error [B, T, 2] mm and its last state."""
-        states, last = self.equation(features, state)
-        error, nozzle = states[:, 0].transpose(0, 1), states[:, 1].transpose(0, 1)
-        solved = torch.stack(
-            [
-                error / self.scaling.target_std,
-                nozzle / motion(self.scaling.feature_std)[1],
-                direction(nozzle),
-            ],
-            dim=-1,
-        )  # [B, T, 2, 3]
-        solved = solved.transpose(1, 2).flatten(0, 1) if self.streams == 2 else solved.flatten(-2)
+    def guided(self, features: Tensor, states: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features, from rest, of an equation solved already.
+
+        ``states`` [T, 2, B, 2] are those of :class:`~trajerr.models.physics.AxisEquation`.
+        """
+        inputs, known = self._seen(features, states)
+        start = self.initial_state(features.shape[0])
+        decoded, _, _ = self.recurrence(inputs, start[0], start[1])
+        return self._error(decoded, inputs, known)
+
+    def _seen(self, features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the LSTM's inputs, and the equation's error [B, T, 2] mm."""
+        speed = motion(self.scaling.feature_std)[1]
+        known, seen = seen_solution(states, self.scaling.target_std, speed, self.streams)
         inputs = self.inputs(features, self.scaling.normalize(features))
-        return torch.cat([inputs, solved], dim=-1), error, last
+        return torch.cat([inputs, seen], dim=-1), known
+
+    def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of what the LSTM says and of what is known."""
+        residual = unfold_streams(self.head(decoded) + self.shortcut(inputs), self.streams)
+        return known + residual * self.scaling.target_std

@@ -6,13 +6,18 @@ for a carriage that slides all the while; one that stops within a step is held t
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 
-from trajerr.models.inputs import Scaling, motion
+from trajerr.arrays import Floats
+from trajerr.dynamics.axis_steps import adjoint, solve
+from trajerr.models.inputs import Scaling, direction, motion
+
+SEEN = 3  # what a network sees of an axis' solution: error, nozzle velocity, its direction
 
 
 class AxisEquation(nn.Module):
@@ -63,9 +68,13 @@ class AxisEquation(nn.Module):
         """
         _, velocity, acceleration, _ = motion(features.transpose(0, 1))
         coefficients = self.coefficients()
-        if not is_scripting():  # noqa: SIM102 - TorchScript skips a bare condition only
+        if not is_scripting():
             if torch.compiler.is_exporting():
                 return self._scan(velocity, acceleration, state, coefficients)
+            solved: tuple[Tensor, Tensor] = self._at_once(
+                velocity, acceleration, state, coefficients
+            )
+            return solved
         states: list[Tensor] = []
         for k in range(velocity.shape[0]):
             state = self.advance(velocity[k], acceleration[k], state, coefficients)
@@ -120,6 +129,24 @@ class AxisEquation(nn.Module):
         }
 
     @torch.jit.unused
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _at_once(
+        self, velocity: Tensor, acceleration: Tensor, state: Tensor, coefficients: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Solve in machine code, on the processor."""
+        shape = velocity.shape[:2]
+        flat: Tensor = _Solution.apply(  # type: ignore[no-untyped-call]
+            velocity.flatten(1),
+            acceleration.flatten(1),
+            state.flatten(1),
+            coefficients,
+            self.substeps,
+            self.step_s,
+        )
+        states = torch.unflatten(flat, 2, (shape[1], 2))
+        return states, states[-1]
+
+    @torch.jit.unused
     def _scan(
         self, velocity: Tensor, acceleration: Tensor, state: Tensor, coefficients: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -136,6 +163,65 @@ class AxisEquation(nn.Module):
         start = (state, coefficients.detach())
         (last, _), states = scan(advance, start, torch.stack([velocity, acceleration], dim=1))
         return states, last
+
+
+class _Solution(torch.autograd.Function):
+    """The states [T, 2, R] after each sample: :func:`trajerr.dynamics.axis_steps.solve`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's
+        velocity: Tensor,
+        acceleration: Tensor,
+        start: Tensor,
+        coefficients: Tensor,
+        substeps: int,
+        step_s: float,
+    ) -> Tensor:
+        given = [_numbers(value) for value in (velocity, acceleration, start, coefficients)]
+        states = solve(given[0], given[1], given[2], given[3], substeps, step_s)
+        ctx.found = (given[0], given[1], states, given[3], step_s)
+        return _like(states[substeps::substeps], velocity)
+
+    @staticmethod
+    def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        velocity, acceleration, states, coefficients, step_s = ctx.found
+        found = adjoint(velocity, acceleration, states, _numbers(wanted), coefficients, step_s)
+        return *(_like(values, wanted) for values in found), None, None
+
+
+def _numbers(values: Tensor) -> Floats:
+    return np.ascontiguousarray(values.detach().to("cpu", torch.float64).numpy())
+
+
+def _like(values: Floats, tensor: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
+
+
+def seen_solution(
+    states: Tensor, target_std: Tensor, velocity_std: Tensor, streams: int
+) -> tuple[Tensor, Tensor]:
+    """Return what a network corrects of an axis equation's solution, and what it sees of it.
+
+    Parameters
+    ----------
+    states
+        [T, 2, B, 2], of :class:`AxisEquation`.
+    target_std, velocity_std
+        [2] mm and mm/s, deviations of the error and of the commanded velocity.
+    streams
+        2 where each axis is a sequence of its own, else 1.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        Error [B, T, 2] mm, and inputs [streams * B, T, 2 * SEEN / streams].
+    """
+    error, nozzle = states[:, 0].transpose(0, 1), states[:, 1].transpose(0, 1)
+    parts = [error / target_std, nozzle / velocity_std, direction(nozzle)]
+    seen = torch.stack(parts, dim=-1)  # [B, T, 2, SEEN]
+    seen = seen.transpose(1, 2).flatten(0, 1) if streams == 2 else seen.flatten(-2)
+    return error, seen
 
 
 class PhysicsNetwork(nn.Module):

@@ -1,19 +1,24 @@
 """Causal transformer encoder with a recurrent decoder: ``base``, ``small`` and ``large``."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from trajerr.checks import require
+from trajerr.errors import ConfigError
 from trajerr.models.attention import BandedAttention, EncoderLayer
-from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
+from trajerr.models.inputs import Scaling, make_inputs, motion, unfold_streams
+from trajerr.models.physics import SEEN, AxisEquation, seen_solution
 from trajerr.models.recurrence import Recurrence
 
 
 class TransformerRecurrent(nn.Module):
     """Attention to the recent motion, then an LSTM that remembers friction's history.
+
+    With an axis equation, the network sees what a mass on a belt with friction would do, and its
+    output is what that leaves unexplained; the equation's parameters are learnt along.
 
     Parameters
     ----------
@@ -45,6 +50,11 @@ class TransformerRecurrent(nn.Module):
     context_length
         Samples after which a prediction no longer depends on where a window was cut; the
         recurrence makes this a matter of degree, settled in training.
+    sample_rate_hz
+        Of the features, for the equation.
+    equation
+        Arguments of :class:`~trajerr.models.physics.AxisEquation` beside the rate; None: no
+        equation, the output is the whole error.
 
     Raises
     ------
@@ -56,6 +66,7 @@ class TransformerRecurrent(nn.Module):
     streams: Final[int]
     d_model: Final[int]
     attention_context: Final[int]
+    recalls: Final[int]
 
     def __init__(
         self,
@@ -73,6 +84,8 @@ class TransformerRecurrent(nn.Module):
         kinematics: str | None,
         ripple_periods_mm: Sequence[float],
         context_length: int,
+        sample_rate_hz: float | None = None,
+        equation: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         fits = decoder_size == d_model or not decoder_attention
@@ -81,24 +94,28 @@ class TransformerRecurrent(nn.Module):
         self.context_length = context_length
         self.d_model = d_model
         self.attention_context = attention_context
+        self.recalls = 2 + num_layers  # where a state holds what the decoder recalls
         self.scaling = Scaling()
         self.inputs = make_inputs(axes, kinematics, ripple_periods_mm)
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * decoder_size
-        self.embedding = nn.Sequential(nn.Linear(self.inputs.size, d_model), nn.LayerNorm(d_model))
+        self.equation = _axis_equation(sample_rate_hz, equation)
+        size = self.inputs.size + (0 if equation is None else SEEN * 2 // self.streams)
+        self.embedding = nn.Sequential(nn.Linear(size, d_model), nn.LayerNorm(d_model))
         self.encoder = nn.ModuleList(
             EncoderLayer(d_model, num_heads, attention_context, positions, feedforward, dropout)
             for _ in range(num_layers)
         )
-        width = d_model + self.inputs.size
-        self.decoder = Recurrence(width, decoder_size, decoder_layers, dropout)
+        self.decoder = Recurrence(d_model + size, decoder_size, decoder_layers, dropout)
         self.recall = (
             BandedAttention(d_model, num_heads, attention_context, positions)
             if decoder_attention
             else None
         )
         self.head = make_head(decoder_size, 2 // self.streams, dropout)
-        self.shortcut = nn.Linear(self.inputs.size, 2 // self.streams)
+        self.shortcut = nn.Linear(size, 2 // self.streams)
+        if self.equation is not None:
+            self._start_from_the_equation()
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
@@ -107,8 +124,8 @@ class TransformerRecurrent(nn.Module):
 
     def hidden(self, features: Tensor) -> Tensor:
         """Return what the decoder knows of each sample, [B, T, streams * decoder_size]."""
-        inputs = self.inputs(features, self.scaling.normalize(features))
         state = self.initial_state(features.shape[0])
+        inputs, _, _ = self._inputs(features, state)
         decoded, _ = self._decode(inputs, state)
         return torch.unflatten(decoded, 0, [-1, self.streams]).transpose(1, 2).flatten(2)
 
@@ -117,18 +134,18 @@ class TransformerRecurrent(nn.Module):
         """Return the error [B, T, 2] mm of the samples that follow a state, and the next state.
 
         A state holds the decoder's hidden and cell state [layers, streams * B, decoder_size],
-        then the keys and values [streams * B, context, 2 * d_model] of each attention.
+        then the keys and values [streams * B, context, 2 * d_model] of each attention, then
+        the equation's state [2, B, 2].
         """
-        inputs = self.inputs(features, self.scaling.normalize(features))
+        inputs, known, solved = self._inputs(features, state)
         decoded, state = self._decode(inputs, state)
-        output = self.head(decoded) + self.shortcut(inputs)
-        return self.scaling.to_mm(unfold_streams(output, self.streams)), state
+        return self._error(decoded, inputs, known), state + solved
 
     @torch.jit.export
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, 2] mm of one sample [B, 15] of raw features, and the next state."""
-        features = sample.unsqueeze(1)
-        inputs = self.inputs(features, self.scaling.normalize(features)).squeeze(1)
+        stretch, known, solved = self._inputs(sample.unsqueeze(1), state)
+        inputs = stretch.squeeze(1)
         vector = self.embedding(inputs)
         pasts: list[Tensor] = []
         for index, layer in enumerate(self.encoder):
@@ -136,14 +153,21 @@ class TransformerRecurrent(nn.Module):
             pasts.append(past)
         both = torch.cat([vector, inputs], dim=-1).unsqueeze(1)
         decoded, hidden, cell = self.decoder(both, state[0], state[1])
-        decoded = decoded.squeeze(1)
         if self.recall is not None:
-            recalled, past = self.recall.step(decoded, vector, state[-1])
-            decoded = decoded + recalled
+            recalled, past = self.recall.step(decoded.squeeze(1), vector, state[self.recalls])
+            decoded = decoded + recalled.unsqueeze(1)
             pasts.append(past)
-        output = self.head(decoded) + self.shortcut(inputs)
-        error = self.scaling.to_mm(output.reshape([-1, 2]))  # streams vary fastest
-        return error, [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
+        error = self._error(decoded, stretch, known).squeeze(1)
+        return error, [hidden, cell] + pasts + solved  # noqa: RUF005 - TorchScript cannot unpack
+
+    def guided(self, features: Tensor, states: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of raw features, from rest, of an equation solved already.
+
+        ``states`` [T, 2, B, 2] are those of :class:`~trajerr.models.physics.AxisEquation`.
+        """
+        inputs, known = self._seen(features, states)
+        decoded, _ = self._decode(inputs, self.initial_state(features.shape[0]))
+        return self._error(decoded, inputs, known)
 
     @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
@@ -153,7 +177,37 @@ class TransformerRecurrent(nn.Module):
         memory = mean.new_zeros([self.decoder.num_layers, rows, self.decoder.hidden_size])
         attentions = len(self.encoder) + (0 if self.recall is None else 1)
         past = mean.new_zeros([rows, self.attention_context, 2 * self.d_model])
-        return [memory, memory] + [past for _ in range(attentions)]
+        state = [memory, memory] + [past for _ in range(attentions)]
+        if self.equation is not None:
+            state.append(mean.new_zeros([2, batch, 2]))
+        return state
+
+    def _inputs(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the inputs, the error [B, T, 2] mm that is known, and the equation's state."""
+        if self.equation is None:
+            inputs = self.inputs(features, self.scaling.normalize(features))
+            return inputs, self.scaling.target_mean.expand(features.shape[0], 1, 2), []
+        states, last = self.equation(features, state[-1])
+        inputs, known = self._seen(features, states)
+        return inputs, known, [last]
+
+    def _seen(self, features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inputs [streams * B, T, size], and the equation's error [B, T, 2] mm."""
+        speed = motion(self.scaling.feature_std)[1]
+        known, seen = seen_solution(states, self.scaling.target_std, speed, self.streams)
+        inputs = self.inputs(features, self.scaling.normalize(features))
+        return torch.cat([inputs, seen], dim=-1), known
+
+    def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm of what was decoded and of what is known."""
+        output = self.head(decoded) + self.shortcut(inputs)
+        return known + unfold_streams(output, self.streams) * self.scaling.target_std
+
+    def _start_from_the_equation(self) -> None:
+        """Begin with an output of zero: what the equation says, unchanged."""
+        with torch.no_grad():
+            for parameter in (*self.head[-1].parameters(), *self.shortcut.parameters()):
+                parameter.zero_()
 
     def _decode(self, inputs: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         encoded = self.embedding(inputs)
@@ -164,10 +218,20 @@ class TransformerRecurrent(nn.Module):
         both = torch.cat([encoded, inputs], dim=-1)
         decoded, hidden, cell = self.decoder(both, state[0], state[1])
         if self.recall is not None:
-            recalled, past = self.recall(decoded, encoded, state[-1])
+            recalled, past = self.recall(decoded, encoded, state[self.recalls])
             decoded = decoded + recalled
             pasts.append(past)
         return decoded, [hidden, cell] + pasts  # noqa: RUF005 - TorchScript cannot unpack
+
+
+def _axis_equation(
+    sample_rate_hz: float | None, arguments: Mapping[str, Any] | None
+) -> AxisEquation | None:
+    if arguments is None:
+        return None
+    if sample_rate_hz is None:
+        raise ConfigError("model.sample_rate_hz: got null, expected the data's, for the equation")
+    return AxisEquation(sample_rate_hz, **arguments)
 
 
 def make_head(width: int, outputs: int, dropout: float) -> nn.Sequential:

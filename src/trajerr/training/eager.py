@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from trajerr.bundle.runtime import check_features, check_sample_rate, gcode_features
+from trajerr.bundle.given import check_features, check_sample_rate
+from trajerr.bundle.runtime import gcode_features
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.reader import parse_program, read_program

@@ -34,6 +34,7 @@ from trajerr.training.checkpoint_files import alone_in, unwritten, written
 from trajerr.training.datamodule import PrinterDataModule
 from trajerr.training.messages import own_messages
 from trajerr.training.parts import flat
+from trajerr.training.products import float32_products
 from trajerr.training.progress import EpochReport
 from trajerr.training.resume import check_resumable, going_on
 from trajerr.training.search import PLOT, find_batch_size, find_learning_rate
@@ -139,7 +140,10 @@ def _train(
     before = {} if settings.resume is not None else written(output)
     task = _start(settings, data, report)
     trainer = make_trainer(settings, data, output, report, extra)
-    with threads_for(task.network):
+    exactly = float32_products(settings.trainer.float32_products, trainer.strategy.root_device)
+    with threads_for(task.network), exactly as products:
+        if products is not None:
+            report.say(products)
         if isinstance(task.network, FirNetwork):
             _fit_closed_form(trainer, task, task.network, data, settings.trainer)
         else:

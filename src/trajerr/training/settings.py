@@ -22,6 +22,7 @@ from trajerr.training.parts import (
     OptimizerSettings,
     ScheduleSettings,
 )
+from trajerr.training.products import PRODUCTS
 from trajerr.training.ranges import Range, require_text, require_within
 
 Plain = Mapping[str, Any]
@@ -43,6 +44,7 @@ class TrainerSettings:
     """
 
     compile: bool  # by torch.compile
+    float32_products: str  # of PRODUCTS, on GPUs
     figure_every_n_epochs: int
     arguments: Plain  # of Lightning's Trainer
 
@@ -53,6 +55,7 @@ class TrainerSettings:
         for key in ("accumulate_grad_batches", "log_every_n_steps"):
             require_within(f"trainer.{key}", self[key], Range(1))
         require_within("trainer.figure_every_n_epochs", self.figure_every_n_epochs, Range(1))
+        require_one_of("trainer.float32_products", self.float32_products, PRODUCTS)
         epochs = self["max_epochs"]
         ends_otherwise = self.max_steps is not None or self["max_time"] is not None
         if (epochs is None and not ends_otherwise) or (

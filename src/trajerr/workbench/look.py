@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from trajerr.bundle.runtime import Predictor
+from trajerr.dynamics.axis_steps import solve
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import TrajerrError, in_one_line
 from trajerr.files import write_atomically
@@ -65,7 +66,7 @@ def look(gcode: Path, printer: str, out: Path, bundle: str | None) -> None:
         If there is no such printer or bundle.
     """
     machine = named_printer(printer, Path())
-    predictor = None if bundle is None else Predictor.load(bundle)
+    predictor = None if bundle is None else Predictor.load(bundle, solve=solve)
     program = read_program(gcode, machine.limits.firmware)
     planned = plan(machine.placed(program), machine.limits)
     view, thinning = layers_page(planned, predictor, program.name)
