@@ -116,6 +116,12 @@ def base(make_checkpoint) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
+def plain(make_checkpoint) -> Checkpoint:
+    """A network without an equation, which is written faster."""
+    return make_checkpoint("lstm")
+
+
+@pytest.fixture(scope="session")
 def exported(base: Checkpoint, prepared: Path, tmp_path_factory) -> Exported:
     """The default model in every format there is."""
     return export_bundle(

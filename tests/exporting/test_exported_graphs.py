@@ -215,15 +215,15 @@ def faulty(monkeypatch):
     ],
 )
 def test_a_graph_that_differs_leaves_the_old_bundle_alone(
-    base, tmp_path, faulty, spoil, difference
+    plain, tmp_path, faulty, spoil, difference
 ):
     target = tmp_path / "bundle"
     faulty(lambda error: error)
-    export_bundle(base.path, target, ["onnx"])
+    export_bundle(plain.path, target, ["onnx"])
     before = (target / "bundle.json").read_bytes()
     faulty(spoil)
     with pytest.raises(BundleError, match=f"differs from the network by {difference} mm"):
-        export_bundle(base.path, target, ["onnx"])
+        export_bundle(plain.path, target, ["onnx"])
     assert (target / "bundle.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
@@ -239,18 +239,18 @@ def little_room():
 
 @pytest.mark.parametrize("name", export.FORMATS)
 def test_a_graph_that_finds_no_room_ends_in_an_error_and_leaves_nothing(
-    base, tmp_path, little_room, name
+    plain, tmp_path, little_room, name
 ):
     with pytest.raises(OSError, match="File too large") as refused:
-        export_bundle(base.path, tmp_path / "bundle", [name])
+        export_bundle(plain.path, tmp_path / "bundle", [name])
     assert refused.value.filename == str(tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_first_export_leaves_nothing(base, tmp_path, faulty):
+def test_a_failed_first_export_leaves_nothing(plain, tmp_path, faulty):
     faulty(lambda error: error + 1.0)
     with pytest.raises(BundleError, match="no bundle was written"):
-        export_bundle(base.path, tmp_path / "bundle", ["onnx"])
+        export_bundle(plain.path, tmp_path / "bundle", ["onnx"])
     assert not list(tmp_path.iterdir())
 
 
