@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr import collect
 from trajerr.bundle.manifest import sha256_of
 from trajerr.gcode.parts import part_text
@@ -21,7 +22,7 @@ SMALL = ("parts=[tugboat]", "layers=[31,36]", "variants=[{},{acceleration_scale:
 
 def run(cwd: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trajerr.collect", *overrides],
+        [*warm_python(), "-m", "trajerr.collect", *overrides],
         cwd=cwd,
         env=ENVIRONMENT,
         capture_output=True,
@@ -214,7 +215,7 @@ def test_two_runs_at_once_in_one_folder_give_what_one_gives(tmp_path):
 
 def start(out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "trajerr.collect", f"out={out}", "workers=2", *KILLED],
+        [*warm_python(), "-m", "trajerr.collect", f"out={out}", "workers=2", *KILLED],
         cwd=out.parent,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,

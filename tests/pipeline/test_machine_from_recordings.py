@@ -23,20 +23,20 @@ from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 
 EARLY = "UNTIL=calibrate"
-LAYERS, SECONDS = 5, 9.0  # of the print, and of each layer
+LAYERS = 5
 TINY = (
     "SIMULATED=parts=[boat] layers=[2,3,4] variants=[{acceleration_scale:4.0,speed_scale:1.5}]",
     *("model=small", "trainer.max_epochs=1", "data.samples_per_epoch=64", "data.batch_size=8"),
 )
 
 
-def layered_gcode(seed=0):
+def layered_gcode(seconds, seed=0):
     """Straight moves in all directions, some slow, layer by layer."""
     random = np.random.default_rng(seed)
     lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
     for layer in range(LAYERS):
         lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
-        lines += wandering_lines(random, SECONDS, at)
+        lines += wandering_lines(random, seconds, at)
     return "\n".join([*lines, ""])
 
 
@@ -65,8 +65,13 @@ class Owner:
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory):
-    folder, base = tmp_path_factory.mktemp("owner"), load_printer("klipper_fast")
-    true, text = draw_printer(base, 11, second_mode=False), layered_gcode()
+    """Who has recorded as little as a calibration takes."""
+    return owner_of(tmp_path_factory.mktemp("owner"), seconds=6.0)
+
+
+def owner_of(folder, seconds):
+    base = load_printer("klipper_fast")
+    true, text = draw_printer(base, 11, second_mode=False), layered_gcode(seconds)
     (folder / "print.gcode").write_text(text)
     planned = plan(
         base.placed(parse_program(text.encode(), "a", base.limits.firmware)), base.limits
@@ -108,7 +113,8 @@ def test_the_calibration_alone_can_be_looked_at_first(owner):
 
 
 @pytest.mark.slow
-def test_a_recording_becomes_a_bundle_that_knows_its_machine_once(owner):
+def test_a_recording_becomes_a_bundle_that_knows_its_machine_once(tmp_path):
+    owner = owner_of(tmp_path, seconds=9.0)
     done = make(owner.folder, *owner.words)
     assert done.returncode == 0, done.stderr
     run = owner.folder / "machines" / "mine"
