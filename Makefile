@@ -30,7 +30,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 install: $(INSTALLED) ## create the virtual environment with the tested versions
 
 test: $(INSTALLED) ## run the tests (what CI runs)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	  $(BIN)/python -m pytest -m "not slow" --numprocesses auto $(ARGS)
 
 test-slow: $(INSTALLED) ## run the tests that need minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -199,11 +199,13 @@ if __name__ == "__main__":
             sys.exit()
         own.listen(64)
         environment = dict(os.environ)
+        gc.disable()
         for library in LIBRARIES:
             importlib.import_module(library)
         if threads() != 1:
             sys.exit("the warm Python has threads: what imports starts one?")
         gc.freeze()
+        gc.enable()
         request = serve(own)
     become(request, environment)
     run_to_the_end(request.arguments)
