@@ -8,6 +8,7 @@ import atexit
 import builtins
 import gc
 import importlib
+import multiprocessing.process
 import os
 import random
 import runpy
@@ -139,6 +140,7 @@ def become(request: Request, begun_with: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(set_by_libraries | request.environment)
     importlib.invalidate_caches()
+    multiprocessing.process.ORIGINAL_DIR = request.folder
     tempfile.tempdir = None
     random.seed()
     np.random.seed()  # noqa: NPY002 - the state that all share
@@ -149,7 +151,7 @@ def run(arguments: list[str]) -> None:
     """Run ``-m MODULE …``, ``-c CODE …`` or ``SCRIPT …`` as Python does."""
     main = types.ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
-    sys.modules["__main__"] = main
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main  # so multiprocessing calls it
     sys.orig_argv = [sys.executable, *arguments]
     first, *rest = arguments
     if first == "-m":
