@@ -23,14 +23,16 @@ help: ## list the targets
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  --constraint constraints.txt --editable ".[dev]"
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV) || true  # as pip would, but on all cores
 	@touch $@
 
 install: $(INSTALLED) ## create the virtual environment with the tested versions
 
 test: $(INSTALLED) ## run the tests (what CI runs)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	  $(BIN)/python -m pytest -m "not slow" --numprocesses auto $(ARGS)
 
 test-slow: $(INSTALLED) ## run the tests that need minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

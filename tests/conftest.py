@@ -1,13 +1,19 @@
+import gc
+import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.paths import PROJECT
@@ -22,6 +28,17 @@ from trajerr.dataset.splits import SplitSettings
 settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("repeat")
+
+
+def pytest_configure() -> None:
+    """Have no garbage looked for while modules are imported; see below."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Have it looked for among what tests make, no longer among the modules: a third quicker."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,6 +62,28 @@ def _own_temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _same_text_is_parsed_once() -> Iterator[None]:
+    """Tests compose configs by the thousand from the same files; a third of that was parsing."""
+    load, parsed = yaml.load, {}
+
+    def load_once(stream: Any, Loader: type) -> Any:
+        text = stream if isinstance(stream, str | bytes) else stream.read()
+        key = (text, Loader.__name__)
+        if key not in parsed:
+            try:
+                parsed[key] = load(text, Loader)
+            except yaml.YAMLError:
+                if text is not stream:
+                    stream.seek(0)
+                return load(stream, Loader)  # whose message names the file
+        return deepcopy(parsed[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "load", load_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real G-code, MATLAB files and measured motion beside the project; never part of it."""
@@ -52,6 +91,27 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder ../shared with real input files is absent")
     return folder
+
+
+FolderMaker = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> FolderMaker:
+    """Return what has a named folder made by the first worker that needs it, for all to read."""
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, write: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                write(folder)
+                done.touch()
+        return folder
+
+    return make
 
 
 RecordMaker = Callable[..., LayerRecord]

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from torch.autograd.profiler_util import FunctionEvent
 
 from tests.paths import PROJECT
 from tests.training.cases import prepare_tiny
+from tests.warm_python import warm_python
 from trajerr.dataset.store import open_split
 from trajerr.errors import DataError
 
@@ -22,7 +22,7 @@ SMALL = ("model=small", "data.batch_size=4", "data.sequence_length=64", "data.st
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "--accelerator=cpu", *arguments],
+        [*warm_python(), str(SCRIPT), "--accelerator=cpu", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ from benchmarks.foreign.recording import LOG_RATE_HZ, NOISE_MM, PRINTS, record, 
 from benchmarks.foreign.table import table
 
 from tests.paths import PROJECT
+from tests.warm_python import warm_python
 from trajerr.commands.configs import load_printer
 from trajerr.dataset.logs import LogAxis, LogFormat, LogSection, read_log
 from trajerr.errors import ConfigError
@@ -23,9 +24,9 @@ from trajerr.metrics.closed_loop import IN_FIRMWARE, SHAPERS
 SCRIPT = PROJECT / "benchmarks" / "stranger.py"
 
 
-def run(folder, *arguments):
+def run(folder, *arguments, python=None):
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
+        [*(python or warm_python()), str(SCRIPT), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -117,7 +118,7 @@ def results(folder):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("machines")
-    done = run(folder, *TINY)
+    done = run(folder, *TINY, python=[sys.executable])
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

@@ -28,11 +28,13 @@ DERIVED = ("kind", "schema_version", "files", SEAL)  # keys that writing a manif
 
 
 @pytest.fixture(scope="session")
-def small(make_checkpoint, tmp_path_factory) -> Path:
+def small(make_checkpoint, made_once) -> Path:
     """A bundle of the default printer's motion."""
-    folder = tmp_path_factory.mktemp("small") / "bundle"
-    export_bundle(make_checkpoint("lstm").path, folder, ["onnx"])
-    return folder
+
+    def export(folder: Path) -> None:
+        export_bundle(make_checkpoint("lstm").path, folder / "bundle", ["onnx"])
+
+    return made_once("small", export) / "bundle"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from tests.warm_python import warm_python
 from trajerr.commands.composition import check_composed, find_origin
 from trajerr.commands.configs import compose
 from trajerr.errors import ConfigError
@@ -245,7 +246,7 @@ def test_a_config_outside_of_its_folder_is_refused(home):
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trajerr", *arguments],
+        [*warm_python(), "-m", "trajerr", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

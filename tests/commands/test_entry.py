@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr.shipped import conf_dir
 
 SCRIPT = """
@@ -42,7 +43,7 @@ def toy(tmp_path: Path):
     (tmp_path / "more" / "toy.yaml").write_text(CONFIG)
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "toy.py", "--config-dir", "more", *arguments]
+        command = [*warm_python(), "toy.py", "--config-dir", "more", *arguments]
         return subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **env}
         )

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
+from tests.warm_python import warm_python
 from trajerr.commands.quoting import (
     advice_to_install,
     literal,
@@ -172,7 +172,7 @@ def test_overrides_are_let_be(tmp_path, monkeypatch):
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trajerr", *arguments],
+        [*warm_python(), "-m", "trajerr", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

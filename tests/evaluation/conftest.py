@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,12 @@ def printer() -> Printer:
 
 
 @pytest.fixture(scope="session")
-def raw(tmp_path_factory, printer: Printer) -> Path:
+def raw(made_once, printer: Printer) -> Path:
     """Layers of two parts, each in two variants, as collect would write them."""
-    folder = tmp_path_factory.mktemp("raw")
+    return made_once("bracket and cam", partial(write_layers, printer))
+
+
+def write_layers(printer: Printer, folder: Path) -> None:
     for part in ("bracket", "cam"):
         for number in range(1, 6):
             for variant, scale in (("a1_v1", 1.0), ("a2_v1", 1.4)):
@@ -53,37 +57,41 @@ def raw(tmp_path_factory, printer: Printer) -> Path:
                 write_layer(
                     folder / f"data_simulation_{part}" / f"layer{number:04d}_{variant}.mat", record
                 )
-    return folder
 
 
 @pytest.fixture(scope="session")
-def prepared(raw: Path, tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("prepared") / "processed"
+def prepared(raw: Path, made_once) -> Path:
     split = SplitSettings.shipped(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
     settings = PrepareSettings.shipped(
         data_dirs=(str(raw / "data_simulation_*"),), stride=16, split=split
     )
-    prepare(settings, root)
-    return root
+    folder = made_once("bracket and cam prepared", lambda new: prepare(settings, new / "processed"))
+    return folder / "processed"
 
 
 @pytest.fixture(scope="session")
-def checkpoints(prepared: Path, printer: Printer, tmp_path_factory) -> dict[str, Path]:
+def checkpoints(prepared: Path, printer: Printer, made_once) -> dict[str, Path]:
     """Untrained networks in the form that a training saves them."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {
-        name: _checkpoint(folder / f"{name}.ckpt", name, prepared, printer) for name in NETWORKS
-    }
+
+    def save(folder: Path) -> None:
+        for name in NETWORKS:
+            _checkpoint(folder / f"{name}.ckpt", name, prepared, printer)
+
+    folder = made_once("checkpoints of evaluation", save)
+    return {name: folder / f"{name}.ckpt" for name in NETWORKS}
 
 
 @pytest.fixture(scope="session")
-def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> Path:
+def results(prepared: Path, checkpoints: dict[str, Path], made_once) -> Path:
     """The folder of one evaluation with all it can write."""
-    folder = tmp_path_factory.mktemp("evaluation")
+    return made_once("evaluation", partial(evaluate, prepared, checkpoints["lstm"]))
+
+
+def evaluate(prepared: Path, checkpoint: Path, folder: Path) -> None:
     settings = as_shipped(
         EvaluateSettings,
         "evaluate",
-        checkpoint=str(checkpoints["lstm"]),
+        checkpoint=str(checkpoint),
         split="train",
         allow_overlap=True,
         root=str(prepared),
@@ -94,7 +102,6 @@ def results(prepared: Path, checkpoints: dict[str, Path], tmp_path_factory) -> P
         patch.setattr(timing, "CALLS", 5)
         config = {"data": {"root": "<script>alert(1)</script>"}}
         write_evaluation(settings, *assess(settings, config), Console(quiet=True))
-    return folder
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.warm_python import warm_python
 from trajerr.dataset.matlab import read_layer, write_layer
 from trajerr.dataset.preparation import PrepareSettings, prepare
 from trajerr.dataset.splits import SplitSettings
@@ -104,7 +104,7 @@ def test_the_report_says_as_deployed_where_every_layer_is(led, settings):
 
 
 def run(*overrides: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trajerr.evaluate", *overrides]
+    command = [*warm_python(), "-m", "trajerr.evaluate", *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False

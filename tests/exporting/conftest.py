@@ -1,6 +1,9 @@
 import json
 import os
+import pickle
+import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +55,12 @@ def printer() -> Printer:
 
 
 @pytest.fixture(scope="session")
-def prepared(printer: Printer, tmp_path_factory) -> Path:
+def prepared(printer: Printer, made_once) -> Path:
     """Eight short layers of a real part, with an error that is plausible but not simulated."""
-    folder = tmp_path_factory.mktemp("prepared")
+    return made_once("bearing", partial(prepare_bearing, printer)) / "processed"
+
+
+def prepare_bearing(printer: Printer, folder: Path) -> None:
     planned = plan(load_part("bearing"), printer.limits)
     for layer in range(2, 10):
         start, _ = planned.layer_span(layer)
@@ -80,7 +86,6 @@ def prepared(printer: Printer, tmp_path_factory) -> Path:
     split = SplitSettings.shipped(train_ratio=0.5, val_ratio=0.25, test_ratio=0.25)
     source = str(folder / "data_simulation_bearing")
     prepare(PrepareSettings.shipped(data_dirs=(source,), split=split), folder / "processed")
-    return folder / "processed"
 
 
 @pytest.fixture(scope="session")
@@ -111,11 +116,14 @@ def make_checkpoint(prepared: Path, printer: Printer, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def base(make_checkpoint) -> Checkpoint:
-    return make_checkpoint("base")
+def base(make_checkpoint, made_once) -> Checkpoint:
+    own = make_checkpoint("base")
+    folder = made_once("checkpoint of base", partial(shutil.copy, own.path))
+    return Checkpoint(folder / own.path.name, own.network)
 
 
 @pytest.fixture(scope="session")
+<<<<<<< HEAD
 def plain(make_checkpoint) -> Checkpoint:
     """A network without an equation, which is written faster."""
     return make_checkpoint("lstm")
@@ -123,14 +131,20 @@ def plain(make_checkpoint) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def exported(base: Checkpoint, prepared: Path, tmp_path_factory) -> Exported:
+=======
+def exported(base: Checkpoint, prepared: Path, made_once) -> Exported:
+>>>>>>> m1
     """The default model in every format there is."""
-    return export_bundle(
-        base.path,
-        tmp_path_factory.mktemp("exported") / "bundle",
-        ("torchscript", "onnx", "pt2"),
-        quantize=True,
-        data_root=prepared,
-    )
+
+    def export(folder: Path) -> None:
+        formats = ("torchscript", "onnx", "pt2")
+        made = export_bundle(
+            base.path, folder / "bundle", formats, quantize=True, data_root=prepared
+        )
+        (folder / "exported.pickle").write_bytes(pickle.dumps(made))
+
+    made = made_once("exported", export) / "exported.pickle"
+    return pickle.loads(made.read_bytes())  # noqa: S301 - our own
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,14 @@ import yaml
 
 from tests.calibration.logs import simulated_log
 from tests.calibration.sweeps import load_printer, record, write_raw
+from tests.warm_python import warm_python
 
 
-def run(folder: Path, *overrides: str, command="calibrate") -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *overrides: str, command="calibrate", python: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"trajerr.{command}", *overrides],
+        [*(python or warm_python()), "-m", f"trajerr.{command}", *overrides],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -40,7 +43,7 @@ SWEEP = ("accelerometer.sweep.low_hz=20", "accelerometer.sweep.high_hz=100")
 
 def test_an_accelerometer_makes_a_printer_that_collect_takes(tests_of_a_printer):
     folder = tests_of_a_printer
-    done = run(folder, "name=mine", *FILES, *SWEEP)
+    done = run(folder, "name=mine", *FILES, *SWEEP, python=[sys.executable])
     assert done.returncode == 0, done.stderr
     assert "(recommended)" in done.stdout
     report = json.loads((folder / "results/calibration/mine/calibration.json").read_text())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr import collect
 from trajerr.bundle.manifest import sha256_of
 from trajerr.gcode.parts import part_text
@@ -21,7 +22,7 @@ SMALL = ("parts=[tugboat]", "layers=[31,36]", "variants=[{},{acceleration_scale:
 
 def run(cwd: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trajerr.collect", *overrides],
+        [*warm_python(), "-m", "trajerr.collect", *overrides],
         cwd=cwd,
         env=ENVIRONMENT,
         capture_output=True,
@@ -201,8 +202,10 @@ def test_a_full_disk_leaves_no_half_file_and_the_next_run_goes_on(in_process, tm
 
 def test_two_runs_at_once_in_one_folder_give_what_one_gives(tmp_path):
     small = ("parts=[tugboat]", "layers=[34,36]", "variants=[{},{acceleration_scale:4.0}]")
-    assert run(tmp_path, *small, "out=alone", "workers=1").returncode == 0
-    line = [sys.executable, "-m", "trajerr.collect", *small, "out=both", "workers=1"]
+    command = ["-m", "trajerr.collect", *small, "workers=1"]
+    alone = [sys.executable, *command, "out=alone"]
+    assert subprocess.run(alone, cwd=tmp_path, env=ENVIRONMENT, timeout=300).returncode == 0
+    line = [*warm_python(), *command, "out=both"]
     both = [
         subprocess.Popen(line, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
         for _ in range(2)
@@ -214,7 +217,7 @@ def test_two_runs_at_once_in_one_folder_give_what_one_gives(tmp_path):
 
 def start(out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "trajerr.collect", f"out={out}", "workers=2", *KILLED],
+        [*warm_python(), "-m", "trajerr.collect", f"out={out}", "workers=2", *KILLED],
         cwd=out.parent,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr import correct as command
 from trajerr.gcode.reader import read_program
 
@@ -28,7 +30,7 @@ MACHINE = ("method=twin", "printer=ender3_v2", "printer.limits.firmware=marlin_e
 
 
 def correct(folder, *overrides):
-    line = [sys.executable, "-m", "trajerr.correct", *overrides]
+    line = [*warm_python(), "-m", "trajerr.correct", *overrides]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -130,7 +132,7 @@ def test_the_advised_line_works_in_a_shell(tmp_path, name):
         r"(?:quotes within quotes: |with commas is )('.*?')(?:, a list|\n|$)", refused.stderr
     )
     assert advice, refused.stderr
-    line = f"{sys.executable} -m trajerr.correct {' '.join(words)} {advice[1]}"
+    line = f"{shlex.join(warm_python())} -m trajerr.correct {' '.join(words)} {advice[1]}"
     done = subprocess.run(
         ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
 
-def run(*overrides: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "trajerr.evaluate", *overrides]
+
+def run(*overrides: str, cwd: Path, python: list[str] | None = None) -> subprocess.CompletedProcess:
+    command = [*(python or warm_python()), "-m", "trajerr.evaluate", *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
@@ -15,7 +17,7 @@ def run(*overrides: str, cwd: Path) -> subprocess.CompletedProcess:
 
 
 def test_help_explains_every_key(tmp_path):
-    shown = run("--help", cwd=tmp_path)
+    shown = run("--help", cwd=tmp_path, python=[sys.executable])
     assert shown.returncode == 0
     assert "evaluate: checkpoint and split" in shown.stdout
     assert "allow_overlap: false" in shown.stdout

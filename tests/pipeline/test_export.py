@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr import export
 from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT, open_bundle
 from trajerr.bundle.runtime import Predictor
@@ -20,9 +21,11 @@ TINY = ("model=lstm", "model.hidden_size=8", "loss.lambda_physics=0.0")
 QUICK = ("trainer.max_epochs=1", "data.samples_per_epoch=64", "trainer.accelerator=cpu")
 
 
-def run(command: str, *overrides: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    command: str, *overrides: str, cwd: Path, python: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"trajerr.{command}", *overrides],
+        [*(python or warm_python()), "-m", f"trajerr.{command}", *overrides],
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
         capture_output=True,
@@ -69,7 +72,8 @@ def workplace(tmp_path_factory) -> Path:
 
 
 def test_a_training_becomes_a_bundle(workplace):
-    ended = run("export", "quantize=true", "data_root=data/processed", cwd=workplace)
+    words = ("quantize=true", "data_root=data/processed")
+    ended = run("export", *words, cwd=workplace, python=[sys.executable])
     assert (ended.returncode, ended.stderr) == (0, "")
     said = ended.stdout.splitlines()
     named = [line.split()[0] for line in said]

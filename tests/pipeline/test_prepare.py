@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 
 from tests.paths import CONF
+from tests.warm_python import warm_python
 from trajerr.dataset.matlab import write_layer
 from trajerr.dataset.record import LayerRecord
 
-COMMAND = [sys.executable, "-m", "trajerr.prepare"]
+
+def command(*overrides: str) -> list[str]:
+    return [*warm_python(), "-m", "trajerr.prepare", *overrides]
 
 
 def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *overrides], cwd=folder, capture_output=True, text=True, timeout=300
+        command(*overrides), cwd=folder, capture_output=True, text=True, timeout=300
     )
 
 
@@ -54,7 +57,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_defaults_prepare_what_collect_wrote(folder):
-    done = run(folder)
+    line = [sys.executable, "-m", "trajerr.prepare"]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     for word in ("split", "layers", "points", "windows", "error RMS µm", "faults found: none"):
         assert word in done.stdout
@@ -69,7 +73,7 @@ def test_the_defaults_prepare_what_collect_wrote(folder):
 
 
 def test_two_runs_at_once_give_what_one_gives(folder):
-    line = [*COMMAND, "output_dir=both"]
+    line = command("output_dir=both")
     runs = [
         subprocess.Popen(line, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for _ in range(3)
@@ -139,7 +143,7 @@ def test_ctrl_c_says_so_and_the_next_run_goes_on(folder):
         name = f"data/raw/data_simulation_vase/layer{number:04d}_a1_v1.mat"
         write_layer(folder / name, layer(number))
     staged = folder / "data/.processed.partial/staged"
-    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(), cwd=folder, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not staged.is_dir():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

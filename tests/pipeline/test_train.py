@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.training.cases import prepare_tiny
+from tests.warm_python import warm_python
 
 TINY = [
     "model=small",
@@ -30,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*overrides: str) -> list[str]:
-    return [sys.executable, "-m", "trajerr.train", *overrides]
+    return [*warm_python(), "-m", "trajerr.train", *overrides]
 
 
 def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +41,10 @@ def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_train_ends_with_the_best_checkpoint(prepared: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, f"data.root={prepared}", *TINY, "trainer.max_epochs=2")
+    line = [sys.executable, "-m", "trajerr.train", f"data.root={prepared}", *TINY]
+    done = subprocess.run(
+        [*line, "trainer.max_epochs=2"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     last = done.stdout.strip().splitlines()[-1]

@@ -3,12 +3,13 @@
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial
+
+from tests.warm_python import warm_python
 
 SCRIPT = """
 import time
@@ -50,7 +51,7 @@ class Toy:
         self.folder = folder
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "toy.py", *arguments]
+        return [*warm_python(), "toy.py", *arguments]
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

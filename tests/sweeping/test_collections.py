@@ -5,11 +5,11 @@ import multiprocessing
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
 from trajerr.dataset.quality import LayerMetrics, collected_metrics, layer_path, save_metrics
 from trajerr.files import clear_leftovers, write_atomically
 
@@ -18,7 +18,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 def collect(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trajerr.collect", *arguments],
+        [*warm_python(), "-m", "trajerr.collect", *arguments],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,

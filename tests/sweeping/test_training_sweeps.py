@@ -2,7 +2,6 @@
 
 import csv
 import subprocess
-import sys
 from pathlib import Path
 
 import optuna
@@ -10,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.training.cases import prepare_tiny
+from tests.warm_python import warm_python
 
 TINY = [
     "model=small",
@@ -30,7 +30,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(folder: Path, prepared: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     said = {argument.split("=")[0] for argument in arguments}
-    command = [sys.executable, "-m", "trajerr.train", *arguments]
+    command = [*warm_python(), "-m", "trajerr.train", *arguments]
     command += [f"data.root={prepared}", *(key for key in TINY if key.split("=")[0] not in said)]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=280, check=False

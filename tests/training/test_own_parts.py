@@ -14,6 +14,7 @@ from tests.collection.small_print import small_gcode
 from tests.paths import PROJECT
 from tests.shipped import data_module
 from tests.training.cases import make_task, train_config
+from tests.warm_python import warm_python
 from trajerr.bundle.runtime import Predictor
 from trajerr.errors import ConfigError
 from trajerr.training.checkpoint import load_checkpoint, read_checkpoint
@@ -33,7 +34,7 @@ def put_files(folder: Path) -> None:
 
 
 def run(folder: Path, command: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", f"trajerr.{command}", *overrides]
+    line = [*warm_python(), "-m", f"trajerr.{command}", *overrides]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 

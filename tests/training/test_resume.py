@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from tests.shipped import data_module
 from tests.training.cases import train, train_config
 from tests.training.test_run import _train_until, weights
+from tests.warm_python import warm_python
 from trajerr.errors import ConfigError, DataError
 from trajerr.training.checkpoint import read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
@@ -117,7 +117,7 @@ def test_a_label_is_free_to_change(interrupted: Path, tiny: Path, tmp_path: Path
 
 def test_what_is_said_at_ctrl_c_is_true(tiny: Path, tmp_path: Path) -> None:
     short = ["model=small", "model.d_model=8", "trainer=cpu", "data.samples_per_epoch=48"]
-    line = [sys.executable, "-m", "trajerr.train", f"data.root={tiny}", *short]
+    line = [*warm_python(), "-m", "trajerr.train", f"data.root={tiny}", *short]
     process = subprocess.Popen(
         [*line, "trainer.max_epochs=100000"],
         cwd=tmp_path,

@@ -211,7 +211,11 @@ def test_options_train(data: PrinterDataModule, tmp_path: Path, changes: dict) -
     load_checkpoint(outcome.best)
 
 
-def test_lr_find_takes_its_own_rate_and_draws_it(data: PrinterDataModule, tmp_path: Path) -> None:
+def test_lr_find_takes_its_own_rate_and_draws_it(
+    data: PrinterDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "COARSE_STEPS", 12)
+    monkeypatch.setattr(search, "FINE_STEPS", 24)
     config = train_config(trainer__max_epochs=1, lr_find=True)
     outcome = train(config, data, tmp_path)
     assert (tmp_path / "lr_find.png").stat().st_size > 1000

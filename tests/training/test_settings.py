@@ -1,6 +1,9 @@
 """Numbers of a train config that no training can be run with are named."""
 
+from functools import cache
+
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from trajerr.commands.configs import compose
 from trajerr.errors import ConfigError
@@ -33,11 +36,20 @@ def test_what_is_shipped_is_in_range(model: str) -> None:
     TrainSettings.from_dict(compose("train", f"model={model}"))
 
 
+@cache
+def composed(wrong: str | None = None) -> DictConfig:
+    """The config as shipped, or with a wrong value of every number."""
+    given = () if wrong is None else (f"{key}={wrong}" for key in NUMBERS)
+    return OmegaConf.create(compose("train", *given))
+
+
 @pytest.mark.parametrize("key", NUMBERS)
 def test_each_number_is_bounded_and_its_key_exists(key: str) -> None:
     for wrong in ("-0.5", "1e30", "[]"):
+        config = composed().copy()
+        OmegaConf.update(config, key, OmegaConf.select(composed(wrong), key))
         with pytest.raises(ConfigError, match=rf"^{key}: got .*, expected "):
-            TrainSettings.from_dict(compose("train", f"{key}={wrong}"))
+            TrainSettings.from_dict(OmegaConf.to_container(config))
 
 
 @pytest.mark.parametrize(
