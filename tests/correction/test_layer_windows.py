@@ -68,9 +68,18 @@ def asked(program: Program, printer, settings=QUICK) -> Counting:
     return model
 
 
-def test_an_ordinary_layer_is_one_window():
+def test_an_ordinary_layer_is_one_window_of_its_walls():
+    acting = np.array([(1.0, 2.0), (2.5, 20.0), (20.0 + 0.9 * IDLE_S, 30.0)])
+    assert split_span((0.5, 70.0), acting, RATE) == [(1.0, 30.0)]
+
+
+def test_infill_between_walls_is_in_no_window():
     acting = np.array([(1.0, 2.0), (50.0, 60.0)])
-    assert split_span((0.5, 70.0), acting, RATE) == [(0.5, 70.0)]
+    assert split_span((0.5, 70.0), acting, RATE) == [(1.0, 2.0), (50.0, 60.0)]
+
+
+def test_a_layer_in_which_nothing_acts_is_one_window():
+    assert split_span((0.5, 70.0), np.array([(80.0, 90.0)]), RATE) == [(0.5, 70.0)]
 
 
 @given(lengths=intervals, rate=st.sampled_from([200.0, 1000.0]))
@@ -80,8 +89,8 @@ def test_windows_hold_all_that_acts_and_are_bounded(lengths, rate):
     acting = np.column_stack([end - gaps[:, 0], end])
     span = (0.0, float(end[-1]) + 1.0 if len(end) else 1.0)
     found = split_span(span, acting, rate)
-    if found == [span]:
-        assert span[1] <= layer_windows.LONGEST / rate or not len(acting)
+    if not len(acting):
+        assert found == [span]
         return
     edges = np.array(found)
     assert np.all(edges[:, 1] - edges[:, 0] <= layer_windows.LONGEST / rate + 1e-6)

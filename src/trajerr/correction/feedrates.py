@@ -129,14 +129,13 @@ def assemble(
         The nominal moves wanted, all by default; motion rests where others are left out.
     """
     moves, pieces = nominal.program.moves, segmentation.pieces
-    kept = np.flatnonzero(~segmentation.replaced)
-    owner = np.concatenate([kept, pieces.move])
+    wanted = np.ones(len(moves), dtype=np.bool_) if chosen is None else chosen
+    kept = np.flatnonzero(wanted & ~segmentation.replaced)
+    own = np.flatnonzero(wanted[pieces.move])
+    owner = np.concatenate([kept, pieces.move[own]])
     rank = np.argsort(owner, kind="stable")
-    left_out = np.zeros(len(moves), dtype=np.int64)
-    if chosen is not None:
-        rank = rank[chosen[owner[rank]]]
-        left_out = np.cumsum(~chosen)
-    piece = np.concatenate([np.full(len(kept), -1), np.arange(len(pieces))])[rank]
+    left_out = np.cumsum(~wanted)
+    piece = np.concatenate([np.full(len(kept), -1), own])[rank]
     owner = owner[rank]
     is_piece = piece >= 0
     rows = moves.select(owner)
