@@ -27,6 +27,7 @@ from trajerr.correction.learning import (
 from trajerr.correction.nozzle import FINER
 from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.correction.regions import Role
+from trajerr.correction.steps import on_steps
 from trajerr.inversion.response import Response
 from trajerr.motion.bed import Bed
 from trajerr.motion.limits import MachineLimits
@@ -127,16 +128,16 @@ class Polisher:
         correction, limits = self._start.copy(), self._limits
         chosen, rows = self._chosen(windows), [self._learning.sampled.rows[i] for i in windows]
         around = slice(rows[0].whole.start, rows[-1].whole.stop)
-        timed = self._timed(correction, chosen, around)
+        timed, _ = self._timed(correction, chosen, around)
         tried = [keep_time(timed, limits, feed_factor, FIRST_ROUNDS)[1]]
         step = len(windows) / (iterations + 1)
 
         def predict(correction: Floats, active: Sequence[int]) -> list[Prediction]:
-            timed = self._timed(correction, chosen, around)
+            timed, moved = self._timed(correction, chosen, around)
             planned, taken = timed.at(tried[-1]).planned(limits)
             tried.append(timed.adjusted(tried[-1], planned, taken))
             progress.add(step)
-            return self._predicted(active, planned, self._clock(timed, taken, self.segmentation))
+            return self._predicted(active, planned, self._clock(timed, taken, moved))
 
         gain = self._learning.settings.planned_gain
         found = self._learning.iterate(correction, windows, responses, predict, iterations, gain)
@@ -193,9 +194,11 @@ class Polisher:
             chosen[first:last] = True
         return chosen
 
-    def _timed(self, correction: Floats, chosen: Bools, around: slice) -> TimedProgram:
-        moved = self._moved(correction, around)
-        return assemble(self._scope.nominal, moved, self._limits, self._emission, chosen)
+    def _timed(
+        self, correction: Floats, chosen: Bools, around: slice
+    ) -> tuple[TimedProgram, Segmentation]:
+        moved, nominal = self._moved(correction, around), self._scope.nominal
+        return assemble(nominal, moved, self._limits, self._emission, chosen), moved
 
     def _moved(self, correction: Floats, around: slice) -> Segmentation:
         """Return the pieces whose ends have followed a correction from where it was.
@@ -214,7 +217,8 @@ class Polisher:
         pieces = self.segmentation.pieces
         target = pieces.target.copy()
         target[ends, :2] = base + bounded(self._first[ends] + moved, base, most, bed)
-        return replace(self.segmentation, pieces=replace(pieces, target=target))
+        moved = replace(self.segmentation, pieces=replace(pieces, target=target))
+        return on_steps(moved, self._scope.nominal.program.moves, self._limits)
 
     def _clock(self, timed: TimedProgram, taken: Floats, segmentation: Segmentation) -> Clock:
         """Return how the time of a corrected plan maps to the nominal one."""
