@@ -1,5 +1,6 @@
 """Long prints in windows: what is worked on follows motion, and corrects as the whole does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from trajerr.correction.layer_windows import (
     sample_windows,
     split_span,
 )
+from trajerr.correction.learning import Progress
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.gcode.program import Program
@@ -215,3 +217,26 @@ def test_long_layers_are_not_predicted_together(printer, monkeypatch):
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)
     assert max(map(len, sizes)) > 1
     assert all(len(size) == 1 or max(size) * len(size) <= 20.5 * RATE for size in sizes)
+
+
+def test_a_correction_is_the_same_whichever_group_is_done_first(printer):
+    program = small_print(layers=4)
+    texts = set()
+    for threads in (1, 3):
+        learning = LearningSettings.shipped(
+            iterations=3, planned_iterations=2, batch=1, threads=threads
+        )
+        settings = replace(QUICK, learning=learning)
+        texts.add(correct_program(program, TwinModel(printer), printer, settings).text)
+    assert len(texts) == 1
+    assert None not in texts
+
+
+def test_progress_of_several_threads_never_falls_and_ends_at_the_total():
+    told: list[tuple[int, int]] = []
+    progress = Progress(lambda done, total: told.append((done, total)), 12)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(progress.add, [1.0 / 3.0] * 36))
+    assert told == sorted(told)
+    assert told[-1] == (12, 12)
+    assert len(told) == 36

@@ -29,6 +29,7 @@ MORE_F_DIGITS = 3  # that a piece may have beside
 CLOSE = 4e-4  # mm by which rounding may shift a piece along its path, as far as its length says
 CLOSE_S = 1e-5  # s by which it may, so that what follows is in its place
 OFF = 8e-4  # mm by which it may as planned; pieces farther off get more digits
+LOST = 0.05  # mm off from which on more digits bring nothing: blocks' times jump, as Marlin's do
 ROUNDING_ROUNDS = 6  # of planning with rounded feedrates
 
 
@@ -224,7 +225,7 @@ def rounded_feedrates(timed: TimedProgram, limits: MachineLimits) -> TimedProgra
     feedrate in force stays where it will do. That reckons with constant speed; where a
     firmware speeds up, and above all where it reverses, it may take another time. So the
     result is planned; pieces that take another time there get more digits, and the pieces
-    after them make up for what remains.
+    after them make up for what remains. Where that is far too much, the first rounding stays.
     """
     moves, is_timed = timed.program.moves, timed.is_timed
     path = _lengths(moves.start, moves.end)
@@ -243,7 +244,7 @@ def rounded_feedrates(timed: TimedProgram, limits: MachineLimits) -> TimedProgra
         off = np.abs(np.cumsum(excess)) * around
         if np.max(off) < least:
             best, least = rounded, float(np.max(off))
-        if least <= OFF:
+        if least <= OFF or least > LOST:
             break
         expected = np.where(is_timed, path / speed - path / moves.feedrate, 0.0)
         surprise = np.where(np.abs(excess - expected) > 0.1 * slack, excess - expected, 0.0)

@@ -27,7 +27,7 @@ from trajerr.motion.bed import Bed
 MOST_PROBED = 0.45  # of the sample rate
 POOR = 0.3  # of its first score, at which a window gets half of the iterations at least
 ROUNDING = 1e-6  # of a sum of shares
-ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
+ENOUGH = 0.1  # of its first score, at which a trajectory goes on as pieces
 
 
 @dataclass(frozen=True)

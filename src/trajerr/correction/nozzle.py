@@ -6,7 +6,7 @@ otherwise is simulated, as a difference that is added to the model's own predict
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -72,6 +72,10 @@ class Nozzle:
         While one group is planned or searched, what another asks of the model keeps busy.
         """
         return list(self._groups.map(function, groups))
+
+    def begin(self, function: Callable[[], Result]) -> "Future[Result]":
+        """Begin what itself calls :meth:`map`, and return where its result will be."""
+        return self._groups.submit(function)
 
     def positions(self, commanded: Sequence[Floats]) -> list[Floats]:
         """Return where the nozzle will be for each of several trajectories.

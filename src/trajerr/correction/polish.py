@@ -217,8 +217,12 @@ class Polisher:
         pieces = self.segmentation.pieces
         target = pieces.target.copy()
         target[ends, :2] = base + bounded(self._first[ends] + moved, base, most, bed)
-        moved = replace(self.segmentation, pieces=replace(pieces, target=target))
-        return on_steps(moved, self._scope.nominal.program.moves, self._limits)
+        step = 1.0 / min(self._limits.steps_per_mm[:2])
+        beside = [target[ends, :2] + sense * step for sense in (-1.0, 1.0)]
+        free = np.linalg.norm(target[ends, :2] - base, axis=1) < most - step
+        free &= np.all([np.all(bed.held(xy, base) == xy, axis=1) for xy in beside], axis=0)
+        segmentation = replace(self.segmentation, pieces=replace(pieces, target=target))
+        return on_steps(segmentation, ends, free, self._scope.nominal.program.moves, self._limits)
 
     def _clock(self, timed: TimedProgram, taken: Floats, segmentation: Segmentation) -> Clock:
         """Return how the time of a corrected plan maps to the nominal one."""

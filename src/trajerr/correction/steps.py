@@ -21,49 +21,62 @@ FARTHEST = 8  # steps that an end may slide
 NEARER = 0.02  # steps off the path that a slide by all of them has to gain
 
 
-def on_steps(segmentation: Segmentation, moves: Moves, limits: MachineLimits) -> Segmentation:
+def on_steps(
+    segmentation: Segmentation, part: slice, free: Bools, moves: Moves, limits: MachineLimits
+) -> Segmentation:
     """Return the pieces with ends between two of a block on whole steps, where firmware has such.
 
     Parameters
     ----------
     segmentation
         The pieces.
+    part
+        Which of them.
+    free : (P,)
+        Which of these P may end a step beside, as far as their bounds go.
     moves
         Of the nominal program.
     limits
         The machine's.
     """
-    pieces = segmentation.pieces
-    if limits.firmware not in MARLIN or len(pieces) < 2:
-        return segmentation
+    pieces, zero = segmentation.pieces, moves.origin[0, :2]
     per_mm = np.asarray(limits.steps_per_mm[:2])
-    inner = (
-        (pieces.end[:-1] == pieces.start[1:])
-        & (pieces.move[:-1] == pieces.move[1:])
-        & (pieces.stretch[:-1] >= 0)
-    )
-    ends = np.flatnonzero(inner)
-    if not len(ends):
+    inner = _between(pieces, part) & _free_around(free)
+    ends = part.start + np.flatnonzero(inner)
+    if limits.firmware not in MARLIN or not segmentation.lifts or not len(ends):
         return segmentation
-    at = (pieces.target[:, :2] - moves.origin[0, :2]) * per_mm
-    follows = np.append(False, inner)[ends]
-    ahead = _Slide.of(at[ends], at[ends + 1], np.ones(len(ends), dtype=np.bool_), limits.min_steps)
-    behind = _Slide.of(at[ends], at[ends - 1], follows, limits.min_steps)
+    target, start, end = pieces.target.copy(), pieces.start.copy(), pieces.end.copy()
+    at, before, after = ((target[ends + i, :2] - zero) * per_mm for i in (0, -1, 1))
+    follows = np.append(False, inner[:-1])[ends - part.start]
+    ahead = _Slide.of(at, after, np.ones(len(ends), dtype=np.bool_), limits.min_steps)
+    behind = _Slide.of(at, before, follows, limits.min_steps)
     forward = ahead.off <= behind.off
-    near = np.minimum(ahead.off, behind.off) < _off_path(at[ends], at[ends + 1])
-    ends, forward, ahead, behind = ends[near], forward[near], ahead.rows(near), behind.rows(near)
     share = np.where(forward, ahead.share, behind.share)
-    neighbour = np.where(forward, ends + 1, ends - 1)
-    target, end = pieces.target.copy(), pieces.end.copy()
-    way = pieces.target[neighbour] - pieces.target[ends]
-    target[ends] += share[:, None] * way
-    target[ends, :2] = (
-        moves.origin[0, :2] + np.where(forward[:, None], ahead.step, behind.step) / per_mm
-    )
+    step = np.where(forward[:, None], ahead.step, behind.step)
+    near = np.minimum(ahead.off, behind.off) < _off_path(at, after)
+    ends, share, step = ends[near], share[near], step[near]
+    neighbour = ends + np.where(forward, 1, -1)[near]
+    target[ends] += share[:, None] * (pieces.target[neighbour] - pieces.target[ends])
+    target[ends, :2] = zero + step / per_mm
     end[ends] += share * (pieces.end[neighbour] - pieces.end[ends])
-    start = pieces.start.copy()
     start[ends + 1] = end[ends]
     return replace(segmentation, pieces=replace(pieces, start=start, end=end, target=target))
+
+
+def _between(pieces: Pieces, part: slice) -> Bools:
+    """Return (P − 1,) which ends of a part's pieces are those of two of one block's."""
+    own, following = slice(part.start, part.stop - 1), slice(part.start + 1, part.stop)
+    return np.asarray(
+        (pieces.end[own] == pieces.start[following])
+        & (pieces.move[own] == pieces.move[following])
+        & (pieces.stretch[own] >= 0)
+    )
+
+
+def _free_around(free: Bools) -> Bools:
+    """Return (P − 1,) which ends but the last are free, as those beside them are."""
+    before = np.append(True, free[:-1])
+    return np.asarray(before[:-1] & free[:-1] & free[1:])
 
 
 @dataclass(frozen=True)
@@ -73,10 +86,6 @@ class _Slide:
     share: Floats  # (E,) of that way
     step: Floats  # (E, 2) whole steps of x and y
     off: Floats  # (E,) steps off the way, and a little for the slide
-
-    def rows(self, chosen: Bools) -> "_Slide":
-        """Return the chosen rows."""
-        return _Slide(self.share[chosen], self.step[chosen], self.off[chosen])
 
     @classmethod
     def of(cls, at: Floats, neighbour: Floats, allowed: Bools, fewest: int) -> "_Slide":
