@@ -1,5 +1,6 @@
 """Long prints in windows: what is worked on follows motion, and corrects as the whole does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from trajerr.correction.layer_windows import (
     sample_windows,
     split_span,
 )
+from trajerr.correction.learning import Progress
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.settings import CorrectionSettings, LearningSettings
 from trajerr.gcode.program import Program
@@ -68,9 +70,18 @@ def asked(program: Program, printer, settings=QUICK) -> Counting:
     return model
 
 
-def test_an_ordinary_layer_is_one_window():
+def test_an_ordinary_layer_is_one_window_of_its_walls():
+    acting = np.array([(1.0, 2.0), (2.5, 20.0), (20.0 + 0.9 * IDLE_S, 30.0)])
+    assert split_span((0.5, 70.0), acting, RATE) == [(1.0, 30.0)]
+
+
+def test_infill_between_walls_is_in_no_window():
     acting = np.array([(1.0, 2.0), (50.0, 60.0)])
-    assert split_span((0.5, 70.0), acting, RATE) == [(0.5, 70.0)]
+    assert split_span((0.5, 70.0), acting, RATE) == [(1.0, 2.0), (50.0, 60.0)]
+
+
+def test_a_layer_in_which_nothing_acts_is_one_window():
+    assert split_span((0.5, 70.0), np.array([(80.0, 90.0)]), RATE) == [(0.5, 70.0)]
 
 
 @given(lengths=intervals, rate=st.sampled_from([200.0, 1000.0]))
@@ -80,8 +91,8 @@ def test_windows_hold_all_that_acts_and_are_bounded(lengths, rate):
     acting = np.column_stack([end - gaps[:, 0], end])
     span = (0.0, float(end[-1]) + 1.0 if len(end) else 1.0)
     found = split_span(span, acting, rate)
-    if found == [span]:
-        assert span[1] <= layer_windows.LONGEST / rate or not len(acting)
+    if not len(acting):
+        assert found == [span]
         return
     edges = np.array(found)
     assert np.all(edges[:, 1] - edges[:, 0] <= layer_windows.LONGEST / rate + 1e-6)
@@ -206,3 +217,26 @@ def test_long_layers_are_not_predicted_together(printer, monkeypatch):
     correct_program(small_print(layers=5), TwinModel(printer), printer, settings)
     assert max(map(len, sizes)) > 1
     assert all(len(size) == 1 or max(size) * len(size) <= 20.5 * RATE for size in sizes)
+
+
+def test_a_correction_is_the_same_whichever_group_is_done_first(printer):
+    program = small_print(layers=4)
+    texts = set()
+    for threads in (1, 3):
+        learning = LearningSettings.shipped(
+            iterations=3, planned_iterations=2, batch=1, threads=threads
+        )
+        settings = replace(QUICK, learning=learning)
+        texts.add(correct_program(program, TwinModel(printer), printer, settings).text)
+    assert len(texts) == 1
+    assert None not in texts
+
+
+def test_progress_of_several_threads_never_falls_and_ends_at_the_total():
+    told: list[tuple[int, int]] = []
+    progress = Progress(lambda done, total: told.append((done, total)), 12)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(progress.add, [1.0 / 3.0] * 36))
+    assert told == sorted(told)
+    assert told[-1] == (12, 12)
+    assert len(told) == 36

@@ -65,3 +65,19 @@ def test_transposed_is_the_transpose_of_the_effect():
     transfer = response.transfer
     left, right = np.vdot(transfer.effect(a), b), np.vdot(a, transfer.transposed(b))
     assert left == pytest.approx(right, rel=1e-9)
+
+
+def test_what_leads_in_is_not_changed():
+    asked = []
+
+    def noted(commanded):
+        asked.append(commanded)
+        return linear(commanded)
+
+    motions = [strokes(30.0, 1), strokes(20.0, 2)]
+    measure(noted, motions, RATE, 60.0, firsts=[800, 100])
+    assert len(asked) > 2
+    for commanded in asked[1:]:
+        for motion, first, changed in zip(motions, (800, 100), commanded, strict=True):
+            np.testing.assert_array_equal(changed[: first + 1], motion[: first + 1])
+            assert np.all(np.any(changed[first + 1 :] != motion[first + 1 :], axis=1))

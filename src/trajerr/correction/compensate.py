@@ -293,6 +293,8 @@ class _Job:
         area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
         segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
         timed = polisher.timed(segmentation)
+        # While the model is asked what has come of it, the lines are written.
+        asked = self.learning.nozzle.begin(lambda: polisher.forecast(segmentation, timed))
         lines = write_lines(program, timed, segmentation, scope.original.printer.limits)
         replaced = _marked(program, lines, settings)
         result = Correction(
@@ -300,7 +302,7 @@ class _Job:
             scope.nominal,
             tuple(scope.layers),
             draft.before_mm,
-            tuple(self.by_layer(polisher.forecast(segmentation, timed))),
+            tuple(self.by_layer(asked.result())),
             self.largest(segmentation),
             time.perf_counter() - self.began,
             replaced,

@@ -7,11 +7,12 @@ Which pieces there are is :mod:`trajerr.correction.pieces`' business, at which f
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajerr.arrays import Bools
+from trajerr.arrays import Bools, Floats
 from trajerr.correction.feedrates import (
     INCH_F_DIGITS,
     MORE_F_DIGITS,
@@ -22,7 +23,7 @@ from trajerr.correction.flow import WrittenFlow
 from trajerr.correction.pieces import Segmentation, decimals
 from trajerr.errors import GcodeError
 from trajerr.gcode.firmware import is_klipper
-from trajerr.gcode.program import LimitSettings, Moves, Program
+from trajerr.gcode.program import LimitSettings, Program
 from trajerr.gcode.writer import number
 from trajerr.motion.limits import MachineLimits
 
@@ -34,6 +35,8 @@ TIMED_F_DIGITS = INCH_F_DIGITS + MORE_F_DIGITS  # and of one that was found, at 
 NOTHING = 1e-9  # mm of filament
 OWN_DIGITS = 5  # decimals of a coordinate that the file itself gave
 EXACT = 1e-7  # units
+
+Frame = tuple[float, list[float], list[bool]]
 
 _PLANAR_WORD = re.compile(rb"[XYIJRxyijr]\s*[-+.\d]")
 _PLANAR_WORDS = re.compile(rb"[XY]\s*[-+.\d]+\s*", re.I)
@@ -200,6 +203,7 @@ class _Writer:
     _noted: int = -2
     _row: int = -2
     _drift: list[float] = field(default_factory=lambda: [0.0] * 4)  # written − meant
+    _framed: tuple[int, Frame] = (-1, (1.0, [], []))  # a move and how its line counts
 
     def follow(self, move: int, row: int) -> None:
         """Take note of what the file itself did since the last row."""
@@ -250,7 +254,7 @@ class _Writer:
 
     def piece(self, move: int, row: int, is_timed: bool) -> None:
         """Write a straight piece of motion."""
-        if self.program.moves.end[row, 3] != self.program.moves.start[row, 3]:
+        if self._meant[row] != 0.0:
             self._add(*self.flow.take(move, self._at[3]))
         filament = self._at[3]
         words = self._words(move, row, planar=True)
@@ -301,13 +305,8 @@ class _Writer:
             if not self.keeps_feed:
                 return
             following = move
-        if not moves.feedrate[following] > 0.0:
-            return
-        wanted = round(
-            float(moves.feedrate[following] * 60.0 / moves.unit[following]), OWN_F_DIGITS
-        )
-        if wanted != self._feed:
-            self._add(b"G1 F" + number(wanted, OWN_F_DIGITS))
+        feed = self._feed_word(float(moves.feedrate[following]), following, OWN_F_DIGITS)
+        self._add(*(b"G1 " + word for word in feed))
 
     def _code(self, move: int) -> bytes:
         return self.nominal.line(int(self.nominal.moves.line[move])).split(b";")[0]
@@ -326,58 +325,72 @@ class _Writer:
 
     def _own_feed(self, move: int, row: int) -> list[bytes]:
         """Return the file's feedrate as a word, none where it is in force."""
-        unit = float(self.nominal.moves.unit[move])
-        feed = round(float(self.program.moves.feedrate[row]) * 60.0 / unit, OWN_F_DIGITS)
+        return self._feed_word(float(self.program.moves.feedrate[row]), move, OWN_F_DIGITS)
+
+    def _feed_word(self, speed: float, move: int, digits: int) -> list[bytes]:
+        """Return a speed in mm/s as a word, none where it is in force already."""
+        feed = round(speed * 60.0 / self._frame(move)[0], digits)
         if feed == self._feed or not feed > 0.0:
             return []
         self._feed = feed
-        return [b"F" + number(feed, OWN_F_DIGITS)]
+        return [b"F" + number(feed, digits)]
 
     def _timed_feed(self, move: int, row: int, laid: float) -> list[bytes]:
         """Return a rounded feedrate as a word, none where it is in force.
 
         Where only filament moves, its rounding to ``laid`` mm would change the time.
         """
-        moves, unit = self.program.moves, float(self.nominal.moves.unit[move])
-        speed = float(moves.feedrate[row])
-        meant = float(moves.end[row, 3] - moves.start[row, 3])
-        if laid * meant > 0.0 and np.array_equal(moves.start[row, :3], moves.end[row, :3]):
+        speed, meant = float(self.program.moves.feedrate[row]), float(self._meant[row])
+        if self._feeds_alone[row] and laid * meant > 0.0:
             speed *= laid / meant
-        feed = round(speed * 60.0 / unit, TIMED_F_DIGITS)
-        if feed == self._feed:
-            return []
-        self._feed = feed
-        return [b"F" + number(feed, TIMED_F_DIGITS)]
+        return self._feed_word(speed, move, TIMED_F_DIGITS)
 
-    def _passes_on(self, row: int) -> bool:
-        """Whether what rounding leaves of a piece's filament goes to the next of its path."""
-        following = row + 1
-        if following >= len(self.pieces) or not self.pieces[row] or not self.pieces[following]:
-            return False
+    @cached_property
+    def _meant(self) -> Floats:
+        """(N,) mm of filament of each row."""
         moves = self.program.moves
-        laid = moves.end[row : row + 2, 3] - moves.start[row : row + 2, 3]
-        return bool(np.all(laid > COARSE_E) and moves.feature[row] == moves.feature[following])
+        return np.asarray(moves.end[:, 3] - moves.start[:, 3])
+
+    @cached_property
+    def _feeds_alone(self) -> Bools:
+        """(N,) whether only filament moves."""
+        moves = self.program.moves
+        return np.asarray(np.all(moves.start[:, :3] == moves.end[:, :3], axis=1))
+
+    @cached_property
+    def _passes_on(self) -> Bools:
+        """(N,) whether what rounding leaves of a row's filament goes to the next of its path."""
+        feature, lays = self.program.moves.feature, self._meant > COARSE_E
+        on = self.pieces & lays
+        return np.append(on[:-1] & on[1:] & (feature[:-1] == feature[1:]), False)
+
+    def _frame(self, move: int) -> Frame:
+        """Return mm per unit, the zero in mm and which positions are absolute, of a move's line."""
+        if move != self._framed[0]:
+            moves = self.nominal.moves
+            zero, absolute = moves.origin[move].tolist(), moves.absolute[move].tolist()
+            self._framed = (move, (float(moves.unit[move]), zero, absolute))
+        return self._framed[1]
 
     def _words(self, move: int, row: int, planar: bool) -> list[bytes]:
         """Return the words that lead to a row's end, as far as it differs."""
-        moves: Moves = self.nominal.moves
-        unit, origin = float(moves.unit[move]), moves.origin[move]
-        start, target = self.program.moves.start[row], self.program.moves.end[row]
+        unit, origin, is_absolute = self._frame(move)
+        target, feeds = self.program.moves.end[row].tolist(), abs(self._meant[row]) >= NOTHING
         words = []
         for axis in range(0 if planar else 2, 4):
-            wanted, at = float(target[axis]), self._at[axis]
-            absolute = moves.absolute[move, 1 if axis == 3 else 0]
-            zero, scale = self.flow.count(move) if axis == 3 else (float(origin[axis]), unit)
+            wanted, at = target[axis], self._at[axis]
+            absolute = is_absolute[1 if axis == 3 else 0]
+            zero, scale = self.flow.count(move) if axis == 3 else (origin[axis], unit)
             zero = zero if absolute else at
             digits = _digits((wanted - zero) / scale, decimals(axis, unit))
-            if axis == 3 and self._passes_on(row):
+            if axis == 3 and self._passes_on[row]:
                 digits = decimals(axis, unit) - 1
             value = round((wanted - zero) / scale, digits)
             # What rounding left of the filament waits for the next move that extrudes.
             # Of a height it may not wait: a line that states it again would be no rest then.
             seen = max(digits, OWN_DIGITS) if axis == 2 and absolute else digits
             still = round((wanted - at) / scale, seen) == 0.0
-            if still or (axis == 3 and abs(wanted - start[3]) < NOTHING):
+            if still or (axis == 3 and not feeds):
                 continue
             self._at[axis] = value * scale + zero
             self._drift[axis] = self._at[axis] - wanted

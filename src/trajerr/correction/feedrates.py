@@ -29,6 +29,7 @@ MORE_F_DIGITS = 3  # that a piece may have beside
 CLOSE = 4e-4  # mm by which rounding may shift a piece along its path, as far as its length says
 CLOSE_S = 1e-5  # s by which it may, so that what follows is in its place
 OFF = 8e-4  # mm by which it may as planned; pieces farther off get more digits
+LOST = 0.05  # mm off from which on more digits bring nothing: blocks' times jump, as Marlin's do
 ROUNDING_ROUNDS = 6  # of planning with rounded feedrates
 
 
@@ -129,14 +130,13 @@ def assemble(
         The nominal moves wanted, all by default; motion rests where others are left out.
     """
     moves, pieces = nominal.program.moves, segmentation.pieces
-    kept = np.flatnonzero(~segmentation.replaced)
-    owner = np.concatenate([kept, pieces.move])
+    wanted = np.ones(len(moves), dtype=np.bool_) if chosen is None else chosen
+    kept = np.flatnonzero(wanted & ~segmentation.replaced)
+    own = np.flatnonzero(wanted[pieces.move])
+    owner = np.concatenate([kept, pieces.move[own]])
     rank = np.argsort(owner, kind="stable")
-    left_out = np.zeros(len(moves), dtype=np.int64)
-    if chosen is not None:
-        rank = rank[chosen[owner[rank]]]
-        left_out = np.cumsum(~chosen)
-    piece = np.concatenate([np.full(len(kept), -1), np.arange(len(pieces))])[rank]
+    left_out = np.cumsum(~wanted)
+    piece = np.concatenate([np.full(len(kept), -1), own])[rank]
     owner = owner[rank]
     is_piece = piece >= 0
     rows = moves.select(owner)
@@ -225,7 +225,7 @@ def rounded_feedrates(timed: TimedProgram, limits: MachineLimits) -> TimedProgra
     feedrate in force stays where it will do. That reckons with constant speed; where a
     firmware speeds up, and above all where it reverses, it may take another time. So the
     result is planned; pieces that take another time there get more digits, and the pieces
-    after them make up for what remains.
+    after them make up for what remains. Where that is far too much, the first rounding stays.
     """
     moves, is_timed = timed.program.moves, timed.is_timed
     path = _lengths(moves.start, moves.end)
@@ -244,7 +244,7 @@ def rounded_feedrates(timed: TimedProgram, limits: MachineLimits) -> TimedProgra
         off = np.abs(np.cumsum(excess)) * around
         if np.max(off) < least:
             best, least = rounded, float(np.max(off))
-        if least <= OFF:
+        if least <= OFF or least > LOST:
             break
         expected = np.where(is_timed, path / speed - path / moves.feedrate, 0.0)
         surprise = np.where(np.abs(excess - expected) > 0.1 * slack, excess - expected, 0.0)

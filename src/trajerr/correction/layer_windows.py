@@ -1,10 +1,10 @@
 """Which stretches of a print are worked on together, and their samples.
 
-Knows a plan. A layer is one window, as a rule. One that lasts for many minutes is parted where
-no correction acts, and leaves out what lies between; a wall without an end, as a vase is one, is
-parted where it is. Each window is entered by a lead-in and left by a lead-out; nothing else of
-the print is sampled. So what is worked on follows the motion, fits the memory, and does not
-follow the print's clock.
+Knows a plan. A layer's windows are where a correction acts: one, as a rule, and several where
+infill or a pause lies between for long. A wall without an end, as a vase is one, is parted where
+it is. Each window is entered by a lead-in and left by a lead-out; nothing else of the print is
+sampled. So what is worked on follows the walls, fits the memory, and does not follow the print's
+clock.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from trajerr.motion.sampling import grid, sample_pieces
 
 LONGEST = 1 << 16  # samples of a window, without its lead-in: five minutes at 200 Hz
 TOGETHER = 1 << 18  # samples of windows that are predicted together, each as long as the longest
-IDLE_S = 10.0  # without a correction, after which a long layer's next window begins
+IDLE_S = 3.0  # without a correction, after which a layer's next window begins: twice its lead-in
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def split_span(span: tuple[float, float], acting: Floats, rate: float) -> list[t
     longest = LONGEST / rate
     inside = np.clip(acting, *span)
     inside = inside[inside[:, 1] > inside[:, 0]]
-    if span[1] - span[0] <= longest or not len(inside):
+    if not len(inside):
         return [span]
     spans: list[tuple[float, float]] = []
     for begin, end in _groups(inside, longest):

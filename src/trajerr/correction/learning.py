@@ -8,6 +8,8 @@ that will be written, as firmware will plan them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
+from threading import Lock
 from typing import Self
 
 import numpy as np
@@ -24,7 +26,8 @@ from trajerr.motion.bed import Bed
 
 MOST_PROBED = 0.45  # of the sample rate
 POOR = 0.3  # of its first score, at which a window gets half of the iterations at least
-ENOUGH = 0.06  # of its first score, at which a trajectory goes on as pieces
+ROUNDING = 1e-6  # of a sum of shares
+ENOUGH = 0.1  # of its first score, at which a trajectory goes on as pieces
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,28 @@ Tell = Callable[[int, int], None]
 
 def untold(done: int, total: int) -> None:
     """Tell nobody how far it is."""
+
+
+class Progress:
+    """Tells how far some threads are together, whichever is done first.
+
+    Parameters
+    ----------
+    tell
+        Is told how much of how much is done, never less than before; by one thread at a time.
+    total
+        How much there is to do.
+    """
+
+    def __init__(self, tell: Tell, total: int) -> None:
+        self._tell, self._total = tell, total
+        self._done, self._lock = 0.0, Lock()
+
+    def add(self, done: float) -> None:
+        """Tell that so much more is done."""
+        with self._lock:
+            self._done += done
+            self._tell(int(self._done + ROUNDING), self._total)
 
 
 @dataclass(frozen=True)
@@ -101,24 +126,37 @@ class Learning:
         Parameters
         ----------
         tell
-            Is told, after each batch, how many windows of how many are done.
+            Is told, after each batch, how many windows of how many are done; by one at a time.
         """
         correction = np.zeros((len(self.sampled.time), 2))
-        learned: list[Learned] = []
-        for chosen in batches([len(rows) for rows in self.sampled.rows], self.settings.batch):
-            windows = range(chosen.start, chosen.stop)
-            judges = {i: self._judge(i) for i in windows}
-            commanded = [self.commanded(correction, i) for i in windows]
-            predict, rate = self.nozzle.positions, self.nozzle.rate
-            probed, before = min(self.settings.probe_hz, MOST_PROBED * rate), predict(commanded)
-            responses = measure(predict, commanded, rate, probed, before=before)
-            first = self._judged(judges, windows, commanded, before)
-            learn, how = partial(self._predicted, judges), self.settings
-            learned += self.iterate(
-                correction, windows, responses, learn, how.iterations, how.gain, ENOUGH, first
-            )
-            tell(len(learned), len(self.sampled.rows))
-        return correction, learned
+        progress = Progress(tell, len(self.sampled.rows))
+
+        def learned(chosen: slice) -> list[Learned]:
+            # Groups begin alike, whichever is done first: none sees what another has come to.
+            own = np.zeros_like(correction)
+            found = self._learned(range(chosen.start, chosen.stop), own)
+            for rows in self.sampled.rows[chosen]:
+                correction[rows.own] = own[rows.own]
+            progress.add(len(found))
+            return found
+
+        lengths = [len(rows) for rows in self.sampled.rows]
+        groups = self.nozzle.map_groups(learned, batches(lengths, self.settings.batch))
+        return correction, list(chain.from_iterable(groups))
+
+    def _learned(self, windows: range, correction: Floats) -> list[Learned]:
+        """Learn the correction of some windows, in place."""
+        judges = {i: self._judge(i) for i in windows}
+        commanded = [self.commanded(correction, i) for i in windows]
+        predict, rate, how = self.nozzle.positions, self.nozzle.rate, self.settings
+        probed, before = min(how.probe_hz, MOST_PROBED * rate), predict(commanded)
+        firsts = [self.sampled.rows[i].core.start for i in windows]  # what leads in stays
+        responses = measure(predict, commanded, rate, probed, before=before, firsts=firsts)
+        first = self._judged(judges, windows, commanded, before)
+        learn = partial(self._predicted, judges)
+        return self.iterate(
+            correction, windows, responses, learn, how.iterations, how.gain, ENOUGH, first
+        )
 
     def commanded(self, correction: Floats, window: int) -> Floats:
         """Return the (T, 3) command of a window, mm, with its part of an (N, 2) correction."""

@@ -6,7 +6,7 @@ otherwise is simulated, as a difference that is added to the model's own predict
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from trajerr.correction.error_models import ErrorModel, TwinModel
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.features import compute_features
 
+Group = TypeVar("Group")
 Result = TypeVar("Result")
 
 FINER = 10  # times the sample rate, at which motion between samples is simulated
@@ -55,9 +56,26 @@ class Nozzle:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.threads)
 
+    @cached_property
+    def _groups(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads)
+
     def map(self, function: Callable[..., Result], *values: Iterable[Any]) -> list[Result]:
         """Return what a function makes of each of some values, worked on side by side."""
         return list(self._pool.map(function, *values))
+
+    def map_groups(
+        self, function: Callable[[Group], Result], groups: Iterable[Group]
+    ) -> list[Result]:
+        """Return what a function that itself calls :meth:`map` makes of each of some groups.
+
+        While one group is planned or searched, what another asks of the model keeps busy.
+        """
+        return list(self._groups.map(function, groups))
+
+    def begin(self, function: Callable[[], Result]) -> "Future[Result]":
+        """Begin what itself calls :meth:`map`, and return where its result will be."""
+        return self._groups.submit(function)
 
     def positions(self, commanded: Sequence[Floats]) -> list[Floats]:
         """Return where the nozzle will be for each of several trajectories.

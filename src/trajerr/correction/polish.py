@@ -19,6 +19,7 @@ from trajerr.correction.learning import (
     Learned,
     Learning,
     Prediction,
+    Progress,
     Tell,
     bounded,
     untold,
@@ -26,6 +27,8 @@ from trajerr.correction.learning import (
 from trajerr.correction.nozzle import FINER
 from trajerr.correction.pieces import EmissionSettings, Segmentation
 from trajerr.correction.regions import Role
+from trajerr.correction.steps import on_steps
+from trajerr.inversion.response import Response
 from trajerr.motion.bed import Bed
 from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan
@@ -99,37 +102,49 @@ class Polisher:
         tell
             Is told, after each iteration, how many windows of how many are as good as done.
         """
-        correction, limits = self._start.copy(), self._limits
-        for together in batches(self._lengths, len(self._windows)):
+        result, begun = self._start.copy(), self._feed_factor.copy()
+        progress = Progress(tell, len(self._windows))
+
+        def polished(together: slice) -> None:
             windows = range(together.start, together.stop)
-            chosen = self._chosen(windows)
-            timed = self._timed(correction, chosen)
-            tried = [keep_time(timed, limits, self._feed_factor, FIRST_ROUNDS)[1]]
-
-            def predict(
-                correction: Floats,
-                active: Sequence[int],
-                chosen: Bools = chosen,
-                tried: list[Floats] = tried,
-                windows: range = windows,
-            ) -> list[Prediction]:
-                timed = self._timed(correction, chosen)
-                planned, taken = timed.at(tried[-1]).planned(limits)
-                tried.append(timed.adjusted(tried[-1], planned, taken))
-                share = (len(tried) - 1) / (iterations + 1)
-                tell(windows.start + int(share * len(windows)), len(self._windows))
-                clock = self._clock(timed, taken, self.segmentation)
-                return self._predicted(active, planned, clock)
-
             responses = [learned[i].response for i in windows]
-            gain = self._learning.settings.planned_gain
-            found = self._learning.iterate(
-                correction, windows, responses, predict, iterations, gain
-            )
-            for window, each in zip(windows, found, strict=True):
-                self._keep(window, tried[each.best])
-            tell(together.stop, len(self._windows))
-        self.segmentation = self._moved(correction)
+            correction = self._polished(windows, responses, begun, iterations, progress)
+            for rows in self._learning.sampled.rows[together]:
+                result[rows.own] = correction[rows.own]
+
+        groups = batches(self._lengths, self._learning.settings.batch)
+        self._learning.nozzle.map_groups(polished, groups)
+        self.segmentation = self._moved(result, slice(None))
+
+    def _polished(
+        self,
+        windows: range,
+        responses: Sequence[Response],
+        feed_factor: Floats,
+        iterations: int,
+        progress: Progress,
+    ) -> Floats:
+        """Return the (N, 2) correction of some windows, planned together, the others' as it was."""
+        correction, limits = self._start.copy(), self._limits
+        chosen, rows = self._chosen(windows), [self._learning.sampled.rows[i] for i in windows]
+        around = slice(rows[0].whole.start, rows[-1].whole.stop)
+        timed, _ = self._timed(correction, chosen, around)
+        tried = [keep_time(timed, limits, feed_factor, FIRST_ROUNDS)[1]]
+        step = len(windows) / (iterations + 1)
+
+        def predict(correction: Floats, active: Sequence[int]) -> list[Prediction]:
+            timed, moved = self._timed(correction, chosen, around)
+            planned, taken = timed.at(tried[-1]).planned(limits)
+            tried.append(timed.adjusted(tried[-1], planned, taken))
+            progress.add(step)
+            return self._predicted(active, planned, self._clock(timed, taken, moved))
+
+        gain = self._learning.settings.planned_gain
+        found = self._learning.iterate(correction, windows, responses, predict, iterations, gain)
+        for window, each in zip(windows, found, strict=True):
+            self._keep(window, tried[each.best])
+        progress.add(len(windows) - step * (len(tried) - 1))
+        return correction
 
     def _keep(self, window: int, feed_factor: Floats) -> None:
         """Keep the feedrates with which a window's pieces were best."""
@@ -179,21 +194,35 @@ class Polisher:
             chosen[first:last] = True
         return chosen
 
-    def _timed(self, correction: Floats, chosen: Bools) -> TimedProgram:
-        moved = self._moved(correction)
-        return assemble(self._scope.nominal, moved, self._limits, self._emission, chosen)
+    def _timed(
+        self, correction: Floats, chosen: Bools, around: slice
+    ) -> tuple[TimedProgram, Segmentation]:
+        moved, nominal = self._moved(correction, around), self._scope.nominal
+        return assemble(nominal, moved, self._limits, self._emission, chosen), moved
 
-    def _moved(self, correction: Floats) -> Segmentation:
-        """Return the pieces whose ends have followed a correction from where it was."""
-        time, change = self._learning.sampled.time, correction - self._start
-        moved = np.column_stack([np.interp(self._asked, time, change[:, i]) for i in range(2)])
+    def _moved(self, correction: Floats, around: slice) -> Segmentation:
+        """Return the pieces whose ends have followed a correction from where it was.
+
+        Only those that end around some of its samples; the others end where they did.
+        """
+        time = self._learning.sampled.time[around]
+        ends = slice(0, len(self._asked))
+        if around != slice(None):
+            ends = slice(*np.searchsorted(self._asked, time[[0, -1]]).tolist())
+        change = correction[around] - self._start[around]
+        moved = _interpolated(self._asked[ends], time, change) * self._acts[ends]
         # Between the samples at which it was bounded, a correction may leave its bounds.
         bed, most = Bed(self._scope.original.printer.bed_mm), self._learning.most_mm
-        offset = bounded(self._first + moved * self._acts, self._base, most, bed)
+        base = self._base[ends]
         pieces = self.segmentation.pieces
         target = pieces.target.copy()
-        target[:, :2] = self._base + offset
-        return replace(self.segmentation, pieces=replace(pieces, target=target))
+        target[ends, :2] = base + bounded(self._first[ends] + moved, base, most, bed)
+        step = 1.0 / min(self._limits.steps_per_mm[:2])
+        beside = [target[ends, :2] + sense * step for sense in (-1.0, 1.0)]
+        free = np.linalg.norm(target[ends, :2] - base, axis=1) < most - step
+        free &= np.all([np.all(bed.held(xy, base) == xy, axis=1) for xy in beside], axis=0)
+        segmentation = replace(self.segmentation, pieces=replace(pieces, target=target))
+        return on_steps(segmentation, ends, free, self._scope.nominal.program.moves, self._limits)
 
     def _clock(self, timed: TimedProgram, taken: Floats, segmentation: Segmentation) -> Clock:
         """Return how the time of a corrected plan maps to the nominal one."""

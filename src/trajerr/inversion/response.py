@@ -21,7 +21,7 @@ from trajerr.inversion.signals import blurred, fast_length
 Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
 
-PROBES, PROBED_S = 4, 80.0  # changes that a model is asked about: so many, and so much motion
+PROBES, PROBED_S = 2, 80.0  # changes that a model is asked about: so many, and so much motion
 PROBE_MM = 0.06  # RMS of one on each axis, of the order of corrections: sets axes free as they do
 FADE_IN_S = 0.25  # in which a change begins
 SEGMENT = 512  # samples of a spectrum
@@ -127,6 +127,7 @@ def measure(
     band_hz: float,
     seed: int = 0,
     before: Sequence[Floats] | None = None,
+    firsts: Sequence[int] | None = None,
 ) -> list[Response]:
     """Measure the responses of a machine along some motions of one kind.
 
@@ -146,12 +147,19 @@ def measure(
         Of the changes that are sent.
     before
         What ``predict`` says of the commands as they are, where that is known.
+    firsts
+        From which of its samples on each is changed: from the first, if not said.
     """
     random, band = np.random.default_rng(seed), band_hz / rate
     before = predict(commanded) if before is None else before
+    firsts = [0] * len(commanded) if firsts is None else firsts
     changes, answers = [], []
-    for _ in range(max(PROBES, math.ceil(PROBED_S * rate / sum(map(len, commanded))))):
-        sent = [_probe(random, len(c), rate, band) for c in commanded]
+    changed_s = sum(len(c) - first for c, first in zip(commanded, firsts, strict=True)) / rate
+    for _ in range(max(PROBES, math.ceil(PROBED_S / changed_s))):
+        sent = [
+            _probe(random, len(c), first, rate, band)
+            for c, first in zip(commanded, firsts, strict=True)
+        ]
         after = predict([_shifted(c, change) for c, change in zip(commanded, sent, strict=True)])
         changes.append(sent)
         answers.append([a - b for a, b in zip(after, before, strict=True)])
@@ -238,8 +246,8 @@ def _spectra(values: Floats) -> Complexes:
     return np.asarray(np.fft.rfft(parts, SEGMENT, axis=1))
 
 
-def _probe(random: np.random.Generator, count: int, rate: float, band: float) -> Floats:
-    """Return a (count, 2) change in mm: noise up to some frequency, from nothing at its begin."""
+def _probe(random: np.random.Generator, count: int, first: int, rate: float, band: float) -> Floats:
+    """Return a (count, 2) change in mm: noise up to some frequency, nothing until the first."""
     length = fast_length(max(count, SEGMENT))
     normal = random.standard_normal((length // 2 + 1, 2, 2))
     spectrum = normal[..., 0] + 1j * normal[..., 1]
@@ -247,7 +255,7 @@ def _probe(random: np.random.Generator, count: int, rate: float, band: float) ->
     spectrum[0] = 0.0
     noise = np.fft.irfft(spectrum, length, axis=0)
     noise *= PROBE_MM / np.std(noise, axis=0)
-    begins = np.minimum(np.arange(count) / (FADE_IN_S * rate), 1.0)
+    begins = np.clip((np.arange(count) - first) / (FADE_IN_S * rate), 0.0, 1.0)
     return np.asarray(noise[:count] * begins[:, None])
 
 
