@@ -123,17 +123,13 @@ def base(make_checkpoint, made_once) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-<<<<<<< HEAD
 def plain(make_checkpoint) -> Checkpoint:
     """A network without an equation, which is written faster."""
     return make_checkpoint("lstm")
 
 
 @pytest.fixture(scope="session")
-def exported(base: Checkpoint, prepared: Path, tmp_path_factory) -> Exported:
-=======
 def exported(base: Checkpoint, prepared: Path, made_once) -> Exported:
->>>>>>> m1
     """The default model in every format there is."""
 
     def export(folder: Path) -> None:

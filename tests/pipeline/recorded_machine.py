@@ -12,22 +12,22 @@ from trajerr.gcode.reader import parse_program
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
 
-LAYERS, SECONDS = 5, 9.0  # of the print, and of each layer
+LAYERS = 5
 
 
-def layered_gcode(seed: int = 0) -> str:
+def layered_gcode(layer_s: float, seed: int = 0) -> str:
     """Straight moves in all directions, some slow, layer by layer."""
     random = np.random.default_rng(seed)
     lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
     for layer in range(LAYERS):
         lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
-        lines += wandering_lines(random, SECONDS, at)
+        lines += wandering_lines(random, layer_s, at)
     return "\n".join([*lines, ""])
 
 
-def write_recorded_print(folder: Path, base: Printer) -> Printer:
+def write_recorded_print(folder: Path, base: Printer, layer_s: float = 9.0) -> Printer:
     """Write print.gcode and nozzle.csv of a machine like a printer, and return what it is."""
-    true, text = draw_printer(base, 11, second_mode=False), layered_gcode()
+    true, text = draw_printer(base, 11, second_mode=False), layered_gcode(layer_s)
     (folder / "print.gcode").write_text(text)
     program = parse_program(text.encode(), "a", base.limits.firmware)
     moved = simulate(true, sample(plan(base.placed(program), base.limits), FINE_HZ), seed=1).xy

@@ -18,33 +18,12 @@ from trajerr.bundle.runtime import Predictor
 from trajerr.dynamics.printer import Printer
 
 EARLY = "UNTIL=calibrate"
-<<<<<<< HEAD
-=======
-LAYERS = 5
->>>>>>> m1
 TINY = (
     "SIMULATED=parts=[boat] layers=[2,3,4] variants=[{acceleration_scale:4.0,speed_scale:1.5}]",
     *("model=small", "trainer.max_epochs=1", "data.samples_per_epoch=64", "data.batch_size=8"),
 )
 
 
-<<<<<<< HEAD
-=======
-def layered_gcode(seconds, seed=0):
-    """Straight moves in all directions, some slow, layer by layer."""
-    random = np.random.default_rng(seed)
-    lines, at = ["G28", "G90", "M83"], np.array([100.0, 100.0])
-    for layer in range(LAYERS):
-        lines += [f";LAYER:{layer}", f"G1 Z{0.2 * (layer + 1):.1f} F600"]
-        lines += wandering_lines(random, seconds, at)
-    return "\n".join([*lines, ""])
-
-
-def write_recording(recording, path):
-    return write_klipper(np.column_stack([recording.time_s, recording.acceleration_mm_s2]), path)
-
-
->>>>>>> m1
 def make(folder, *words):
     return subprocess.run(
         [sys.executable, str(PROJECT / "scripts" / "make_machine.py"), *words],
@@ -66,24 +45,12 @@ class Owner:
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory):
-<<<<<<< HEAD
-    folder = tmp_path_factory.mktemp("owner")
-    true = write_recorded_print(folder, load_printer("klipper_fast"))
-=======
     """Who has recorded as little as a calibration takes."""
-    return owner_of(tmp_path_factory.mktemp("owner"), seconds=6.0)
+    return owner_of(tmp_path_factory.mktemp("owner"), layer_s=6.0)
 
 
-def owner_of(folder, seconds):
-    base = load_printer("klipper_fast")
-    true, text = draw_printer(base, 11, second_mode=False), layered_gcode(seconds)
-    (folder / "print.gcode").write_text(text)
-    planned = plan(
-        base.placed(parse_program(text.encode(), "a", base.limits.firmware)), base.limits
-    )
-    moved = simulate(true, sample(planned, FINE_HZ), seed=1).xy
-    write_recording(record(moved, 0.0, 11), folder / "nozzle.csv")
->>>>>>> m1
+def owner_of(folder, layer_s):
+    true = write_recorded_print(folder, load_printer("klipper_fast"), layer_s)
     words = ("NAME=mine", "GCODE=print.gcode", "X=nozzle.csv", "PRINTER=klipper_fast", *TINY)
     return Owner(folder, true, words)
 
@@ -120,7 +87,7 @@ def test_the_calibration_alone_can_be_looked_at_first(owner):
 
 @pytest.mark.slow
 def test_a_recording_becomes_a_bundle_that_knows_its_machine_once(tmp_path):
-    owner = owner_of(tmp_path, seconds=9.0)
+    owner = owner_of(tmp_path, layer_s=9.0)
     done = make(owner.folder, *owner.words)
     assert done.returncode == 0, done.stderr
     run = owner.folder / "machines" / "mine"
