@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FIRST_LEASE_S = 60.0
-READ_AT_IMPORT = ("PYTHON", "MPL", "NUMBA_", "TORCH")  # how variables begin
+READ_AT_IMPORT = ("PYTHON", "MPL", "NUMBA_")  # how variables begin
 # What commands import. Not ONNX Runtime, which starts a thread; nor trajerr, which starts anew.
 LIBRARIES = (
     "filelock",
@@ -37,6 +37,7 @@ LIBRARIES = (
     "onnxscript",
     "optuna",
     "rich.console",
+    "scipy.io",
     "scipy.optimize",
     "scipy.signal",
     "torch._dynamo",
