@@ -56,7 +56,8 @@ NAMES = [
     "a:b@c.gcode",
     "tab\tnew\nline.gcode",
 ]
-PART = "G92 E0\nG1 Z.2\n;TYPE:External perimeter\nG1 X40 Y40\nG1 X60 Y40 E1\n"
+WALL = ";TYPE:External perimeter\nG1 X40 Y40\nG1 X60 Y40 E1\nG1 X60 Y60 E2\n"
+PART = f"G92 E0\nG1 Z.2\n{WALL}"
 
 
 def value_of(word: str, key: str = "gcode") -> object:

@@ -84,8 +84,8 @@ class TransformerRecurrent(nn.Module):
         kinematics: str | None,
         ripple_periods_mm: Sequence[float],
         context_length: int,
-        sample_rate_hz: float | None = None,
-        equation: Mapping[str, Any] | None = None,
+        sample_rate_hz: float | None,
+        equation: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
         fits = decoder_size == d_model or not decoder_attention
