@@ -164,3 +164,19 @@ def test_its_gradient_is_that_of_small_differences() -> None:
                 ends.append(value().item())
                 parameter[0] -= way * step
         assert found == pytest.approx((ends[0] - ends[1]) / (2.0 * step), rel=1e-4)
+
+
+def test_what_was_computed_is_kept_until_a_parameter_changes() -> None:
+    solver, features = equation(2, FRICTION).float(), torch.randn(1, 20, 15) * 50.0
+    start = torch.zeros(2, 1, 2)
+    with torch.no_grad():
+        before, _ = solver(features, start)
+        torch.testing.assert_close(solver(features, start)[0], before)
+        solver.log_friction += 0.5
+        after, _ = solver(features, start)
+    assert (after - before).abs().max() > 1e-3
+    torch.testing.assert_close(solver(features, start)[0].detach(), after)  # as with gradients
+    fresh = equation(2, FRICTION).float()
+    solver.load_state_dict(fresh.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(solver(features, start)[0], before)

@@ -50,6 +50,7 @@ class AxisEquation(nn.Module):
         self.log_frequency = nn.Parameter(_logs(f * 2.0 * math.pi for f in natural_freq_hz))
         self.log_damping = nn.Parameter(_logs(damping_ratio))
         self.log_friction = nn.Parameter(_logs(friction_mm_s2))
+        self.computed: Any = None  # for which parameters, and what
 
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Solve over a sequence.
@@ -67,14 +68,14 @@ class AxisEquation(nn.Module):
             Error and velocity after each sample [T, 2, B, 2], and the last of them.
         """
         _, velocity, acceleration, _ = motion(features.transpose(0, 1))
+        if not is_scripting():  # noqa: SIM102 - TorchScript skips a bare condition only
+            if not torch.compiler.is_exporting():
+                solved: tuple[Tensor, Tensor] = self._at_once(velocity, acceleration, state)
+                return solved
         coefficients = self.coefficients()
-        if not is_scripting():
+        if not is_scripting():  # noqa: SIM102 - likewise
             if torch.compiler.is_exporting():
                 return self._scan(velocity, acceleration, state, coefficients)
-            solved: tuple[Tensor, Tensor] = self._at_once(
-                velocity, acceleration, state, coefficients
-            )
-            return solved
         states: list[Tensor] = []
         for k in range(velocity.shape[0]):
             state = self.advance(velocity[k], acceleration[k], state, coefficients)
@@ -120,6 +121,18 @@ class AxisEquation(nn.Module):
         ratio = (1.0 - p00) / (frequency**2 * p01)
         return torch.stack([p00, p01, p10, p11, p01 * friction, ratio])
 
+    @torch.jit.unused
+    def _known(self) -> Tensor:
+        """Return the coefficients, computed anew only where a parameter has changed."""
+        trained = (self.log_frequency, self.log_damping, self.log_friction)
+        if any(p.is_inference() for p in trained):  # whose changes nobody counts
+            return self.coefficients()
+        state = tuple((p.data_ptr(), p._version) for p in trained)
+        if self.computed is None or self.computed[0] != state:
+            self.computed = (state, self.coefficients())
+        found: Tensor = self.computed[1]
+        return found
+
     def parameters_by_name(self) -> dict[str, list[float]]:
         """Return the learnt parameters in the units of the arguments."""
         return {
@@ -131,9 +144,10 @@ class AxisEquation(nn.Module):
     @torch.jit.unused
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _at_once(
-        self, velocity: Tensor, acceleration: Tensor, state: Tensor, coefficients: Tensor
+        self, velocity: Tensor, acceleration: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Solve in machine code, on the processor."""
+        coefficients = self.coefficients() if torch.is_grad_enabled() else self._known()
         shape = velocity.shape[:2]
         flat: Tensor = _Solution.apply(  # type: ignore[no-untyped-call]
             velocity.flatten(1),
