@@ -188,7 +188,7 @@ def test_collect_plans_what_was_advised(name, tmp_path):
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     done = run(tmp_path, "collect", "plan_only=true", advised(refused.stderr))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["print_distance_mm"] == pytest.approx(20.0)
+    assert json.loads(done.stdout)["print_distance_mm"] == pytest.approx(40.0)
 
 
 def test_correct_takes_a_file_as_its_last_argument(tmp_path):

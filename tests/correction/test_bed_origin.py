@@ -66,6 +66,11 @@ def farthest(ends: np.ndarray, line: np.ndarray) -> float:
     return float(distance.min(axis=0).max())
 
 
+def without_steps(printer: Printer) -> Printer:
+    """Where motion goes by whole steps, rounding decides what an iteration does next."""
+    return replace(printer, limits=replace(printer.limits, firmware="marlin_estimated"))
+
+
 @pytest.mark.parametrize("method", ["twin", "subtract"])
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
@@ -73,8 +78,7 @@ def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
 ):
     dialect = Dialect(relative_xyz=relative)
     settings = replace(QUICK, method=method, least_improvement=-10.0)
-    # Where an axis sticks, or motion goes by steps, rounding decides what an iteration does next.
-    printer = replace(printer, limits=replace(printer.limits, firmware="marlin_estimated"))
+    printer = without_steps(printer)
     model = TwinModel(printer.without("friction", "quantisation"))
     corner = correct_program(print_at(110, 110, dialect), model, printer, settings)
     delta = replace(printer, bed_origin_mm=MIDDLE)
@@ -89,6 +93,7 @@ def test_a_centred_print_is_corrected_as_the_same_print_on_a_cornered_bed(
 
 
 def test_a_file_that_states_its_bed_needs_no_config(printer):
+    printer = without_steps(printer)
     statement = "; printable_area = -110x-110,110x-110,110x110,-110x110"
     program, model = print_at(0, 0, statement=statement), TwinModel(printer)
     stated = correct_program(program, model, printer, QUICK)

@@ -38,6 +38,8 @@ TINY_NETWORK = {
     "kinematics": None,
     "ripple_periods_mm": [0.2],
     "context_length": 16,
+    "sample_rate_hz": None,
+    "equation": None,
 }
 
 
