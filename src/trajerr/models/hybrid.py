@@ -6,8 +6,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trajerr.models.inputs import Scaling, make_inputs, motion, unfold_streams
-from trajerr.models.physics import SEEN, AxisEquation, seen_solution
+from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
+from trajerr.models.physics import SEEN, AxisEquation, with_solution
 from trajerr.models.recurrence import Recurrence
 
 
@@ -108,10 +108,9 @@ class HybridNetwork(nn.Module):
 
     def _seen(self, features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the LSTM's inputs, and the equation's error [B, T, 2] mm."""
-        speed = motion(self.scaling.feature_std)[1]
-        known, seen = seen_solution(states, self.scaling.target_std, speed, self.streams)
         inputs = self.inputs(features, self.scaling.normalize(features))
-        return torch.cat([inputs, seen], dim=-1), known
+        scales = self.scaling
+        return with_solution(inputs, states, scales.target_std, scales.feature_std, self.streams)
 
     def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of what the LSTM says and of what is known."""

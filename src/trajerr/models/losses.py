@@ -28,9 +28,7 @@ def trajectory_mae(predicted: Tensor, target: Tensor, scale: Tensor, burn_in: in
     burn_in
         First samples of each window left out; at least one sample always counts.
     """
-    start = min(burn_in, predicted.shape[1] - 1)
-    difference = (predicted - target)[:, start:] / scale
-    return difference.abs().mean(dim=(0, 1)).sum()
+    return trajectory_loss(predicted, target, scale, burn_in, squared_weight=0.0)
 
 
 def trajectory_loss(

@@ -68,14 +68,12 @@ class AxisEquation(nn.Module):
             Error and velocity after each sample [T, 2, B, 2], and the last of them.
         """
         _, velocity, acceleration, _ = motion(features.transpose(0, 1))
-        if not is_scripting():  # noqa: SIM102 - TorchScript skips a bare condition only
-            if not torch.compiler.is_exporting():
-                solved: tuple[Tensor, Tensor] = self._at_once(velocity, acceleration, state)
-                return solved
-        coefficients = self.coefficients()
-        if not is_scripting():  # noqa: SIM102 - likewise
+        if not is_scripting():  # TorchScript skips a bare condition only
             if torch.compiler.is_exporting():
-                return self._scan(velocity, acceleration, state, coefficients)
+                return self._scan(velocity, acceleration, state, self.coefficients())
+            solved: tuple[Tensor, Tensor] = self._at_once(velocity, acceleration, state)
+            return solved
+        coefficients = self.coefficients()
         states: list[Tensor] = []
         for k in range(velocity.shape[0]):
             state = self.advance(velocity[k], acceleration[k], state, coefficients)
@@ -125,11 +123,9 @@ class AxisEquation(nn.Module):
     def _known(self) -> Tensor:
         """Return the coefficients, computed anew only where a parameter has changed."""
         trained = (self.log_frequency, self.log_damping, self.log_friction)
-        if any(p.is_inference() for p in trained):  # whose changes nobody counts
-            return self.coefficients()
-        state = tuple((p.data_ptr(), p._version) for p in trained)
-        if self.computed is None or self.computed[0] != state:
-            self.computed = (state, self.coefficients())
+        of = [(p.dtype, p.tolist()) for p in trained]
+        if self.computed is None or self.computed[0] != of:
+            self.computed = (of, self.coefficients())
         found: Tensor = self.computed[1]
         return found
 
@@ -212,30 +208,32 @@ def _like(values: Floats, tensor: Tensor) -> Tensor:
     return torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
 
 
-def seen_solution(
-    states: Tensor, target_std: Tensor, velocity_std: Tensor, streams: int
+def with_solution(
+    inputs: Tensor, states: Tensor, target_std: Tensor, feature_std: Tensor, streams: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what a network corrects of an axis equation's solution, and what it sees of it.
+    """Return a network's inputs with an axis equation's solution, and what it says itself.
 
     Parameters
     ----------
+    inputs
+        [streams * B, T, size].
     states
         [T, 2, B, 2], of :class:`AxisEquation`.
-    target_std, velocity_std
-        [2] mm and mm/s, deviations of the error and of the commanded velocity.
+    target_std, feature_std
+        [2] mm and [15], deviations of the error and of the features.
     streams
         2 where each axis is a sequence of its own, else 1.
 
     Returns
     -------
     tuple[Tensor, Tensor]
-        Error [B, T, 2] mm, and inputs [streams * B, T, 2 * SEEN / streams].
+        Inputs [streams * B, T, size + 2 * SEEN / streams], and the equation's error [B, T, 2] mm.
     """
     error, nozzle = states[:, 0].transpose(0, 1), states[:, 1].transpose(0, 1)
-    parts = [error / target_std, nozzle / velocity_std, direction(nozzle)]
+    parts = [error / target_std, nozzle / motion(feature_std)[1], direction(nozzle)]
     seen = torch.stack(parts, dim=-1)  # [B, T, 2, SEEN]
     seen = seen.transpose(1, 2).flatten(0, 1) if streams == 2 else seen.flatten(-2)
-    return error, seen
+    return torch.cat([inputs, seen], dim=-1), error
 
 
 class PhysicsNetwork(nn.Module):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from trajerr.checks import require
 from trajerr.errors import ConfigError
 from trajerr.models.attention import BandedAttention, EncoderLayer
-from trajerr.models.inputs import Scaling, make_inputs, motion, unfold_streams
-from trajerr.models.physics import SEEN, AxisEquation, seen_solution
+from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
+from trajerr.models.physics import SEEN, AxisEquation, with_solution
 from trajerr.models.recurrence import Recurrence
 
 
@@ -193,10 +193,9 @@ class TransformerRecurrent(nn.Module):
 
     def _seen(self, features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the inputs [streams * B, T, size], and the equation's error [B, T, 2] mm."""
-        speed = motion(self.scaling.feature_std)[1]
-        known, seen = seen_solution(states, self.scaling.target_std, speed, self.streams)
         inputs = self.inputs(features, self.scaling.normalize(features))
-        return torch.cat([inputs, seen], dim=-1), known
+        scales = self.scaling
+        return with_solution(inputs, states, scales.target_std, scales.feature_std, self.streams)
 
     def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of what was decoded and of what is known."""
