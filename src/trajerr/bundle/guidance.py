@@ -1,7 +1,8 @@
 """Predict with an axis equation that is solved beforehand, in place of inside the graph.
 
-A graph steps through time operator by operator, some 50 µs a sample; machine code takes a
-hundredth of that. What solves is handed in, so that a bundle needs no compiler.
+A graph steps through time operator by operator, which takes several times as long as all else
+in it; machine code takes next to nothing. What solves is handed in, so that a bundle needs no
+compiler.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -93,10 +94,14 @@ class GuidedSession:
         self._equation = equation
         self._solve = solve
 
-    def predict(self, features: Floats32) -> Floats32:
-        """Return the (B, T, 2) error in mm for (B, T, 15) features, from rest."""
+    def errors(self, features: Floats32) -> list[Floats32]:
+        """Return the (B, T) errors of both axes in mm, of (B, T, 15) features from rest."""
         feed = {"input_features": features, "states": self._states(features)}
-        return np.stack(self._session.run(list(TARGETS), feed), axis=-1)
+        return list(self._session.run(list(TARGETS), feed))
+
+    def predict(self, features: Floats32) -> Floats32:
+        """Return the same as (B, T, 2)."""
+        return np.stack(self.errors(features), axis=-1)
 
     def _states(self, features: Floats32) -> Floats32:
         """Return the equation's states (T, 2, B, 2) after each sample."""

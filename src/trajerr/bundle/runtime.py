@@ -4,7 +4,7 @@ Knows the bundle's graphs and their units; nothing of training or of correction.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -41,6 +41,8 @@ from trajerr.motion.limits import MachineLimits
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.rests import busy_span, on_the_clock, without_long_rests
 from trajerr.motion.sampling import grid, sample
+
+Errors = Callable[[Floats32], Sequence[Floats32]]
 
 TOGETHER = 1 << 16  # samples of a long layer that are predicted at a time
 ROUNDING_S = 1e-9  # s, by which a layer's first sample may seem to come too early
@@ -89,9 +91,8 @@ class Predictor:
         self.bundle = bundle
         self._threads = threads
         self._providers = list(providers)
-        name = ONNX_INT8 if quantized else ONNX
-        self._session = open_session(bundle.path(name), threads, self._providers)
-        self._guided = None if quantized or solve is None else self._guided_by(solve)
+        guided = None if quantized or solve is None else self._guided_by(solve)
+        self._errors = guided or self._graph(ONNX_INT8 if quantized else ONNX)
 
     @classmethod
     def load(
@@ -120,13 +121,18 @@ class Predictor:
             solve=solve,
         )
 
-    def _guided_by(self, solve: Solve) -> GuidedSession | None:
-        """Return the graph that a solution guides, where the bundle has one."""
+    def _graph(self, name: str) -> Errors:
+        """Return what predicts (B, T) errors of both axes, mm, of (B, T, 15) features."""
+        session = open_session(self.bundle.path(name), self._threads, self._providers)
+        return lambda batch: session.run(list(TARGETS), {"input_features": batch})
+
+    def _guided_by(self, solve: Solve) -> Errors | None:
+        """Return the same of the graph that a solution guides, where the bundle has one."""
         said = self.bundle.manifest.get("equation")
         if said is None or ONNX_GUIDED not in self.bundle.manifest["files"]:
             return None
         path, equation = self.bundle.path(ONNX_GUIDED), Equation.from_dict(said)
-        return GuidedSession(path, equation, solve, self._threads, self._providers)
+        return GuidedSession(path, equation, solve, self._threads, self._providers).errors
 
     @property
     def sample_rate_hz(self) -> float:
@@ -208,12 +214,6 @@ class Predictor:
             name: error[0] if windows.ndim == 2 else error
             for name, error in zip(TARGETS, errors, strict=True)
         }
-
-    def _errors(self, batch: Floats32) -> list[Floats32]:
-        """Return the (B, T) errors of both axes, mm, of (B, T, 15) features."""
-        if self._guided is not None:
-            return list(np.moveaxis(self._guided.predict(batch), -1, 0))
-        return list(self._session.run(list(TARGETS), {"input_features": batch}))
 
     def predict_path(
         self, position: ArrayLike, sample_rate_hz: float, *, resample: bool = False

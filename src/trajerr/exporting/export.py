@@ -142,7 +142,7 @@ def export_bundle(
         if "onnx" in formats and hasattr(loaded.network, "step"):
             write_step(loaded.network, folder / ONNX_STEP)
             parity[ONNX_STEP] = _step_parity(loaded.network, folder / ONNX_STEP, windows[0])
-        equation = _equation(loaded.network)
+        equation = equation_of(loaded.network)
         if "onnx" in formats and equation is not None:
             write_guided(loaded.network, folder / ONNX_GUIDED)
             guided = GuidedSession(folder / ONNX_GUIDED, equation, solve)
@@ -153,8 +153,7 @@ def export_bundle(
             small = write_quantized(folder / ONNX, folder / ONNX_INT8)
             int8 = _cost_of_int8(graphs[ONNX], small, split)
         latency = _latency(folder, windows[0]) if "onnx" in formats else None
-        manifest = _manifest(loaded, parity, int8, latency)
-        manifest["equation"] = None if equation is None else equation.to_dict()
+        manifest = _manifest(loaded, equation, parity, int8, latency)
         (folder / CARD).write_text(model_card(manifest), encoding="utf-8")
         write_manifest(folder, manifest)
     return Exported(output_dir, parity, int8, latency)
@@ -218,7 +217,7 @@ def _step_parity(network: nn.Module, path: Path, window: Floats32) -> float:
     return _difference(stepped, _eager(network, window[None])[0])
 
 
-def _equation(network: nn.Module) -> Equation | None:
+def equation_of(network: nn.Module) -> Equation | None:
     """Return the axis equation that a network corrects the solution of."""
     equation = getattr(network, "equation", None)
     if equation is None or not hasattr(network, "guided"):
@@ -293,6 +292,7 @@ def _latency(folder: Path, window: Floats32) -> dict[str, Any]:
 
 def _manifest(
     loaded: Loaded,
+    equation: Equation | None,
     parity: Mapping[str, float],
     int8: Mapping[str, Any] | None,
     latency: Mapping[str, Any] | None,
@@ -307,6 +307,7 @@ def _manifest(
         "context_length": int(network.context_length),  # type: ignore[arg-type]
         "interface": _interface(),
         "model": {**loaded.network_config, "parameters": count_parameters(network)},
+        "equation": None if equation is None else equation.to_dict(),
         "stats": loaded.stats,
         "printer": loaded.printer,
         "machine": LearntMachine.of(loaded.printer, loaded.stats).to_dict(),

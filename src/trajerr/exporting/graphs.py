@@ -118,17 +118,14 @@ def write_pt2(network: nn.Module, path: Path) -> Predict:
 def write_onnx(network: nn.Module, path: Path) -> Predict:
     """Write the ONNX graph with dynamic batch and time."""
     with _exporting(path):
-        program = torch.onnx.export(
+        _write_graph(
+            path,
             _frozen(_Pair(network)),
             (_example(network),),
-            dynamo=True,
             input_names=["input_features"],
             output_names=["error_x", "error_y"],
             dynamic_shapes=_dynamic(),
-            opset_version=OPSET,
-            verbose=False,
         )
-        _save(program, path)
     return onnx_predict(path)
 
 
@@ -138,17 +135,14 @@ def write_guided(network: nn.Module, path: Path) -> None:
     states = torch.zeros(example.shape[1], 2, example.shape[0], 2)
     follows = torch.export.Dim.AUTO  # what the features say
     with _exporting(path):
-        program = torch.onnx.export(
+        _write_graph(
+            path,
             _frozen(_Guided(network)),
             (example, states),
-            dynamo=True,
             input_names=["input_features", "states"],
             output_names=["error_x", "error_y"],
             dynamic_shapes={**_dynamic(), "states": {0: follows, 2: follows}},
-            opset_version=OPSET,
-            verbose=False,
         )
-        _save(program, path)
 
 
 def write_step(network: nn.Module, path: Path) -> None:
@@ -164,16 +158,13 @@ def write_step(network: nn.Module, path: Path) -> None:
         raise BundleError(f"{path.name}: the network's state at rest is not zero, as it must be")
     names = [f"state_{index}" for index in range(len(state))]
     with _exporting(path):
-        program = torch.onnx.export(
+        _write_graph(
+            path,
             _frozen(_Step(network)),
             (torch.zeros(1, len(FEATURES)), state),
-            dynamo=True,
             input_names=["sample", *names],
             output_names=["error_x", "error_y", *(f"next_{name}" for name in names)],
-            opset_version=OPSET,
-            verbose=False,
         )
-        _save(program, path)
 
 
 def state_at_rest(network: nn.Module) -> list[Tensor]:
@@ -227,6 +218,19 @@ def _example(network: nn.Module) -> Tensor:
 
 def _dynamic() -> dict[str, dict[int, Any]]:
     return {"input_features": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
+
+
+def _write_graph(
+    path: Path,
+    module: nn.Module,
+    example: tuple[Any, ...],
+    **named: Any,  # noqa: ANN401 - of torch's exporter: names and dynamic shapes
+) -> None:
+    """Export a module to ONNX and save the graph."""
+    program = torch.onnx.export(
+        module, example, dynamo=True, opset_version=OPSET, verbose=False, **named
+    )
+    _save(program, path)
 
 
 def _save(program: "torch.onnx.ONNXProgram | None", path: Path) -> None:
