@@ -169,6 +169,15 @@ def test_what_is_no_network_is_named(network: dict, message: str, data) -> None:
         make_task(config, data.stats.to_dict())
 
 
+def test_a_loss_of_ones_own_leaves_no_weight_without_effect(data) -> None:
+    config = train_config()
+    config["loss"] = {**config["loss"], "_target_": "torch.nn.L1Loss", "squared_weight": 0.5}
+    with pytest.raises(
+        ConfigError, match=r"^loss\.squared_weight: got 0\.5, expected 0, as a loss"
+    ):
+        make_task(config, data.stats.to_dict())
+
+
 UNKNOWN = {
     "+trainer.max_epoch=3": "got 3, expected a known key, the nearest is trainer.max_epochs",
     "+model.widht=3": "model.widht: got 3, expected a known key",

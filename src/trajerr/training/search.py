@@ -3,8 +3,8 @@
 A rate is found by what is wanted of it: short trainings, each with a warm-up and a fall, and
 the validation loss that they come to. The slope of a range test's training loss says little
 about that, as it is steepest where nothing has been learnt yet. The longer a training, the lower
-its best rate: measured here on ``base``, 0.032 for 200 steps, 0.014 for 1200, 0.004 for 12,000,
-as one over the square root of the steps.
+its best rate: measured here on ``base`` without its equation, 0.032 for 200 steps, 0.014 for
+1200, 0.004 for 12,000, as one over the square root of the steps.
 """
 
 import copy

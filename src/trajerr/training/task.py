@@ -232,6 +232,8 @@ def _criterion(
     if not is_foreign(loss.arguments):
         return None
     require_allowed("loss", loss.arguments, allowed)
+    wanted = "0, as a loss of your own stands in the place of the squares, too"
+    require("loss.squared_weight", loss.squared_weight, loss.squared_weight == 0, wanted)
     made: Callable[[Tensor, Tensor], Tensor] = make("loss", loss.arguments)
     return made
 
