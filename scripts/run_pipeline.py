@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 from trajerr.gcode.parts import part_text
 
 CORRECTED_PART = "nautilus"
@@ -76,8 +74,10 @@ def stages(run: Path, overrides: list[str]) -> list[tuple[str, list[str]]]:
 
 def trainer(overrides: list[str]) -> list[str]:
     """Return the preset that trains fastest here, unless the overrides name one."""
+    from torch.cuda import is_available  # takes seconds; not for what is said without a run
+
     named = any(override.startswith("trainer=") for override in overrides)
-    alone = (os.cpu_count() or 1) < 2 or torch.cuda.is_available()
+    alone = (os.cpu_count() or 1) < 2 or is_available()
     return [] if named or alone else ["trainer=cores"]
 
 
