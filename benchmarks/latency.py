@@ -4,9 +4,10 @@
 
 A model of conf/model is timed with random weights, which cost the same as trained ones. Timed
 are one window of 128 samples and one more sample of a stream, as the runtime serves them: the
-time of a call from Python, features given. `position` is a sample from its position on, with
-its features to be computed. All forms take turns in short rounds, so that a busy moment hits
-all alike; p50 and p99 are of all calls, "quiet" is the 5th percentile.
+time of a call from Python, features given. `solved` is a window whose axis equation is solved
+beforehand, as for `correct`, where the network has one; `position` is a sample from its position
+on, with its features to be computed. All forms take turns in short rounds, so that a busy moment
+hits all alike; p50 and p99 are of all calls, "quiet" is the 5th percentile.
 """
 
 import argparse
@@ -23,10 +24,19 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from trajerr.bundle.manifest import ONNX, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
+from trajerr.bundle.guidance import GuidedSession
+from trajerr.bundle.manifest import ONNX, ONNX_GUIDED, ONNX_INT8, ONNX_STEP, TORCHSCRIPT
 from trajerr.bundle.sessions import CPU, open_session
 from trajerr.bundle.streaming import StreamingPredictor
-from trajerr.exporting.graphs import write_onnx, write_quantized, write_step, write_torchscript
+from trajerr.dynamics.axis_steps import solve
+from trajerr.exporting.export import equation_of
+from trajerr.exporting.graphs import (
+    write_guided,
+    write_onnx,
+    write_quantized,
+    write_step,
+    write_torchscript,
+)
 from trajerr.models.registry import build_network, count_parameters
 from trajerr.motion.features import FEATURES
 from trajerr.shipped import conf_dir
@@ -60,6 +70,8 @@ def write_all(network: torch.nn.Module, folder: Path) -> None:
     write_quantized(folder / ONNX, folder / ONNX_INT8)
     if hasattr(network, "step"):
         write_step(network, folder / ONNX_STEP)
+    if equation_of(network) is not None:
+        write_guided(network, folder / ONNX_GUIDED)
 
 
 def window_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str, Call]:
@@ -71,12 +83,17 @@ def window_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[s
         scripted = torch.jit.load(folder / TORCHSCRIPT)
     sessions = {name: open_session(folder / name, threads, CPU) for name in (ONNX, ONNX_INT8)}
     feed = {"input_features": window}
-    return {
+    calls: dict[str, Call] = {
         "eager": lambda: network(tensor),
         "torchscript": lambda: scripted(tensor),
         "onnx": lambda: sessions[ONNX].run(None, feed),
         "onnx int8": lambda: sessions[ONNX_INT8].run(None, feed),
     }
+    equation = equation_of(network)
+    if equation is not None:
+        guided = GuidedSession(folder / ONNX_GUIDED, equation, solve, threads)
+        calls["onnx, solved"] = lambda: guided.errors(window)
+    return calls
 
 
 def step_calls(network: torch.nn.Module, folder: Path, threads: int) -> dict[str, Call]:

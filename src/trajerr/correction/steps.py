@@ -39,11 +39,13 @@ def on_steps(
     limits
         The machine's.
     """
+    if limits.firmware not in MARLIN or not segmentation.lifts:
+        return segmentation
     pieces, zero = segmentation.pieces, moves.origin[0, :2]
     per_mm = np.asarray(limits.steps_per_mm[:2])
     inner = _between(pieces, part) & _free_around(free)
     ends = part.start + np.flatnonzero(inner)
-    if limits.firmware not in MARLIN or not segmentation.lifts or not len(ends):
+    if not len(ends):
         return segmentation
     target, start, end = pieces.target.copy(), pieces.start.copy(), pieces.end.copy()
     at, before, after = ((target[ends + i, :2] - zero) * per_mm for i in (0, -1, 1))

@@ -111,7 +111,8 @@ def measure_noise_floor(printer: Printer | None, layers: Layers) -> float | None
 
 def _picked(layers: Layers) -> list[slice]:
     """Return sequences in random order, the same each time, up to :data:`NOISE_SECONDS`."""
-    spans = [layers.spans[i] for i in np.random.default_rng(0).permutation(len(layers.spans))]
+    ordered = layers.spans
+    spans = [ordered[i] for i in np.random.default_rng(0).permutation(len(ordered))]
     seconds = np.cumsum([(span.stop - span.start) / layers.sample_rate for span in spans])
     return spans[: 1 + int(np.searchsorted(seconds, NOISE_SECONDS))]
 
