@@ -79,6 +79,7 @@ def run(bundle: Path | None, *, other_machine: bool = False, method="inverse", c
         other_machine=other_machine,
         sample_rate_hz=200.0,
         rounds=0,
+        accelerator="cpu",
         settings=CorrectionSettings.shipped(method=method),
     )
 

@@ -199,6 +199,7 @@ def test_all_that_a_report_replays_is_planned_by_the_board(printer, tmp_path):
         other_machine=False,
         sample_rate_hz=200.0,
         rounds=0,
+        accelerator="cpu",
         settings=CorrectionSettings.shipped(method="twin", board="marlin_sd"),
     )
     prepared = run.prepare(printer)

@@ -52,6 +52,7 @@ def run(path: Path, **changes) -> CorrectionRun:
         "other_machine": False,
         "sample_rate_hz": 200.0,
         "rounds": 0,
+        "accelerator": "cpu",
         "settings": CorrectionSettings.shipped(method="twin"),
     }
     return CorrectionRun(**(values | changes))

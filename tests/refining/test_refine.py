@@ -148,6 +148,7 @@ def test_a_checkpoint_of_another_machine_is_refused_before_any_work(loaded, tmp_
         other_machine=False,
         sample_rate_hz=200.0,
         rounds=1,
+        accelerator="cpu",
         settings=QUICK,
     )
     with pytest.raises(

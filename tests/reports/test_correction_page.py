@@ -48,6 +48,7 @@ def written(tmp_path_factory):
         other_machine=False,
         sample_rate_hz=200.0,
         rounds=0,
+        accelerator="cpu",
         settings=CorrectionSettings.shipped(method="twin", learning=learning),
     )
     prepared = run.prepare(linear_printer())

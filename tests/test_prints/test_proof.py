@@ -34,6 +34,7 @@ def correction_of(folder: Path, **changes) -> CorrectionRun:
         "other_machine": False,
         "sample_rate_hz": 400.0,
         "rounds": 0,
+        "accelerator": "cpu",
         "settings": CorrectionSettings.shipped(method="twin"),
     }
     return CorrectionRun(**{**values, **changes})

@@ -6,11 +6,36 @@ from typing import Any
 
 import onnxruntime
 
-from trajerr.checks import require_count, require_some_of
+from trajerr.checks import require, require_count, require_one_of, require_some_of
 from trajerr.errors import BundleError, in_one_line
 from trajerr.motion.features import TARGETS
 
 CPU = ("CPUExecutionProvider",)
+GPUS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider")
+
+
+ACCELERATORS = ("auto", "cpu", "gpu")
+
+
+def providers_of(accelerator: str) -> list[str]:
+    """Return ONNX Runtime's execution providers of an accelerator, the best first.
+
+    Parameters
+    ----------
+    accelerator
+        ``cpu``; ``gpu``, whatever else ONNX Runtime was built with here; ``auto``, that where
+        there is one.
+
+    Raises
+    ------
+    ConfigError
+        It is unknown, or ONNX Runtime has none here.
+    """
+    require_one_of("accelerator", accelerator, ACCELERATORS)
+    gpus = [name for name in onnxruntime.get_available_providers() if name in GPUS]
+    expected = f"cpu or auto: ONNX Runtime has none of {', '.join(GPUS)} here"
+    require("accelerator", accelerator, accelerator != "gpu" or bool(gpus), expected)
+    return list(CPU) if accelerator == "cpu" else [*gpus, *CPU]
 
 
 def check_session(threads: int, providers: Sequence[str]) -> None:

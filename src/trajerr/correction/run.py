@@ -8,6 +8,7 @@ import numpy as np
 
 from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
+from trajerr.bundle.sessions import providers_of
 from trajerr.checks import require, require_count
 from trajerr.correction.boards import on_board, planned_on
 from trajerr.correction.compensate import Correction, Tell, correct, with_comments, write_correction
@@ -52,6 +53,7 @@ class CorrectionRun:
     compare: Sequence[str]  # further methods to show beside
     force: bool
     other_machine: bool  # correct by a bundle of another machine than the printer all the same
+    accelerator: str  # what a bundle's network runs on, of bundle.sessions.ACCELERATORS
     sample_rate_hz: float  # of the twin, where no bundle says
     rounds: int  # of refinement before; 0: none
     settings: CorrectionSettings  # of all layers; which are corrected, says the file
@@ -62,6 +64,7 @@ class CorrectionRun:
             raise ConfigError(f"out: got {self.out} beside in_place=true, expected one of them")
         if Path(self.gcode) == STANDARD_INPUT and (self.in_place or not self.out):
             raise ConfigError("out: not given, expected a file where gcode is standard input (-)")
+        providers_of(self.accelerator)
         for method in self.compare:
             check_method(method)
         forced = self.other_machine
@@ -143,7 +146,8 @@ class CorrectionRun:
             return self._twin_alone(printer)
         if self.bundle is None:
             raise ConfigError("bundle: got null, expected the folder of an exported bundle")
-        predictor = Predictor.load(self.bundle, solve=solve)
+        providers = providers_of(self.accelerator)
+        predictor = Predictor.load(self.bundle, providers=providers, solve=solve)
         learnt = LearntMachine.of_bundle(predictor.bundle)
         true = printer or learnt.printer
         if true is None:

@@ -29,6 +29,7 @@ from trajerr.evaluation.prediction import (
     predict,
 )
 from trajerr.evaluation.timing import measure_inference
+from trajerr.models.devices import CPU, device_of
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
 from trajerr.training.checkpoint import Loaded, find_best_checkpoint, load_checkpoint
@@ -61,10 +62,12 @@ class EvaluateSettings:
     runs: str  # folder whose train/ holds the trainings
     targets: Mapping[str, float | None]
     bins: scores.Bins
+    accelerator: str  # of models.devices.ACCELERATORS: what predicts
     allowed: Collection[str] = frozenset()  # classes of the user's own that a checkpoint may name
 
     def __post_init__(self) -> None:
         require_one_of("split", self.split, SPLITS)
+        device_of(self.accelerator)
         require_one_of("targets_on", self.targets_on, scores.CONDITIONS)
         require_count("stride", self.stride, or_null=True)
         require_count("burn_in", self.burn_in, at_least=0, or_null=True)
@@ -145,11 +148,14 @@ def assess(
     output, names = Path(settings.output_dir), unique_names([_name(c) for c in loaded])
     folders = [output] if len(files) == 1 else [output / name for name in names]
 
+    device = device_of(settings.accelerator)
+
     def judged() -> Iterator[Assessed]:
         for i, checkpoint in enumerate(loaded):
-            network = cast(Network, checkpoint.network)
+            network = cast(Network, checkpoint.network.to(device))
             with threads_for(checkpoint.network):
-                prediction = predict(network, material.split, material.windows)
+                prediction = predict(network, material.split, material.windows, device)
+            checkpoint.network.to(CPU)  # where one sample's time is measured
             found = _score(settings, material, checkpoint, prediction)
             found["overlap"] = overlaps[i]
             found["provenance"] = _provenance(files[i], checkpoint, material, config)

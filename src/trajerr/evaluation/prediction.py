@@ -22,6 +22,7 @@ from trajerr.dataset.store import Split
 from trajerr.dataset.windows import window_starts
 from trajerr.errors import DataError
 from trajerr.metrics.errors import moving_axes
+from trajerr.models.devices import CPU
 from trajerr.motion.features import FEATURES
 
 Singles = NDArray[np.float32]
@@ -186,8 +187,19 @@ def cut_windows(split: Split, stride: int | None = None, burn_in: int = 0) -> Wi
     return Windows(found[:, 0], found[:, 1], first[found[:, 0]] + found[:, 1], length)
 
 
-def predict(network: Network, split: Split, windows: Windows) -> Prediction:
+def predict(
+    network: Network, split: Split, windows: Windows, device: torch.device = CPU
+) -> Prediction:
     """Predict a split both ways: all windows, and all layers streamed.
+
+    Parameters
+    ----------
+    network
+        In eval mode, on ``device``.
+    split, windows
+        What to predict.
+    device
+        Where it is computed; what is returned is in the processor's memory.
 
     Raises
     ------
@@ -195,8 +207,8 @@ def predict(network: Network, split: Split, windows: Windows) -> Prediction:
         The network's output is not finite.
     """
     found = Prediction(
-        windows=predict_windows(network, split.sequences, windows),
-        layers=np.concatenate(predict_sequences(network, split)),
+        windows=predict_windows(network, split.sequences, windows, device=device),
+        layers=np.concatenate(predict_sequences(network, split, device)),
     )
     if not (np.isfinite(found.windows).all() and np.isfinite(found.layers).all()):
         raise DataError(
@@ -212,6 +224,7 @@ def predict_windows(
     sequences: Sequence[LayerSequence],
     windows: Windows,
     batch_size: int = BATCH,
+    device: torch.device = CPU,
 ) -> Singles:
     """Predict each window from nothing but itself; none begins in a lead-in.
 
@@ -223,12 +236,15 @@ def predict_windows(
     features = torch.cat([s.trimmed().features for s in sequences])
     rows = torch.from_numpy(windows.row)
     offsets = torch.arange(windows.length)
-    batches = [network(features[b[:, None] + offsets]) for b in torch.split(rows, batch_size)]
+    batches = [
+        network(features[b[:, None] + offsets].to(device)).cpu()
+        for b in torch.split(rows, batch_size)
+    ]
     return np.asarray(torch.cat(batches).numpy(), dtype=np.float32)
 
 
 @torch.inference_mode()
-def predict_sequences(network: Network, split: Split) -> list[Singles]:
+def predict_sequences(network: Network, split: Split, device: torch.device = CPU) -> list[Singles]:
     """Predict each sequence as deployed: from its lead-in to its end, memory carried along.
 
     Returns
@@ -243,7 +259,7 @@ def predict_sequences(network: Network, split: Split) -> list[Singles]:
         together = by_length[at : at + STREAMS]
         # Networks are causal: what stands behind a sequence's end does not change it.
         padded = pad_sequence([sequences[i].features for i in together], batch_first=True)
-        predicted = predict_streams(network, padded).numpy()
+        predicted = predict_streams(network, padded.to(device)).cpu().numpy()
         found |= {
             i: predicted[k, sequences[i].context : len(sequences[i])]
             for k, i in enumerate(together)
@@ -262,7 +278,7 @@ def predict_streams(network: Network, features: Tensor, chunk: int = CHUNK) -> T
     network
         In eval mode.
     features : (B, N, 15)
-        Raw.
+        Raw, on the network's device.
     chunk
         Samples.
 
