@@ -30,7 +30,19 @@ def test_a_cartesian_printer_keeps_its_masses():
     assert found.x.damping_ratio == pytest.approx(0.05, rel=1e-5)
     assert (found.x.mass_kg, found.x.coulomb_n) == (base.x.mass_kg, base.x.coulomb_n)
     assert found.y.coulomb_n == pytest.approx(0.45 * 2000.0 / 1000.0)
-    assert replace(found, x=base.x, y=base.y, name=base.name, source=base.source) == base
+    same = replace(found, x=base.x, y=base.y, name=base.name, source=base.source)
+    assert same == base.without("ripple")
+
+
+def test_ripple_of_unknown_phase_is_left_out_and_said():
+    base = load_printer("ender3_v2")
+    found = calibrated(base, "mine", {"x": X}, "")
+    line = next(row for row in render(found, base, {"x": X}, "0").splitlines() if "effects:" in row)
+    assert "ripple" not in line.partition("#")[0]
+    assert "but for ripple: no calibration tells its phase" in line
+    again = calibrated(found, "again", {"x": X}, "")
+    assert again.effects == found.effects
+    assert "but for" not in render(again, found, {"x": X}, "0")
 
 
 def test_an_axis_that_was_not_measured_stays():

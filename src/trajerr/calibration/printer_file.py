@@ -16,6 +16,9 @@ from trajerr.dynamics.printer import NEUTRAL, Printer
 from trajerr.dynamics.second_mode import SecondMode
 
 PARTS = ("x", "y", "limits", "thermal")  # keys that hold a part with a class of its own
+OF_UNKNOWN_PHASE = (
+    "ripple",
+)  # effects that no calibration tells; a wrong phase is worse than none
 DIGITS = 6  # significant, of measured values: more than any measurement has
 
 
@@ -39,7 +42,7 @@ def calibrated(
     source: str,
     recordings: Sequence[str] = (),
 ) -> Printer:
-    """Return the base printer with measured axes.
+    """Return the base printer with measured axes, without effects whose phase nothing tells.
 
     A frequency tells stiffness over mass, not both. On a cartesian printer the mass is the
     base's and the stiffness follows; on a corexy, whose axes share their belts, the stiffness
@@ -70,6 +73,7 @@ def calibrated(
         name=name,
         source=source,
         recordings=recordings,
+        effects=tuple(effect for effect in base.effects if effect not in OF_UNKNOWN_PHASE),
         x=parts.get("x", base.x),
         y=parts.get("y", base.y),
     )
@@ -187,6 +191,8 @@ def _comment(path: str, printer: Printer, base: Printer, axes: Mapping[str, Meas
     if path == "recordings":
         return "SHA-256s of the files that it was calibrated from"
     kept = f"as {_quoted(base.name)}"
+    if path == "effects" and printer.effects != base.effects:
+        return f"{kept}, but for {', '.join(OF_UNKNOWN_PHASE)}: no calibration tells its phase"
     if axis not in ("x", "y"):
         return kept
     changed = getattr(getattr(printer, axis), key) != getattr(getattr(base, axis), key)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from trajerr.commands.quoting import listed, stated
 
 MORE_MOTION = "layers=sampled:10"  # of the embedded parts: more than any recording has
+# Calibrated, a printer has no ripple, whose phase is unknown; a network is to know what it does.
+ALL_EFFECTS = "printer.effects=[belt,friction,ripple,quantisation,jitter]"
 ANY_ERROR = "quality.rms_error_um=[0,10000]"  # the range that is checked is the soft study's
 # Recordings are short: what judges is what has chosen the epoch.
 ALL_BUT_VALIDATION = ("train_ratio=0.85", "val_ratio=0.15", "test_ratio=0")
@@ -31,7 +33,7 @@ class RecordedMachine:
 
     def collect(self, out: str, motion: Sequence[str] = (MORE_MOTION,)) -> list[str]:
         """Return what simulates it on more motion than was recorded."""
-        return [f"printer={self.name}", *motion, stated("out", out), ANY_ERROR]
+        return [f"printer={self.name}", ALL_EFFECTS, *motion, stated("out", out), ANY_ERROR]
 
     def prepare(self, out: str) -> list[str]:
         """Return what prepares the recorded layers."""
