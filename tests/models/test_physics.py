@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from scipy.interpolate import CubicSpline
 
 from tests.models.networks import SAMPLE_RATE_HZ, build
 from trajerr.models.fir import FirNetwork
@@ -45,10 +46,9 @@ def solved_densely(path_rate: float, friction: float) -> np.ndarray:
     return np.column_stack(errors)
 
 
-def equation(substeps: int, friction: float) -> AxisEquation:
-    return AxisEquation(
-        SAMPLE_RATE_HZ, substeps, [FREQUENCY_HZ] * 2, [DAMPING] * 2, [friction] * 2
-    ).double()
+def equation(substeps: int, friction: float, delay_s: float = 0.0) -> AxisEquation:
+    parameters = (FREQUENCY_HZ, DAMPING, friction, delay_s)
+    return AxisEquation(SAMPLE_RATE_HZ, substeps, *([value] * 2 for value in parameters)).double()
 
 
 def solve(substeps: int, friction: float) -> np.ndarray:
@@ -81,6 +81,21 @@ def test_a_stuck_carriage_stays_where_it_is() -> None:
     with torch.no_grad():
         states, _ = equation(2, FRICTION)(features, start)
     torch.testing.assert_close(states[-1], start)
+
+
+def test_a_delay_is_the_same_motion_later() -> None:
+    path, delay = smooth_sweep(SAMPLE_RATE_HZ), 0.001
+    features = torch.from_numpy(compute_features(path, SAMPLE_RATE_HZ))
+    solver = equation(2, FRICTION, delay)
+    with torch.no_grad():
+        states, _ = solver(features[None], torch.zeros(2, 1, 2).double())
+        errors = solver.late(states)[:, 0, 0].numpy()
+    time = np.arange(len(path)) / SAMPLE_RATE_HZ
+    nozzle = CubicSpline(time, path[:, :2] + states[:, 0, 0].numpy())
+    expected = nozzle(time - delay) - path[:, :2]
+    off = np.abs(errors - expected)[1:]  # the first is before the motion
+    assert off.max() < 0.05 * np.abs(expected).max()
+    assert off.mean() < 0.005 * np.abs(expected).max()
 
 
 def test_learning_finds_the_parameters() -> None:
@@ -136,7 +151,7 @@ def test_machine_code_is_the_loop_over_time() -> None:
         solver = equation(3, FRICTION).float()
         given = [features.clone().requires_grad_(), start.clone().requires_grad_()]
         states, last = solver(*given) if through == "code" else step_by_step(solver, *given)
-        (torch.sin(5.0 * states).sum() + (last * last).sum()).backward()
+        (torch.sin(5.0 * solver.late(states)).sum() + (last * last).sum()).backward()
         by = [value.grad for value in (*given, *solver.parameters())]
         found.append([states.detach(), last.detach(), *by])
     stuck = found[0][0][:, 1] == 0.0
@@ -152,7 +167,7 @@ def test_its_gradient_is_that_of_small_differences() -> None:
     start = torch.zeros(2, 1, 2).double()
 
     def value() -> torch.Tensor:
-        return (solver(features[None], start)[0] * weights).sum()
+        return (solver.late(solver(features[None], start)[0]) * weights).sum()
 
     value().backward()
     for parameter in solver.parameters():

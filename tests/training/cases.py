@@ -135,6 +135,7 @@ def train_config(**changes: Any) -> dict[str, Any]:
         "pretrained": None,
         "resume": None,
         "objective": "val/loss",
+        "equation_fit": True,
         "lr_find": False,
         "batch_size_find": False,
         "model": {

@@ -68,6 +68,7 @@ def predict_physics(printer: Printer, split: Split, windows: Windows) -> Predict
         natural_freq_hz=[axis.natural_freq_hz for axis in axes],
         damping_ratio=[axis.damping_ratio for axis in axes],
         friction_mm_s2=[max(f, NO_FRICTION) for f in force],
+        delay_s=[0.0, 0.0],
         context_length=windows.length,
     )
     return predict(cast(Network, network.eval()), split, windows)

@@ -20,7 +20,7 @@ class HybridNetwork(nn.Module):
         Of the LSTM.
     axes, kinematics, ripple_periods_mm, context_length
         As for :class:`~trajerr.models.transformer.TransformerRecurrent`.
-    sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+    sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         As for :class:`~trajerr.models.physics.AxisEquation`.
     """
 
@@ -41,6 +41,7 @@ class HybridNetwork(nn.Module):
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],
+        delay_s: Sequence[float],
     ) -> None:
         super().__init__()
         self.context_length = context_length
@@ -49,7 +50,7 @@ class HybridNetwork(nn.Module):
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * hidden_size
         self.equation = AxisEquation(
-            sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+            sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         )
         size = self.inputs.size + SEEN * 2 // self.streams
         self.recurrence = Recurrence(size, hidden_size, num_layers, dropout)
@@ -109,7 +110,7 @@ class HybridNetwork(nn.Module):
     def _seen(self, features: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the LSTM's inputs, and the equation's error [B, T, 2] mm."""
         inputs = self.inputs(features, self.scaling.normalize(features))
-        scales = self.scaling
+        scales, states = self.scaling, self.equation.late(states)
         return with_solution(inputs, states, scales.target_std, scales.feature_std, self.streams)
 
     def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class AxisEquation(nn.Module):
         Of the features.
     substeps
         Steps a sample.
-    natural_freq_hz, damping_ratio, friction_mm_s2
+    natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         Where learning starts, for x and y; friction is F_c / m.
     """
 
@@ -43,6 +43,7 @@ class AxisEquation(nn.Module):
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],
+        delay_s: Sequence[float],
     ) -> None:
         super().__init__()
         self.substeps = substeps
@@ -50,6 +51,7 @@ class AxisEquation(nn.Module):
         self.log_frequency = nn.Parameter(_logs(f * 2.0 * math.pi for f in natural_freq_hz))
         self.log_damping = nn.Parameter(_logs(damping_ratio))
         self.log_friction = nn.Parameter(_logs(friction_mm_s2))
+        self.delay_ms = nn.Parameter(1e3 * torch.tensor([float(delay) for delay in delay_s]))
         self.computed: Any = None  # for which parameters, and what
 
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,7 +67,7 @@ class AxisEquation(nn.Module):
         Returns
         -------
         tuple[Tensor, Tensor]
-            Error and velocity after each sample [T, 2, B, 2], and the last of them.
+            Error and velocity after each sample [T, 2, B, 2], before any delay, and the last.
         """
         _, velocity, acceleration, _ = motion(features.transpose(0, 1))
         if not is_scripting():  # TorchScript skips a bare condition only
@@ -97,6 +99,12 @@ class AxisEquation(nn.Module):
             error = torch.where(slides, p00 * error + p01 * lag - ratio * impulse, travelled)
             nozzle = free - impulse
         return torch.stack([error, nozzle])
+
+    @torch.jit.export
+    def late(self, states: Tensor) -> Tensor:
+        """Return states [T, 2, B, 2] whose error has the delay: ``e - d ẋ``, to first order."""
+        velocity = states[:, 1]
+        return torch.stack([states[:, 0] - 1e-3 * self.delay_ms * velocity, velocity], dim=1)
 
     def coefficients(self) -> Tensor:
         """Return what a step needs, [6, 2]: the transition, and friction's share of it.
@@ -135,6 +143,7 @@ class AxisEquation(nn.Module):
             "natural_freq_hz": (torch.exp(self.log_frequency) / (2.0 * math.pi)).tolist(),
             "damping_ratio": torch.exp(self.log_damping).tolist(),
             "friction_mm_s2": torch.exp(self.log_friction).tolist(),
+            "delay_s": (1e-3 * self.delay_ms).tolist(),
         }
 
     @torch.jit.unused
@@ -218,7 +227,7 @@ def with_solution(
     inputs
         [streams * B, T, size].
     states
-        [T, 2, B, 2], of :class:`AxisEquation`.
+        [T, 2, B, 2], as :meth:`AxisEquation.late` gives them.
     target_std, feature_std
         [2] mm and [15], deviations of the error and of the features.
     streams
@@ -243,7 +252,7 @@ class PhysicsNetwork(nn.Module):
     ----------
     context_length
         Samples after which a window's unknown beginning no longer matters.
-    sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+    sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         As for :class:`AxisEquation`.
     """
 
@@ -256,13 +265,14 @@ class PhysicsNetwork(nn.Module):
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],
+        delay_s: Sequence[float],
         context_length: int,
     ) -> None:
         super().__init__()
         self.context_length = context_length
         self.scaling = Scaling()
         self.equation = AxisEquation(
-            sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2
+            sample_rate_hz, substeps, natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -274,7 +284,7 @@ class PhysicsNetwork(nn.Module):
     def stream(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the error [B, T, 2] mm of the samples that follow a state, and the next state."""
         states, last = self.equation(features, state[0])
-        return states[:, 0].transpose(0, 1), [last]
+        return self.equation.late(states)[:, 0].transpose(0, 1), [last]
 
     @torch.jit.export
     def step(self, state: list[Tensor], sample: Tensor) -> tuple[Tensor, list[Tensor]]:

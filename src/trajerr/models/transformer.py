@@ -195,6 +195,8 @@ class TransformerRecurrent(nn.Module):
         """Return the inputs [streams * B, T, size], and the equation's error [B, T, 2] mm."""
         inputs = self.inputs(features, self.scaling.normalize(features))
         scales = self.scaling
+        if self.equation is not None:  # for TorchScript: who solves has one
+            states = self.equation.late(states)
         return with_solution(inputs, states, scales.target_std, scales.feature_std, self.streams)
 
     def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:

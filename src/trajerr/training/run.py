@@ -18,6 +18,7 @@ from rich.console import Console
 from trajerr.dataset.record import stated_printer
 from trajerr.files import write_atomically
 from trajerr.models.fir import FirNetwork
+from trajerr.models.physics import AxisEquation
 from trajerr.models.registry import count_parameters
 from trajerr.models.threads import threads_for
 from trajerr.training.callbacks import OBJECTIVE, HopelessEnd
@@ -32,6 +33,7 @@ from trajerr.training.checkpoint import (
 )
 from trajerr.training.checkpoint_files import alone_in, unwritten, written
 from trajerr.training.datamodule import PrinterDataModule
+from trajerr.training.equation_fit import fit_equation
 from trajerr.training.messages import own_messages
 from trajerr.training.parts import flat
 from trajerr.training.products import float32_products
@@ -177,7 +179,20 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
     if before is not None and settings.pretrained is not None:
         take_weights(task, before)
         report.say(f"Weights of {before.path}, trained on {_machine(before)}")
+    equation = getattr(task.network, "equation", None)
+    if settings.equation_fit and settings.resume is None and equation is not None:
+        left = fit_equation(equation, data.open_split("train").sequences, task.burn_in)
+        report.say(_fitted(equation, left))
     return task
+
+
+def _fitted(equation: AxisEquation, left_mm: float) -> str:
+    found = equation.parameters_by_name()
+    x, y = (
+        f"{frequency:.1f} Hz, ζ {damping:.3f}, friction {friction:.0f} mm/s², {1e3 * delay:.2f} ms"
+        for frequency, damping, friction, delay in zip(*found.values(), strict=True)
+    )
+    return f"Axis equation fitted: x {x} late; y {y} late; leaves {1e3 * left_mm:.1f} µm RMS"
 
 
 def _machine(pretrained: Loaded) -> str:

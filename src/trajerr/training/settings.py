@@ -114,6 +114,7 @@ class TrainSettings:
     logger: Plain  # each by its kind, or a class of the user's own by any name
     pretrained: str | None  # checkpoint whose weights alone training starts from
     resume: str | None  # checkpoint that training goes on from, exactly where it ended
+    equation_fit: bool  # whether a network's axis equation is fitted to the data first
     lr_find: bool
     batch_size_find: bool
     objective: str | Sequence[str]  # what a search minimises
