@@ -6,7 +6,8 @@
 
 Each machine is drawn at random within the ranges of ``foreign/machine.py`` (two masses an axis,
 bristle friction, backlash, a drive that lags, ripple of unknown phase, a frame that sways). It
-prints four minutes of parts A (layers of tugboat and boat), logged at 1 kHz with a noise of 1 µm.
+prints four minutes of parts A (layers of tugboat and boat), each layer as sliced and three times as
+fast (``--speeds``: accelerations go with the square), logged at 1 kHz with a noise of 1 µm.
 From that log the printer is calibrated, and the network transferred to it. Parts B (layers of
 nautilus and bearing, and of a helix where its file is at hand), which were never recorded, are
 corrected with the calibrated printer as model (``twin``), with the transferred network
@@ -40,7 +41,7 @@ from foreign.machine import draw
 from foreign.parts import MOST_LAYERS, PARTS, present
 from foreign.table import reconstruction_table, table
 from foreign.trial import METHODS, NETWORK, Trial
-from foreign.work import ACCELEROMETER, LOG, Plan, Stages
+from foreign.work import ACCELEROMETER, AS_SLICED, LOG, Plan, Stages
 from measuring.arguments import count, from_zero, positive
 
 from trajerr.errors import TrajerrError
@@ -80,6 +81,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
     return Plan(
         sensor=ACCELEROMETER if SENSOR in arguments.extra else LOG,
         minutes=arguments.minutes,
+        speeds=_speeds(arguments),
         parts=parts,
         layers=arguments.layers,
         methods=methods,
@@ -90,6 +92,20 @@ def planned(arguments: argparse.Namespace) -> Plan:
         threads=arguments.threads,
         gcode=arguments.gcode,
     )
+
+
+def _speeds(arguments: argparse.Namespace) -> tuple[float, ...]:
+    speeds: tuple[float, ...] = arguments.speeds or (1.0, 3.0)
+    if SENSOR not in arguments.extra:
+        return speeds
+    if arguments.speeds:
+        sys.exit(f"--speeds: not for {SENSOR}, whose print is as sliced")
+    return AS_SLICED
+
+
+def speeds(text: str) -> tuple[float, ...]:
+    """Read numbers between commas."""
+    return tuple(positive(word) for word in text.split(","))
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -121,6 +137,9 @@ def options() -> argparse.ArgumentParser:
         help="of each part; of the helix, whose layers are short, eight for each (2)",
     )
     parser.add_argument("--minutes", type=positive, default=4.0, help="of recording (4)")
+    parser.add_argument(
+        "--speeds", type=speeds, help="times as fast as sliced that a log is recorded at (1,3)"
+    )
     parser.add_argument("--methods", default=",".join(METHODS), help="all three unless named")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="parts B (all)"

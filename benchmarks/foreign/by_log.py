@@ -58,8 +58,13 @@ class PositionLog:
     def _record(self) -> None:
         printer = load_printer(BASE)
         printer = replace(printer, limits=replace(printer.limits, **LIMITS))
-        seconds = 60.0 * self.plan.minutes
-        logged = recording.record(Variant(self.machine), printer, seconds, self.machine.number)
+        logged = recording.record(
+            Variant(self.machine),
+            printer,
+            60.0 * self.plan.minutes,
+            self.machine.number,
+            self.plan.speeds,
+        )
         recording.write(logged, self._log, self._configs)
 
     def _calibrate(self) -> None:

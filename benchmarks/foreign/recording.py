@@ -60,7 +60,9 @@ class Recording:
         return [(low, high, "train" if high <= turn else judge) for low, high in pairwise(edges)]
 
 
-def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Recording:
+def record(
+    machine: Variant, printer: Printer, seconds: float, seed: int, speeds: Sequence[float] = (1.0,)
+) -> Recording:
     """Print parts A until a time is over.
 
     Parameters
@@ -73,13 +75,15 @@ def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Rec
         Of motion, s.
     seed
         Of the sensor's noise.
+    speeds
+        How many times as fast as sliced each layer is printed, one after the other.
 
     Raises
     ------
     ConfigError
         If parts A do not last so long.
     """
-    motions, wanted = _motions(printer), round(seconds * LOG_RATE_HZ)
+    motions, wanted = _motions(printer, speeds), round(seconds * LOG_RATE_HZ)
     longest = sum(motion.end - motion.start for motion in motions)
     most = f"up to {longest / 60.0:.1f}, which is as long as parts A take"
     require("minutes", round(seconds / 60.0, 2), seconds < longest, most)
@@ -97,12 +101,21 @@ def record(machine: Variant, printer: Printer, seconds: float, seed: int) -> Rec
     return Recording(np.column_stack([time, rows]), tuple(begins[:-1]))
 
 
-def _motions(printer: Printer) -> list[LayerMotion]:
-    """Return how parts A move, each with its lead-in."""
+def _motions(printer: Printer, speeds: Sequence[float]) -> list[LayerMotion]:
+    """Return how parts A move at each speed, each with its lead-in.
+
+    Accelerations go with the square of the speed: the same motion in less time.
+    """
     parts = dict.fromkeys(part for part, _ in PRINTS)
-    read = {name: load_part(name, printer.limits.firmware) for name in parts}
-    planned = {name: plan(printer.placed(read[name]), printer.limits) for name in parts}
-    return [LayerMotion.of(planned[part], layer) for part, layer in PRINTS]
+    read = {name: printer.placed(load_part(name, printer.limits.firmware)) for name in parts}
+    planned = {
+        (name, speed): plan(program, printer.limits, acceleration_scale=speed**2, speed_scale=speed)
+        for name, program in read.items()
+        for speed in speeds
+    }
+    return [
+        LayerMotion.of(planned[part, speed], layer) for part, layer in PRINTS for speed in speeds
+    ]
 
 
 def _printed(machine: Variant, motion: LayerMotion) -> Floats:

@@ -31,7 +31,7 @@ from trajerr.motion.trajectory import Trajectory
 from .machine import Machine
 from .motion import MachineModel, Variant
 from .parts import Part
-from .work import LOG, Plan, Stages
+from .work import AS_SLICED, LOG, Plan, Stages
 
 TWIN, NETWORK, MACHINE = "twin", "network", "machine"
 METHODS = (TWIN, NETWORK, MACHINE)  # calibrated printer; transferred network; the machine itself
@@ -90,6 +90,8 @@ class Trial:
         }
         if plan.sensor != LOG:
             basis["sensor"] = plan.sensor
+        if tuple(plan.speeds) != AS_SLICED:
+            basis["speeds"] = list(plan.speeds)
         self._claim_by("trial.json", basis)
         if NETWORK in plan.methods:
             origin = {"pretrained": str(plan.pretrained), "training": list(plan.training)}

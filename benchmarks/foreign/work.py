@@ -12,6 +12,7 @@ from trajerr.files import write_atomically
 from .parts import Part
 
 LOG, ACCELEROMETER = "log", "accelerometer"  # what records a machine
+AS_SLICED = (1.0,)  # speeds
 BASE = "ender3_stock"  # the shipped printer that its owner would take it for,
 LIMITS = {"firmware": "klipper", "lookahead_blocks": None}  # and what runs on its board
 
@@ -22,6 +23,7 @@ class Plan:
 
     sensor: str  # LOG or ACCELEROMETER
     minutes: float  # of recording
+    speeds: Sequence[float]  # times as fast as sliced, at which a log is recorded in turn
     parts: Sequence[Part]
     layers: int  # groups of layers of each part
     methods: Sequence[str]
