@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -58,6 +59,23 @@ def test_a_recording_lasts_as_asked_and_is_off_by_the_machine_and_the_sensor(rec
     noise = (rows_again - rows)[:, 4:] / np.sqrt(2.0)
     assert np.std(noise, axis=0) == pytest.approx([NOISE_MM] * 2, rel=0.02)
     assert np.all(np.std(rows[:, 4:] - rows[:, 1:3], axis=0) > 0.01)
+
+
+def test_each_layer_is_printed_at_every_speed_in_turn():
+    recording = record(
+        Variant(draw(0, 0)), load_printer("ender3_stock"), 62.0, seed=3, speeds=(1.0, 3.0)
+    )
+    edges = [*recording.begins, len(recording.rows)][:3]
+    sliced, fast = (recording.rows[a:b, 1:3] for a, b in pairwise(edges))
+    speeds = [np.hypot(*np.diff(path, axis=0).T) * LOG_RATE_HZ for path in (sliced, fast)]
+    assert len(sliced) > 1.5 * len(fast)
+    assert np.percentile(speeds[1], 75) > 1.5 * np.percentile(speeds[0], 75)
+
+
+def test_speeds_are_refused_where_the_print_is_as_sliced(tmp_path):
+    done = run(tmp_path, *TINY, "--speeds=1,2", "sensor=accelerometer")
+    assert done.returncode == 1
+    assert "--speeds: not for sensor=accelerometer" in done.stderr
 
 
 def test_a_log_is_read_back_print_by_print(recording, tmp_path):
