@@ -24,6 +24,7 @@ from trajerr.motion.lead_in import LayerMotion
 from trajerr.motion.planner import plan
 
 from .motion import Variant
+from .work import AS_SLICED
 
 # Parts A: layers that nothing is judged on, in the order in which they are printed.
 PRINTS = (
@@ -61,7 +62,11 @@ class Recording:
 
 
 def record(
-    machine: Variant, printer: Printer, seconds: float, seed: int, speeds: Sequence[float] = (1.0,)
+    machine: Variant,
+    printer: Printer,
+    seconds: float,
+    seed: int,
+    speeds: Sequence[float] = AS_SLICED,
 ) -> Recording:
     """Print parts A until a time is over.
 

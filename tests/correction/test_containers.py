@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from tests.correction.cases import linear_printer, small_print
@@ -139,3 +140,11 @@ def test_a_plate_has_its_new_md5(printer, tmp_path):
     path.write_bytes(FILES[path.name])
     done = run(path, in_place=True).prepare(printer).correct()
     assert zipfile.ZipFile(io.BytesIO(path.read_bytes())).read(PLATE) == done.text
+
+
+def test_a_gpu_is_refused_where_no_network_predicts(printer, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    path = tmp_path / "part.gcode"
+    path.write_bytes(next(iter(FILES.values())))
+    with pytest.raises(ConfigError, match="accelerator: got gpu, expected cpu or auto, as no"):
+        run(path, accelerator="gpu").prepare(printer)

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.machines import simple_axis
-from tests.training.cases import RATE_HZ, linear_printer, smooth_path, train, train_config
-from trajerr.dataset.record import LayerRecord
+from tests.training.cases import RATE_HZ, linear_printer, make_record, train, train_config
 from trajerr.dataset.store import Sequence, make_sequence
 from trajerr.dynamics.plant import SIMULATION_RATE_HZ, simulate
 from trajerr.dynamics.printer import Printer
+from trajerr.errors import DataError
+from trajerr.models.inputs import MOTION
 from trajerr.models.physics import AxisEquation
 from trajerr.motion.trajectory import Trajectory
 from trajerr.training.checkpoint import load_checkpoint
@@ -34,28 +35,13 @@ def printer() -> Printer:
 
 def layer(seed: int, samples: int = 2000) -> Sequence:
     """What the plant does on a wandering path."""
+    record = make_record(seed, samples)
     times = round(SIMULATION_RATE_HZ / RATE_HZ)
-    coarse = smooth_path(samples, seed)
-    fine = np.arange(times * (samples - 1) + 1) / times
-    path = np.column_stack([np.interp(fine, np.arange(samples), column) for column in coarse.T])
-    trajectory = Trajectory.of_positions(path[:, :2], SIMULATION_RATE_HZ)
+    fine, coarse = np.arange(times * (samples - 1) + 1) / times, np.arange(samples)
+    path = np.column_stack([np.interp(fine, coarse, xy) for xy in record.commanded[:, :2].T])
+    trajectory = Trajectory.of_positions(path, SIMULATION_RATE_HZ)
     actual = simulate(printer(), trajectory, seed=0).xy[::times]
-    record = LayerRecord(
-        part="cube",
-        layer=seed,
-        variant="a1_v1",
-        sample_rate=RATE_HZ,
-        time=np.arange(samples) / RATE_HZ,
-        commanded=coarse,
-        actual=actual + OFFSET_MM,
-        extruding=np.ones(samples, bool),
-        travel=np.zeros(samples, bool),
-        feature=np.ones(samples, np.uint8),
-        temperatures=None,
-        adhesion=None,
-        params={"kind": "nominal"},
-    )
-    return make_sequence(record, {"kind": "nominal"})
+    return make_sequence(replace(record, actual=actual + OFFSET_MM), {"kind": "nominal"})
 
 
 def equation(frequency_hz: float = 24.0) -> AxisEquation:
@@ -85,6 +71,21 @@ def test_no_more_is_looked_at_than_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         sequence.targets[1000:] = torch.nan  # what is not looked at may be anything
     monkeypatch.setattr("trajerr.training.equation_fit.SAMPLES", 1000)
     assert fit_equation(equation(), layers, BURN_IN) < 0.003
+
+
+def test_an_axis_without_motion_keeps_its_own() -> None:
+    still, fitted = layer(0), equation()
+    features, targets = still.features.clone(), still.targets.clone()
+    features[:, MOTION[1]], targets[:, 1] = 0.0, 0.0
+    fit_equation(fitted, [replace(still, features=features, targets=targets)], BURN_IN)
+    x, y = fitted.parameters_by_name()["natural_freq_hz"]
+    assert abs(x / printer().x.natural_freq_hz - 1.0) < 0.03
+    assert y == pytest.approx(24.0, rel=1e-5)
+
+
+def test_layers_that_are_too_short_are_refused() -> None:
+    with pytest.raises(DataError, match=f"equation_fit: no layer is longer than the {BURN_IN}"):
+        fit_equation(equation(), [layer(0, samples=BURN_IN)], BURN_IN)
 
 
 def test_training_starts_from_the_fitted_equation(

@@ -168,6 +168,8 @@ class CorrectionRun:
         return self.method == "twin" and "inverse" not in self.compare
 
     def _twin_alone(self, printer: Printer) -> tuple[dict[str, ErrorModel], Printer]:
+        expected = "cpu or auto, as no network predicts"
+        require("accelerator", self.accelerator, self.accelerator != "gpu", expected)
         twin = TwinModel(printer, self.sample_rate_hz)
         return {"twin": twin, "subtract": twin}, printer
 

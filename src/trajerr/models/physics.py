@@ -210,7 +210,7 @@ class _Solution(torch.autograd.Function):
 
 
 def _numbers(values: Tensor) -> Floats:
-    return np.ascontiguousarray(values.detach().to("cpu", torch.float64).numpy())
+    return np.ascontiguousarray(values.detach().cpu().double().numpy())
 
 
 def _like(values: Floats, tensor: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 By gradients an equation comes to another printer's frequency over thousands of steps, and the rest
 of the network learns meanwhile what the equation should have said. That holds for no faster motion
-than was seen; an equation does. Six numbers alone are found in seconds.
+than was seen; an equation does. Its eight numbers alone are found in seconds.
 """
 
 import math
@@ -16,11 +16,13 @@ from scipy.optimize import least_squares
 from trajerr.arrays import Floats
 from trajerr.dataset.store import Sequence as Layer
 from trajerr.dynamics.axis_steps import AXES, solve
+from trajerr.errors import DataError
 from trajerr.models.inputs import motion
 from trajerr.models.physics import AxisEquation
 
 SAMPLES = 60_000  # of motion that are fitted, from as many layers as there are
-STARTS = (0.5, 1.0, 2.0)  # times the equation's own frequency: a fit may end beside the best
+# Times the equation's own frequency, as a fit may end beside the best; of equals the first wins,
+STARTS = (1.0, 0.5, 2.0)  # so that an axis without motion keeps its own.
 BOUNDS = {
     "natural_freq_hz": (5.0, 150.0),
     "damping_ratio": (0.005, 0.5),
@@ -44,7 +46,7 @@ class _Stretch:
 def fit_equation(equation: AxisEquation, layers: Sequence[Layer], burn_in: int) -> float:
     """Set an equation's parameters to those that leave least of the layers' errors.
 
-    Each axis for itself, by Levenberg and Marquardt's trust regions (``scipy``, ``trf``) on a
+    Each axis for itself, by SciPy's reflective trust regions (``least_squares``, ``trf``) on a
     loss that is linear for large residuals (``soft_l1``); the delay and a constant offset, which
     is left out afterwards, follow in closed form (variable projection, Golub and Pereyra 1973).
 
@@ -61,8 +63,18 @@ def fit_equation(equation: AxisEquation, layers: Sequence[Layer], burn_in: int) 
     -------
     float
         mm, RMS that is left.
+
+    Raises
+    ------
+    DataError
+        No layer is longer than what does not count.
     """
     stretches = list(_stretches(layers, burn_in))
+    if not stretches:
+        raise DataError(
+            f"equation_fit: no layer is longer than the {burn_in} samples that do not count, "
+            "expected longer ones, or equation_fit=false"
+        )
     fits = [_Fit(equation, stretches, axis) for axis in range(AXES)]
     found = [fit.best() for fit in fits]
     frequency, damping, friction, delay = torch.tensor([values for values, _ in found]).T

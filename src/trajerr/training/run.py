@@ -180,7 +180,8 @@ def _start(settings: TrainSettings, data: PrinterDataModule, report: EpochReport
         take_weights(task, before)
         report.say(f"Weights of {before.path}, trained on {_machine(before)}")
     equation = getattr(task.network, "equation", None)
-    if settings.equation_fit and settings.resume is None and equation is not None:
+    begins = settings.equation_fit and settings.resume is None
+    if begins and isinstance(equation, AxisEquation):  # a network of one's own may name so anything
         left = fit_equation(equation, data.open_split("train").sequences, task.burn_in)
         report.say(_fitted(equation, left))
     return task
