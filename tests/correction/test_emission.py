@@ -524,3 +524,26 @@ def test_no_piece_is_shorter_than_marlin_runs_by_itself(firmware):
 
     assert short(free) > 10
     assert short(cut) < 0.2 * short(free)
+
+
+def test_where_a_command_hardly_moves_no_piece_stands_still():
+    """Written to 1 µm it would be a line of filament alone, at which all else stops."""
+    program, machine = small_print(), limits("klipper")
+    nominal = plan(program, machine)
+    role = roles(program.moves, WALLS, (1, 2))
+    start, end = move_times(nominal)
+    longest = np.argmax((end - start) * (role == Role.CORRECTED))
+    middle, region = 0.5 * (start + end)[longest], find_region(start, end, role, FADE_S)
+
+    def hovering(time):
+        held = np.clip(time, None, middle) + np.clip(time - middle - 0.02, 0.0, None)
+        early = nominal.position(held)[:, :2] - nominal.position(time)[:, :2]
+        return early * (np.abs(time - middle - 0.01) < 0.0101)[:, None]
+
+    fine = {"across_mm": 0.0, "along_mm": 0.0, "rate_hz": 400.0, "most_growth": 1e3}
+    emission = EmissionSettings.shipped(**fine)
+    pieces = segment(nominal, region, role, hovering, emission).pieces
+    own = (pieces.start > start[longest]) & (pieces.end < end[longest])
+    way = np.abs(np.diff(pieces.target[own, :2], axis=0)).max(axis=1)
+    assert np.count_nonzero(own) > 5
+    assert np.all(way > 0.001)
