@@ -92,8 +92,28 @@ def test_a_printer_is_needed(recorded):
         log_of(recorded, printer=None)
 
 
-@pytest.mark.parametrize("rate", [0.0, 300.0, 2000.0])
-def test_rates_that_do_not_divide_are_refused(recorded, rate):
+@pytest.mark.parametrize(
+    ("rate", "asked", "expected"), [(400.0, None, 400.0), (500.0, 100.0, 100.0)]
+)
+def test_layers_come_at_the_rate_that_is_asked_for(recorded, tmp_path, rate, asked, expected):
+    settings = PrepareSettings.shipped(
+        data_dirs=(),
+        sequence_length=32,
+        split=SplitSettings.shipped(train_ratio=0.6, val_ratio=0.2, test_ratio=0.2),
+        log=log_of(recorded, sample_rate_hz=rate),
+        sample_rate_hz=asked,
+    )
+    stats = prepare(settings, tmp_path / "out")
+    assert stats.sample_rate_hz == expected
+    for split in SPLITS:
+        for sequence in open_split(tmp_path / "out", split).sequences:
+            place, speed = sequence.features[:, :2].double(), sequence.features[:, 3:5].double()
+            moved = np.diff(place.numpy(), axis=0) * expected
+            np.testing.assert_allclose(moved, speed[1:].numpy(), atol=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.0, 2000.0])
+def test_rates_beyond_what_is_fused_are_refused(recorded, rate):
     with pytest.raises(ConfigError, match=r"log\.sample_rate_hz: got"):
         log_of(recorded, sample_rate_hz=rate)
 

@@ -23,6 +23,7 @@ from trajerr.dataset.identity import request_hash, split_hash
 from trajerr.dataset.inputs import Input, Log, find_inputs, sensor_inputs
 from trajerr.dataset.repair import FaultSettings
 from trajerr.dataset.scale import measure_error_rms, measure_scale
+from trajerr.dataset.sensor_logs import SensorLog
 from trajerr.dataset.splits import (
     Group,
     SplitSettings,
@@ -69,6 +70,12 @@ class PrepareSettings:
         require_count("sequence_length", self.sequence_length)
         require_count("stride", self.stride)
         require_positive("sample_rate_hz", self.sample_rate_hz, or_null=True)
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Hz, of all that is prepared; None: that of the files."""
+        own = self.log.sample_rate_hz if isinstance(self.log, SensorLog) else None
+        return self.sample_rate_hz or own
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field
@@ -159,7 +166,7 @@ def _stage(
             folder,
             log=settings.log,
             faults=settings.faults,
-            sample_rate=settings.sample_rate_hz,
+            sample_rate=settings.rate_hz,
             min_samples=settings.sequence_length + HISTORY,
         )
     report("read", len(inputs), len(inputs))

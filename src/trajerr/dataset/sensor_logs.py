@@ -153,11 +153,10 @@ class AccelerometerLog:
 
 
 def require_rate(sample_rate_hz: float) -> None:
-    """Refuse a rate of layers that the fused errors cannot be thinned to."""
+    """Refuse a rate of layers beyond that of the fused errors."""
     require_positive("log.sample_rate_hz", sample_rate_hz)
-    every = EVEN_HZ / sample_rate_hz
-    whole = every >= 1.0 and abs(every - round(every)) < 1e-9
-    require("log.sample_rate_hz", sample_rate_hz, whole, f"{EVEN_HZ:g} over a whole number")
+    holds = sample_rate_hz <= EVEN_HZ
+    require("log.sample_rate_hz", sample_rate_hz, holds, f"at most {EVEN_HZ:g}")
 
 
 def content_sha256(files: tuple[Path, ...]) -> str:
@@ -185,12 +184,12 @@ def layers(reading: Reading, sample_rate_hz: float) -> Iterator[LayerRecord]:
     reading
         The recording.
     sample_rate_hz
-        Of the records; EVEN_HZ over a whole number.
+        Of the records, or the next above it that EVEN_HZ is a multiple of.
     """
     fused = reading.fused
     first = round(fused.time_s[0] * EVEN_HZ) - reading.trajectory.first
     trajectory = reading.trajectory.rows(slice(first, first + len(fused.error)))
-    every = round(EVEN_HZ / sample_rate_hz)
+    every = int(EVEN_HZ / sample_rate_hz + 1e-9)
     for layer in np.unique(trajectory.layer):
         rows = np.flatnonzero(trajectory.layer == layer)
         begin, end = int(rows[0]), int(rows[-1]) + 1
