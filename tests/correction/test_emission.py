@@ -11,6 +11,7 @@ from tests.correction.cases import Dialect, Writer, limits, small_print
 from trajerr.correction.blocks import move_times
 from trajerr.correction.emission import check_writable, limit_lines, write_lines
 from trajerr.correction.feedrates import assemble, keep_time, raised
+from trajerr.correction.filament import spread_filament
 from trajerr.correction.pieces import FINE, EmissionSettings, rounded, segment
 from trajerr.correction.regions import Role, find_region, roles
 from trajerr.correction.settings import CorrectionSettings
@@ -526,8 +527,8 @@ def test_no_piece_is_shorter_than_marlin_runs_by_itself(firmware):
     assert short(cut) < 0.2 * short(free)
 
 
-def test_where_a_command_hardly_moves_no_piece_stands_still():
-    """Written to 1 µm it would be a line of filament alone, at which all else stops."""
+def test_where_a_command_stands_no_line_is_of_filament_alone():
+    """All else would stop at it; the pieces beside lay down what it would have."""
     program, machine = small_print(), limits("klipper")
     nominal = plan(program, machine)
     role = roles(program.moves, WALLS, (1, 2))
@@ -542,8 +543,21 @@ def test_where_a_command_hardly_moves_no_piece_stands_still():
 
     fine = {"across_mm": 0.0, "along_mm": 0.0, "rate_hz": 400.0, "most_growth": 1e3}
     emission = EmissionSettings.shipped(**fine)
-    pieces = segment(nominal, region, role, hovering, emission).pieces
-    own = (pieces.start > start[longest]) & (pieces.end < end[longest])
-    way = np.abs(np.diff(pieces.target[own, :2], axis=0)).max(axis=1)
-    assert np.count_nonzero(own) > 5
-    assert np.all(way > 0.001)
+    segmentation = rounded(segment(nominal, region, role, hovering, emission), program.moves)
+
+    def written(segmentation):
+        slow = assemble(nominal, segmentation, machine, emission)
+        timed, _ = keep_time(slow, machine, np.ones(len(segmentation.pieces)))
+        lines = write_lines(program, timed, segmentation, machine)
+        moves = parse_program(replace_lines(program, lines), "corrected.gcode").moves
+        step = moves.end - moves.start
+        alone = np.all(step[:, :3] == 0.0, axis=1) & (step[:, 3] > 0.0)
+        return np.count_nonzero(alone), moves.end[-1, 3]
+
+    step = program.moves.end - program.moves.start
+    own = np.count_nonzero(np.all(step[:, :3] == 0.0, axis=1) & (step[:, 3] > 0.0))
+    before, laid = written(segmentation)
+    after, still_laid = written(spread_filament(segmentation, nominal, most=0.5))
+    assert before > own
+    assert after == own
+    assert still_laid == pytest.approx(laid, abs=1e-4)

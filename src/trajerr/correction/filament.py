@@ -2,7 +2,8 @@
 
 Where a corrected command nearly stands (at the end of a wall, where it reverses), its pieces are
 some micrometres long and would still lay down the filament of their time. Klipper refuses such a
-move, and the whole print with it. The filament is what it was; it only moves to the pieces beside.
+move, and the whole print with it; one that is rounded to a standstill is filament alone, at which
+all else stops. The filament is what it was; it only moves to the pieces beside.
 """
 
 from dataclasses import replace
@@ -20,6 +21,8 @@ SHARE = 0.5  # of the greatest cross-section; rounding of short pieces may doubl
 def spread_filament(segmentation: Segmentation, nominal: Plan, most: float) -> Segmentation:
     """Return pieces none of which lays down more than a share of a limit, where that is possible.
 
+    A piece of a move that goes somewhere, but stands still itself, lays down nothing: no line then.
+
     Parameters
     ----------
     segmentation
@@ -35,8 +38,11 @@ def spread_filament(segmentation: Segmentation, nominal: Plan, most: float) -> S
     begin, linked = _begins(pieces, nominal)
     laid = pieces.target[:, 3] - begin[:, 3]
     length = np.linalg.norm(pieces.target[:, :3] - begin[:, :3], axis=1)
-    room = np.where(length > 0.0, SHARE * most * length, np.inf) - laid
-    linked[1:] &= (laid[1:] > 0.0) & (laid[:-1] > 0.0) & (length[1:] > 0.0) & (length[:-1] > 0.0)
+    moves = nominal.program.moves
+    goes = np.any(moves.end[pieces.move, :2] != moves.start[pieces.move, :2], axis=1)
+    room = np.where(goes, SHARE * most * length, np.inf) - laid
+    lays = goes & (laid > 0.0)
+    linked[1:] &= lays[1:] & lays[:-1]
     over = np.flatnonzero((room < 0.0) & (laid > 0.0))
     if not len(over):
         return segmentation

@@ -26,7 +26,6 @@ Offset = Callable[[Floats], Floats]
 
 TRAVEL = 4.0  # how much farther thinning may move a travel than a wall
 SAME = 1e-6  # mm
-STIRS = 0.004  # mm; a shorter piece may be written as one that stands still
 SOON = 1e-9  # s, or of a step of a grid, of rounding
 FINE = 4  # candidates for a piece's end per shortest piece
 COARSEST = 6.0  # what tolerance is multiplied by at most where a file would grow too much
@@ -269,7 +268,7 @@ class _Candidates:
 def _least(limits: MachineLimits) -> tuple[float, float]:
     """Return how far a piece has to go along x, or else along y, so that it runs by itself, mm."""
     if limits.firmware not in MARLIN:
-        return STIRS, STIRS
+        return 0.0, 0.0
     x, y = limits.steps_per_mm[:2]
     fewest = limits.min_steps + MARGIN_STEPS
     return fewest / x, fewest / y
