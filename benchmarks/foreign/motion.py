@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from trajerr.arrays import Floats
 from trajerr.dynamics.plant import ActualMotion
@@ -14,6 +15,7 @@ from trajerr.motion.trajectory import Trajectory
 from .kernel import advance, at_rest, axis_values, frame_values
 from .machine import Machine
 
+FINER = 5  # samples for one of an error model
 STEP_RATE_HZ = 20000.0  # at least; halving the step changes a layer by less than 0.1 µm RMS
 
 
@@ -80,7 +82,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class MachineModel:
-    """The machine itself as the error model of a correction: what no model can beat."""
+    """The machine itself as the error model of a correction: what a model of samples can be.
+
+    Between them the command is taken to run smoothly: straight, it would leap in speed at each, as
+    no print does.
+    """
 
     variant: Variant
     sample_rate_hz: float
@@ -91,7 +97,9 @@ class MachineModel:
         commanded = np.asarray(features[..., :2], np.float64)
 
         def nozzle(command: Floats) -> Floats:
-            return self.variant.from_rest(command, self.sample_rate_hz)
+            smooth = CubicSpline(np.arange(len(command)), command)
+            fine = smooth(np.arange(FINER * (len(command) - 1) + 1) / FINER)
+            return self.variant.from_rest(fine, FINER * self.sample_rate_hz)[::FINER]
 
         with ThreadPoolExecutor(self.threads) as pool:
             return np.stack(list(pool.map(nozzle, commanded))) - commanded
