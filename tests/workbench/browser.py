@@ -87,6 +87,7 @@ class Tab:
 
     async def choose(self, query: str, path: Path) -> None:
         """Give a file or a folder to what asks for one."""
+        await self.until(f"!!document.querySelector({query!r})")  # else of a page that is left
         root = (await self.call("DOM.getDocument"))["root"]["nodeId"]
         node = (await self.call("DOM.querySelector", nodeId=root, selector=query))["nodeId"]
         await self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
