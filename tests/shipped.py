@@ -22,5 +22,5 @@ def data_module(root: Path, **changes: Any) -> PrinterDataModule:
     """All windows of a prepared folder, as it was prepared, 64 a batch."""
     values = shipped("data/default")
     open_ended = dict.fromkeys(("sequence_length", "stride", "samples_per_epoch"))
-    values |= {**open_ended, "batch_size": 64, "root": root, **changes}
+    values |= {**open_ended, "batch_size": 64, "seed": 0, "root": root, **changes}
     return PrinterDataModule(**{k: v for k, v in values.items() if k != "_target_"})

@@ -54,13 +54,20 @@ def test_experiments_are_deltas_that_take_effect() -> None:
     assert reference["model"]["name"] == "large"
     assert reference["model"]["optimizer"]["lr"] == 1e-4
     assert reference["data"]["batch_size"] == 32
-    assert reference["data"]["sequence_length"] == 128
+    assert reference["data"]["sequence_length"] == 256
     assert reference["data"]["samples_per_epoch"] is None
     assert composed("experiment=smoke")["data"]["samples_per_epoch"] == 640
     assert reference["early_stopping"]["patience"] == 15
     assert reference["trainer"]["gradient_clip_val"] == 1.0
     assert reference["loss"]["lambda_physics"] == 0.1
     assert composed("experiment=overfitting")["data"]["augment_noise"] > 0.0
+
+
+def test_one_seed_is_that_of_weights_and_of_order() -> None:
+    assert composed("seed=3")["data"]["seed"] == 3
+    assert composed("seed=3", "data.seed=4")["data"]["seed"] == 4
+    transferred = composed("experiment=transfer", "pretrained=some.ckpt", "seed=3")
+    assert transferred["data"]["seed"] == 3
 
 
 def test_overrides_of_the_documented_keys() -> None:
