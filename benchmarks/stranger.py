@@ -8,12 +8,13 @@ Each machine is drawn at random within the ranges of ``foreign/machine.py`` (two
 bristle friction, backlash, a drive that lags, ripple of unknown phase, a frame that sways). It
 prints four minutes of parts A (layers of tugboat and boat), each layer as sliced and three times as
 fast (``--speeds``: accelerations go with the square), logged at 1 kHz with a noise of 1 µm.
-From that log the printer is calibrated, and the network transferred to it. Parts B (layers of
-nautilus and bearing, and of a helix where its file is at hand), which were never recorded, are
-corrected with the calibrated printer as model (``twin``), with the transferred network
-(``network``), and with the machine itself as model (``machine``), which bounds what any model can
-bring. The corrected files are planned anew and printed on the machine at its own natural
-frequencies, and 10 % below and above. Beside them: input shapers at the calibrated frequencies.
+From that log the printer is calibrated; the network is transferred to that printer, simulated on
+layers of the embedded parts, and then to the log. Parts B (other layers of nautilus and bearing,
+and of a helix where its file is at hand), which were never recorded, are corrected with the
+calibrated printer as model (``twin``), with the transferred network (``network``), and with the
+machine itself as model (``machine``), which bounds what any model can bring. The corrected files
+are planned anew and printed on the machine at its own natural frequencies, and 10 % below and
+above. Beside them: input shapers at the calibrated frequencies.
 
 With ``sensor=accelerometer`` the same machines are known as their owners know them: by what two
 accelerometers recorded of four minutes of one print of parts A, and by ``make machine``, which

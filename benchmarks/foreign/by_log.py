@@ -7,11 +7,14 @@ from accuracy import run
 
 from trajerr.checks import shown
 from trajerr.commands.configs import load_printer
+from trajerr.commands.machine_recipe import ANY_ERROR, MORE_MOTION, collected
 
 from . import recording
 from .machine import Machine
 from .motion import Variant
 from .work import BASE, LIMITS, Plan, Stages
+
+SIMULATED, RECORDED = "train_simulated", "train_recorded"  # folders of runs
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,18 @@ class PositionLog:
                 self._calibrate()
 
     def transfer(self) -> None:
-        """Transfer the network to all of the log."""
+        """Transfer the network to the calibrated printer, simulated, and then to all of the log."""
+        if not self._broad.is_file():
+            with self.stages.stage("transfer to the simulated printer"):
+                self._transfer_to_simulation()
         if not (self.bundle / "bundle.json").is_file():
-            with self.stages.stage("transfer"):
-                self._transfer()
+            with self.stages.stage("transfer to the log"):
+                self._transfer_to_log()
+
+    @property
+    def _broad(self) -> Path:
+        """Checkpoint of the network that knows the simulated printer."""
+        return _best(self.stages.folder / "runs" / SIMULATED)
 
     def _record(self) -> None:
         printer = load_printer(BASE)
@@ -83,7 +94,29 @@ class PositionLog:
             f"hydra.run.dir={folder / 'runs' / 'calibrate'}",
         )
 
-    def _transfer(self) -> None:
+    def _transfer_to_simulation(self) -> None:
+        folder, runs = self.stages.folder, self.stages.folder / "runs"
+        raw, prepared = folder / "simulated", folder / "simulated_layers"
+        run(
+            "collect",
+            f"--config-dir={self._configs}",
+            f"printer={self.machine.name}",
+            MORE_MOTION,
+            ANY_ERROR,
+            f"sample_rate_hz={self.plan.sample_rate_hz}",
+            f"workers={self.plan.threads}",
+            f"out={raw}",
+            f"hydra.run.dir={runs / 'collect'}",
+        )
+        run(
+            "prepare",
+            collected(str(raw)),
+            f"output_dir={prepared}",
+            f"hydra.run.dir={runs / 'prepare_simulated'}",
+        )
+        self._train(SIMULATED, prepared, self.plan.pretrained)
+
+    def _transfer_to_log(self) -> None:
         runs, prepared = self.stages.folder / "runs", self.stages.folder / "prepared"
         run(
             "prepare",
@@ -98,19 +131,26 @@ class PositionLog:
             f"output_dir={prepared}",
             f"hydra.run.dir={runs / 'prepare'}",
         )
-        run(
-            "train",
-            "experiment=transfer",
-            f"pretrained={self.plan.pretrained}",
-            f"model={self.plan.model}",
-            f"data.root={prepared}",
-            f"hydra.run.dir={runs / 'train'}",
-            *self.plan.training,
-        )
+        self._train(RECORDED, prepared, self._broad)
         run(
             "export",
-            f"checkpoint={runs / 'train' / 'checkpoints' / 'best.ckpt'}",
+            f"checkpoint={_best(runs / RECORDED)}",
             f"output_dir={self.bundle}",
             "format=[onnx]",
             f"hydra.run.dir={runs / 'export'}",
         )
+
+    def _train(self, kind: str, prepared: Path, pretrained: Path | None) -> None:
+        run(
+            "train",
+            "experiment=transfer",
+            f"pretrained={pretrained}",
+            f"model={self.plan.model}",
+            f"data.root={prepared}",
+            f"hydra.run.dir={self.stages.folder / 'runs' / kind}",
+            *self.plan.training,
+        )
+
+
+def _best(run_folder: Path) -> Path:
+    return run_folder / "checkpoints" / "best.ckpt"
