@@ -211,8 +211,8 @@ def test_bands_recomputed_with_scipy(found, kept):
     for name, values in (("error_rms_mm", target), ("residual_rms_mm", wrong)):
         weights, densities = [], []
         for piece in np.split(values, ends):
-            frequency, density = signal.welch(piece, kept["sample_rate_hz"], nperseg=256, axis=0)
-            weights.append((len(piece) - 128) // 128)
+            frequency, density = signal.welch(piece, kept["sample_rate_hz"], nperseg=512, axis=0)
+            weights.append(max(0, (len(piece) - 256) // 256))
             densities.append(density)
         mean = np.average(densities, axis=0, weights=weights).mean(axis=1)
         for band in found["spectrum"]:

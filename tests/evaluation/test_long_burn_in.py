@@ -8,8 +8,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from trajerr.dataset.store import open_split
 from trajerr.errors import DataError
 from trajerr.evaluation.assess import EvaluateSettings, assess
+from trajerr.evaluation.prediction import cut_windows
 from trajerr.reports.evaluation_report import write_evaluation
 
 
@@ -49,6 +51,22 @@ def test_windows_are_long_enough_for_every_training(settings, checkpoints, tmp_p
     results, _ = judged(both)
     assert [found["burn_in"] for found in results] == [40, 150]
     assert {found["provenance"]["sequence_length"] for found in results} == {300}
+
+
+def test_at_least_half_of_a_window_is_judged(settings, checkpoints, tmp_path):
+    long = trained_with(70, checkpoints["lstm"], tmp_path / "long.ckpt")
+    (found,), _ = judged(replace(settings, checkpoint=long))
+    assert (found["burn_in"], found["provenance"]["sequence_length"]) == (70, 140)
+
+
+def test_windows_are_as_prepared_where_layers_are_too_short_for_more(settings):
+    split = open_split(Path(settings.root), settings.split)
+    briefest = min(split.sequences, key=len)
+    longest = len(briefest) - briefest.context
+    alone = replace(split, sequences=(briefest,))
+    assert cut_windows(alone, burn_in=longest // 2).length == max(128, 2 * (longest // 2))
+    own = replace(split.stats, sequence_length=longest)
+    assert cut_windows(replace(alone, stats=own), burn_in=longest - 1).length == longest
 
 
 def test_a_burn_in_that_is_given_keeps_windows_as_prepared(settings, checkpoints, tmp_path):

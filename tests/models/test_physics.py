@@ -51,6 +51,13 @@ def equation(substeps: int, friction: float, delay_s: float = 0.0) -> AxisEquati
     return AxisEquation(SAMPLE_RATE_HZ, substeps, *([value] * 2 for value in parameters)).double()
 
 
+def test_steps_are_as_many_a_second_at_any_sample_rate() -> None:
+    pairs = [[20.0, 30.0], [0.1, 0.1], [500.0, 500.0], [0.0, 0.0]]
+    found = {rate: AxisEquation(rate, None, *pairs) for rate in (100.0, 150.0, 200.0, 400.0, 1e3)}
+    assert [equation.substeps for equation in found.values()] == [4, 3, 2, 1, 1]
+    assert all(equation.step_s * 400.0 <= 1.0 + 1e-12 for equation in found.values())
+
+
 def solve(substeps: int, friction: float) -> np.ndarray:
     features = torch.from_numpy(compute_features(smooth_sweep(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ))
     with torch.no_grad():

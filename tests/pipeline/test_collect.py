@@ -64,7 +64,7 @@ def test_help_explains_every_key(in_process):
     code, shown, _ = in_process("--help")
     assert code == 0
     assert "plan_only=true stops after planning" in shown
-    assert "sample_rate_hz: 200.0" in shown
+    assert "sample_rate_hz: 400.0" in shown
 
 
 def test_collecting_writes_layers_and_a_report(in_process, tmp_path):
@@ -77,7 +77,7 @@ def test_collecting_writes_layers_and_a_report(in_process, tmp_path):
     report = json.loads((tmp_path / "data" / "raw" / "quality.json").read_text())
     assert (report["layers"], report["files"]) == (2, 4)
     card = (tmp_path / "data" / "raw" / "DATA_CARD.md").read_text(encoding="utf-8")
-    assert "**Simulated** motion of the printer `ender3_v2`, 200 samples a second" in card
+    assert "**Simulated** motion of the printer `ender3_v2`, 400 samples a second" in card
     metadata = json.loads((tmp_path / "data" / "raw" / "croissant.json").read_text("utf-8"))
     listed = {entry["contentUrl"]: entry["sha256"] for entry in metadata["distribution"]}
     assert listed == {
@@ -113,7 +113,7 @@ def test_a_pause_of_months_is_collected_without_it(in_process, tmp_path):
     code, _, errors = in_process("gcode=long.gcode", "layers=all", "variants=[{}]")
     assert code == 0, errors
     report = json.loads((tmp_path / "data" / "raw" / "quality.json").read_text())
-    assert report["points"] < 200.0 * 100.0
+    assert report["points"] < 400.0 * 100.0
 
 
 def test_plan_only_adds_several_sources_up(in_process):

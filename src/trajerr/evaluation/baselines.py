@@ -18,7 +18,7 @@ from trajerr.motion.trajectory import Trajectory
 
 Singles = NDArray[np.float32]
 
-TAPS = 40  # 0.2 s at 200 Hz, one settling time of a soft printer
+MEMORY_S, FEWEST_TAPS = 0.2, 40  # one settling time of a soft printer, at any sample rate
 SUBSTEPS = 2  # steps of the axis equation a sample; 8 change its RMSE by 0.1 µm
 NO_FRICTION = 1e-6  # mm/s²: the network keeps its logarithm
 RIDGES = (1e-8, 1e-6, 1e-4, 1e-2)
@@ -32,9 +32,9 @@ def predict_zero(layers: Layers, windows: Windows) -> Prediction:
 
 
 def fit_fir(train: Split, val: Split) -> FirNetwork:
-    """Fit least squares on 40 taps of v, a and sign(v) per axis; the ridge is val's choice."""
-    network = FirNetwork(TAPS)
+    """Fit least squares on 0.2 s of v, a and sign(v) per axis; the ridge is val's choice."""
     stats = train.stats
+    network = FirNetwork(max(FEWEST_TAPS, round(MEMORY_S * stats.sample_rate_hz)))
     network.scaling.set_statistics(
         {
             name: getattr(stats, name)

@@ -163,8 +163,8 @@ def cut_windows(split: Split, stride: int | None = None, burn_in: int = 0) -> Wi
     stride
         Samples between windows.
     burn_in
-        Samples at a window's head that are to be left out. Where they would be all of it,
-        windows are twice as long as that, so that half of each is left to judge.
+        Samples at a window's head that are to be left out. Where they would be more than half
+        of it, windows are twice as long as that, as far as there are sequences so long.
 
     Raises
     ------
@@ -173,10 +173,11 @@ def cut_windows(split: Split, stride: int | None = None, burn_in: int = 0) -> Wi
     """
     lengths = [len(s) - s.context for s in split.sequences]
     own = split.stats.sequence_length
-    length, mend = own, "prepare with a smaller sequence_length"
+    length, mend = max(own, 2 * burn_in), "prepare with a smaller sequence_length"
     if burn_in >= own:
-        length = 2 * burn_in
         mend = f"give burn_in below {own} (the training's is {burn_in})"
+    elif max(lengths) < length:
+        length = own
     found = window_starts(lengths, length, stride or split.stats.stride).numpy()
     if not len(found):
         raise DataError(

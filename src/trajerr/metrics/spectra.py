@@ -11,7 +11,7 @@ import numpy as np
 
 from trajerr.arrays import Floats
 
-SEGMENT = 256  # samples: 0.8 Hz resolution at 200 Hz
+SEGMENT = 512  # samples: 0.8 Hz resolution at 400 Hz
 
 
 @dataclass(frozen=True)

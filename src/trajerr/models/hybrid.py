@@ -37,7 +37,7 @@ class HybridNetwork(nn.Module):
         ripple_periods_mm: Sequence[float],
         context_length: int,
         sample_rate_hz: float,
-        substeps: int,
+        substeps: int | None,
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],

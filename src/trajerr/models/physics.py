@@ -17,6 +17,7 @@ from trajerr.arrays import Floats
 from trajerr.dynamics.axis_steps import adjoint, solve
 from trajerr.models.inputs import Scaling, direction, motion
 
+LEAST_STEPS_HZ = 400.0  # what the default networks were measured with, at 200 and at 400 Hz
 SEEN = 3  # what a network sees of an axis' solution: error, nozzle velocity, its direction
 
 
@@ -28,7 +29,7 @@ class AxisEquation(nn.Module):
     sample_rate_hz
         Of the features.
     substeps
-        Steps a sample.
+        Steps a sample; None: as many as make :data:`LEAST_STEPS_HZ`.
     natural_freq_hz, damping_ratio, friction_mm_s2, delay_s
         Where learning starts, for x and y; friction is F_c / m.
     """
@@ -39,13 +40,15 @@ class AxisEquation(nn.Module):
     def __init__(
         self,
         sample_rate_hz: float,
-        substeps: int,
+        substeps: int | None,
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],
         delay_s: Sequence[float],
     ) -> None:
         super().__init__()
+        if substeps is None:
+            substeps = max(1, math.ceil(LEAST_STEPS_HZ / sample_rate_hz - 1e-6))
         self.substeps = substeps
         self.step_s = 1.0 / (sample_rate_hz * substeps)
         self.log_frequency = nn.Parameter(_logs(f * 2.0 * math.pi for f in natural_freq_hz))
@@ -261,7 +264,7 @@ class PhysicsNetwork(nn.Module):
     def __init__(
         self,
         sample_rate_hz: float,
-        substeps: int,
+        substeps: int | None,
         natural_freq_hz: Sequence[float],
         damping_ratio: Sequence[float],
         friction_mm_s2: Sequence[float],

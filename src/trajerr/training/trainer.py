@@ -43,7 +43,7 @@ from trajerr.training.settings import TrainSettings
 
 Plain = Mapping[str, Any]
 
-FIGURE_SAMPLES = 1000  # 5 s at 200 Hz
+FIGURE_S = 5.0  # of a layer that is drawn
 CHECKPOINT = "checkpoint"  # the entry of callbacks that is Lightning's own
 TRIGGERS = ("every_n_train_steps", "every_n_epochs", "train_time_interval")
 PROFILE = "profile"
@@ -114,7 +114,8 @@ def _beside(
         EpochSeed(settings.seed),
     ]
     if asked.validates:
-        sequence, stretch = data.open_split("val").sequences[0].trimmed(), slice(0, FIGURE_SAMPLES)
+        sequence = data.open_split("val").sequences[0].trimmed()
+        stretch = slice(0, round(FIGURE_S * data.stats.sample_rate_hz))
         features, targets = sequence.features[stretch], sequence.targets[stretch]
         callbacks.append(LayerFigure(features, targets, data.stats.sample_rate_hz, every))
     if has_logs:
