@@ -15,6 +15,7 @@ from .motion import Variant
 from .work import BASE, LIMITS, Plan, Stages
 
 SIMULATED, RECORDED = "train_simulated", "train_recorded"  # folders of runs
+FINISHED = "train.json"  # what a training writes last
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PositionLog:
 
     def transfer(self) -> None:
         """Transfer the network to the calibrated printer, simulated, and then to all of the log."""
-        if not self._broad.is_file():
+        if not (self._runs / SIMULATED / FINISHED).is_file():  # an interrupted one has a best.ckpt
             with self.stages.stage("transfer to the simulated printer"):
                 self._transfer_to_simulation()
         if not (self.bundle / "bundle.json").is_file():
@@ -62,9 +63,11 @@ class PositionLog:
                 self._transfer_to_log()
 
     @property
-    def _broad(self) -> Path:
-        """Checkpoint of the network that knows the simulated printer."""
-        return _best(self.stages.folder / "runs" / SIMULATED)
+    def _runs(self) -> Path:
+        return self.stages.folder / "runs"
+
+    def _best(self, kind: str) -> Path:
+        return self._runs / kind / "checkpoints" / "best.ckpt"
 
     def _record(self) -> None:
         printer = load_printer(BASE)
@@ -95,7 +98,7 @@ class PositionLog:
         )
 
     def _transfer_to_simulation(self) -> None:
-        folder, runs = self.stages.folder, self.stages.folder / "runs"
+        folder, runs = self.stages.folder, self._runs
         raw, prepared = folder / "simulated", folder / "simulated_layers"
         run(
             "collect",
@@ -117,7 +120,7 @@ class PositionLog:
         self._train(SIMULATED, prepared, self.plan.pretrained)
 
     def _transfer_to_log(self) -> None:
-        runs, prepared = self.stages.folder / "runs", self.stages.folder / "prepared"
+        runs, prepared = self._runs, self.stages.folder / "prepared"
         run(
             "prepare",
             f"--config-dir={self._configs}",
@@ -131,10 +134,10 @@ class PositionLog:
             f"output_dir={prepared}",
             f"hydra.run.dir={runs / 'prepare'}",
         )
-        self._train(RECORDED, prepared, self._broad)
+        self._train(RECORDED, prepared, self._best(SIMULATED))
         run(
             "export",
-            f"checkpoint={_best(runs / RECORDED)}",
+            f"checkpoint={self._best(RECORDED)}",
             f"output_dir={self.bundle}",
             "format=[onnx]",
             f"hydra.run.dir={runs / 'export'}",
@@ -147,10 +150,6 @@ class PositionLog:
             f"pretrained={pretrained}",
             f"model={self.plan.model}",
             f"data.root={prepared}",
-            f"hydra.run.dir={self.stages.folder / 'runs' / kind}",
+            f"hydra.run.dir={self._runs / kind}",
             *self.plan.training,
         )
-
-
-def _best(run_folder: Path) -> Path:
-    return run_folder / "checkpoints" / "best.ckpt"

@@ -94,7 +94,11 @@ class Trial:
             basis["speeds"] = list(plan.speeds)
         self._claim_by("trial.json", basis)
         if NETWORK in plan.methods:
-            origin = {"pretrained": str(plan.pretrained), "training": list(plan.training)}
+            origin: dict[str, Any] = {
+                "pretrained": str(plan.pretrained),
+                "training": list(plan.training),
+                "stages": 2,  # the calibrated printer simulated, then what was recorded
+            }
             self._claim_by("transfer.json", origin)
 
     def _claim_by(self, name: str, known: dict[str, Any]) -> None:
