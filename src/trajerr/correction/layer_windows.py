@@ -18,7 +18,7 @@ from trajerr.motion.lead_in import lead_in
 from trajerr.motion.planner import Plan
 from trajerr.motion.sampling import grid, sample_pieces
 
-LONGEST = 1 << 16  # samples of a window, without its lead-in: five minutes at 200 Hz
+LONGEST = 1 << 16  # samples of a window, without its lead-in: almost three minutes at 400 Hz
 TOGETHER = 1 << 18  # samples of windows that are predicted together, each as long as the longest
 IDLE_S = 3.0  # without a correction, after which a layer's next window begins: twice its lead-in
 
