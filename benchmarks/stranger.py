@@ -7,7 +7,9 @@
 Each machine is drawn at random within the ranges of ``foreign/machine.py`` (two masses an axis,
 bristle friction, backlash, a drive that lags, ripple of unknown phase, a frame that sways). It
 prints four minutes of parts A (layers of tugboat and boat), each layer as sliced and three times as
-fast (``--speeds``: accelerations go with the square), logged at 1 kHz with a noise of 1 µm.
+fast (``--speeds``: accelerations go with the square), logged at 1 kHz with a noise of 1 µm; every
+second print but the first holds the small random motion of ``calibrate excitation_print``
+(``--plain``: none does).
 From that log the printer is calibrated; the network is transferred to that printer, simulated on
 layers of the embedded parts, and then to the log. Parts B (other layers of nautilus and bearing,
 and of a helix where its file is at hand), which were never recorded, are corrected with the
@@ -48,6 +50,7 @@ from measuring.arguments import count, from_zero, positive
 from trajerr.errors import TrajerrError
 from trajerr.files import write_atomically
 from trajerr.shipped import shipped
+from trajerr.test_prints.excitation import Excitation
 
 SENSOR = f"sensor={ACCELEROMETER}"
 GCODE = Path(__file__).resolve().parents[2] / "shared" / "data" / "gcode"
@@ -83,6 +86,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
         sensor=ACCELEROMETER if SENSOR in arguments.extra else LOG,
         minutes=arguments.minutes,
         speeds=_speeds(arguments),
+        excitation=excitation(arguments),
         parts=parts,
         layers=arguments.layers,
         methods=methods,
@@ -93,6 +97,14 @@ def planned(arguments: argparse.Namespace) -> Plan:
         threads=arguments.threads,
         gcode=arguments.gcode,
     )
+
+
+def excitation(arguments: argparse.Namespace) -> Excitation | None:
+    """Return what half of the recorded layers hold beside: as shipped, unless ``--plain``."""
+    if arguments.plain:
+        return None
+    given = shipped("calibrate")["excitation"]
+    return Excitation(**{key: value for key, value in given.items() if key != "_target_"})
 
 
 def _speeds(arguments: argparse.Namespace) -> tuple[float, ...]:
@@ -141,6 +153,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--speeds", type=speeds, help="times as fast as sliced that a log is recorded at (1,3)"
     )
+    parser.add_argument("--plain", action="store_true", help="record prints as sliced alone")
     parser.add_argument("--methods", default=",".join(METHODS), help="all three unless named")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="parts B (all)"

@@ -78,8 +78,9 @@ class PositionLog:
             60.0 * self.plan.minutes,
             self.machine.number,
             self.plan.speeds,
+            self.plan.excitation,
         )
-        recording.write(logged, self._log, self._configs)
+        recording.write(logged, self._log, self._configs, self.plan.excitation)
 
     def _calibrate(self) -> None:
         folder = self.stages.folder

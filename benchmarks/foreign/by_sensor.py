@@ -19,13 +19,12 @@ import yaml
 from trajerr.commands.configs import load_printer
 from trajerr.dynamics.printer import Printer
 from trajerr.files import write_atomically
-from trajerr.gcode.parts import load_part
 from trajerr.recordings import Sensors
 from trajerr.recordings.accelerometer import read_recording
 from trajerr.shipped import shipped
 
 from .machine import Machine
-from .reconstruction import PART, Recorded, left, planned_print, record_print
+from .reconstruction import Recorded, left, planned_print, print_text, record_print
 from .sensor import write_sensor
 from .work import BASE, LIMITS, Plan, Stages
 
@@ -100,7 +99,9 @@ class OwnersFiles:
         read = {key: read_recording(self._sensor(key)) for key in SENSORS}
         with np.load(self._truth) as truth:
             first, nozzle = int(truth["first"]), truth["nozzle"]
-        return Recorded(planned_print(self._as_bought), first, nozzle, Sensors(**read))
+        return Recorded(
+            planned_print(self._as_bought, self._gcode.read_bytes()), first, nozzle, Sensors(**read)
+        )
 
     @property
     def _as_bought(self) -> Printer:
@@ -110,12 +111,13 @@ class OwnersFiles:
     def _record(self) -> None:
         """Write all files; the truth is there when all are."""
         printer, seconds = self._as_bought, 60.0 * self.plan.minutes
-        recorded = record_print(self.machine, printer, seconds, self.machine.number)
+        text = print_text(printer, self.plan.excitation)
+        recorded = record_print(self.machine, printer, text, seconds, self.machine.number)
         for key in SENSORS:
             sensor = getattr(recorded.sensors, key)
             rows = np.column_stack([sensor.time_s, sensor.acceleration_mm_s2])
             write_sensor(rows, self._sensor(key))
-        write_atomically(self._gcode, load_part(PART, printer.limits.firmware).text)
+        write_atomically(self._gcode, text)
         config = shipped(f"printer/{BASE}") | {"name": AS_BOUGHT}
         config["limits"] = config["limits"] | LIMITS
         text = yaml.safe_dump(config, sort_keys=False)

@@ -91,6 +91,7 @@ class MachineModel:
     variant: Variant
     sample_rate_hz: float
     threads: int
+    band_hz: float  # as the network's that it bounds
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""

@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trajerr.arrays import Floats
+from trajerr.correction.original import Original
 from trajerr.dynamics.printer import Printer
 from trajerr.gcode.parts import load_part
+from trajerr.gcode.reader import parse_program
 from trajerr.motion.planner import Plan, plan
 from trajerr.motion.sampling import sample
 from trajerr.motion.trajectory import Trajectory
 from trajerr.recordings import Recording, Sensors, align
 from trajerr.recordings.fusion import fuse
+from trajerr.test_prints.excitation import Excitation, excited
 
 from .machine import Machine
 from .motion import Variant
@@ -38,12 +41,24 @@ class Recorded:
     sensors: Sensors  # with the reference
 
 
-def planned_print(printer: Printer) -> Plan:
+def print_text(printer: Printer, excitation: Excitation | None) -> bytes:
+    """Return the print's G-code: as sliced, or as it is to excite the machine."""
+    program = load_part(PART, printer.limits.firmware)
+    if excitation is None:
+        return program.text
+    original = Original(program, printer)
+    return excited(original, excitation, excitation.chosen(original.planned.layers)).text
+
+
+def planned_print(printer: Printer, text: bytes) -> Plan:
     """Return how a printer's limits plan the print."""
-    return plan(printer.placed(load_part(PART, printer.limits.firmware)), printer.limits)
+    program = parse_program(text, PART, printer.limits.firmware)
+    return plan(printer.placed(program), printer.limits)
 
 
-def record_print(machine: Machine, printer: Printer, seconds: float, seed: int) -> Recorded:
+def record_print(
+    machine: Machine, printer: Printer, text: bytes, seconds: float, seed: int
+) -> Recorded:
     """Record a stretch of a print.
 
     Parameters
@@ -52,13 +67,15 @@ def record_print(machine: Machine, printer: Printer, seconds: float, seed: int) 
         What prints.
     printer
         Its limits plan.
+    text
+        Its G-code.
     seconds
         Of motion, s.
     seed
         Of clock and sensors.
     """
     random = np.random.default_rng(seed)
-    planned = planned_print(printer)
+    planned = planned_print(printer, text)
     start = planned.layer_span(FIRST_LAYER)[0]
     commanded = sample(planned, FINE_HZ, start, start + seconds)
     on_frame, felt, nozzle = (

@@ -1,5 +1,7 @@
 """Four minutes of printing on a machine, written as an encoder would log them.
 
+Half of the prints are excitation prints, so that the machine answers at all frequencies.
+
 The log is a CSV of what ``prepare`` and ``calibrate`` read: commanded and measured positions,
 with a sensor's noise. Beside it stand two configs of the group ``log``: ``recorded`` with all
 prints as sections to train on and to validate on, ``excerpt`` with as much as a calibration
@@ -7,7 +9,8 @@ needs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +20,14 @@ import yaml
 
 from trajerr.arrays import Floats
 from trajerr.checks import require
+from trajerr.correction.original import Original
 from trajerr.dynamics.printer import Printer
 from trajerr.files import write_atomically
 from trajerr.gcode.parts import load_part
+from trajerr.gcode.reader import parse_program
 from trajerr.motion.lead_in import LayerMotion
-from trajerr.motion.planner import plan
+from trajerr.motion.planner import Plan, plan
+from trajerr.test_prints.excitation import Excitation, excited
 
 from .motion import Variant
 from .work import AS_SLICED
@@ -67,6 +73,7 @@ def record(
     seconds: float,
     seed: int,
     speeds: Sequence[float] = AS_SLICED,
+    excitation: Excitation | None = None,
 ) -> Recording:
     """Print parts A until a time is over.
 
@@ -82,13 +89,16 @@ def record(
         Of the sensor's noise.
     speeds
         How many times as fast as sliced each layer is printed, one after the other.
+    excitation
+        What every second print but for the first layer's holds beside; its motion has the same
+        frequencies at every speed.
 
     Raises
     ------
     ConfigError
         If parts A do not last so long.
     """
-    motions, wanted = _motions(printer, speeds), round(seconds * LOG_RATE_HZ)
+    motions, wanted = _motions(printer, speeds, excitation), round(seconds * LOG_RATE_HZ)
     longest = sum(motion.end - motion.start for motion in motions)
     most = f"up to {longest / 60.0:.1f}, which is as long as parts A take"
     require("minutes", round(seconds / 60.0, 2), seconds < longest, most)
@@ -106,20 +116,33 @@ def record(
     return Recording(np.column_stack([time, rows]), tuple(begins[:-1]))
 
 
-def _motions(printer: Printer, speeds: Sequence[float]) -> list[LayerMotion]:
+def _motions(
+    printer: Printer, speeds: Sequence[float], excitation: Excitation | None
+) -> list[LayerMotion]:
     """Return how parts A move at each speed, each with its lead-in.
 
     Accelerations go with the square of the speed: the same motion in less time.
     """
-    parts = dict.fromkeys(part for part, _ in PRINTS)
-    read = {name: printer.placed(load_part(name, printer.limits.firmware)) for name in parts}
-    planned = {
-        (name, speed): plan(program, printer.limits, acceleration_scale=speed**2, speed_scale=speed)
-        for name, program in read.items()
-        for speed in speeds
+    read = {
+        name: Original(load_part(name, printer.limits.firmware), printer)
+        for name in dict.fromkeys(part for part, _ in PRINTS)
     }
+
+    @cache
+    def planned(part: str, speed: float, *, excites: bool) -> Plan:
+        program = read[part].program
+        if excitation is not None and excites:
+            slower = replace(excitation, band_hz=excitation.band_hz / speed)
+            layers = [layer for name, layer in PRINTS if name == part]
+            text = excited(read[part], slower, layers).text
+            program = parse_program(text, part, program.firmware)
+        scales = {"acceleration_scale": speed**2, "speed_scale": speed}
+        return plan(printer.placed(program), printer.limits, **scales)
+
     return [
-        LayerMotion.of(planned[part, speed], layer) for part, layer in PRINTS for speed in speeds
+        LayerMotion.of(planned(part, speed, excites=i > 0 and (i + k) % 2 == 1), layer)
+        for i, (part, layer) in enumerate(PRINTS)
+        for k, speed in enumerate(speeds)
     ]
 
 
@@ -130,7 +153,9 @@ def _printed(machine: Variant, motion: LayerMotion) -> Floats:
     return np.concatenate(moved)[::STEPS_A_SAMPLE]
 
 
-def write(recording: Recording, log: Path, configs: Path) -> None:
+def write(
+    recording: Recording, log: Path, configs: Path, excitation: Excitation | None = None
+) -> None:
     """Write a log, and below ``configs`` the two configs that map it.
 
     Parameters
@@ -141,12 +166,16 @@ def write(recording: Recording, log: Path, configs: Path) -> None:
         The CSV; it is there when all is there.
     configs
         A folder for ``--config-dir``.
+    excitation
+        As it was recorded with.
     """
+    excited_hz = None if excitation is None else excitation.band_hz
     count = len(recording.rows)
     recorded = recording.sections(0, count, VALIDATION, "val")
     excerpt = recording.sections(0, min(count, round(EXCERPT_S * LOG_RATE_HZ)), TEST, "test")
     for name, sections in (("recorded", recorded), ("excerpt", excerpt)):
-        text = yaml.safe_dump(_format(sections), sort_keys=False)
+        mapped = _format(sections) | {"excitation_hz": excited_hz}
+        text = yaml.safe_dump(mapped, sort_keys=False)
         write_atomically(configs / "log" / f"{name}.yaml", text.encode())
     table = StringIO()
     np.savetxt(table, recording.rows, "%.5f", ",", header=",".join(COLUMNS), comments="")

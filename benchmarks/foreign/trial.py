@@ -7,7 +7,7 @@ goes on where it was.
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,6 +92,8 @@ class Trial:
             basis["sensor"] = plan.sensor
         if tuple(plan.speeds) != AS_SLICED:
             basis["speeds"] = list(plan.speeds)
+        if plan.excitation is not None:
+            basis["excitation"] = asdict(plan.excitation)
         self._claim_by("trial.json", basis)
         if NETWORK in plan.methods:
             origin: dict[str, Any] = {
@@ -126,8 +128,8 @@ class Trial:
         if method == TWIN:
             return TwinModel(self.printer, rate, threads)
         if method == MACHINE:
-            return MachineModel(Variant(self.machine), rate, threads)
-        return NetworkModel(Predictor.load(self.known.bundle, solve=solve))
+            return MachineModel(Variant(self.machine), rate, threads, self.plan.band_hz)
+        return NetworkModel.of(Predictor.load(self.known.bundle, solve=solve))
 
     def _judged(self, part: Part) -> Cases:
         """Return the errors on a part's walls, of every method and shaper, at every stiffness."""

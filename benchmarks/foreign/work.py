@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trajerr.correction.error_models import known_hz
+from trajerr.dataset.record import EXCITATION
 from trajerr.files import write_atomically
+from trajerr.test_prints.excitation import Excitation
 
 from .parts import Part
 
@@ -27,12 +30,19 @@ class Plan:
     parts: Sequence[Part]
     layers: int  # groups of layers of each part
     methods: Sequence[str]
+    excitation: Excitation | None  # what half of the layers that are recorded hold beside
     sample_rate_hz: float
     pretrained: Path | None  # checkpoint that the network comes from
     model: str | None  # the network's name in conf/model
     training: Sequence[str]  # further overrides of the transfer
     threads: int
     gcode: Path  # folder of G-code that is not embedded
+
+    @property
+    def band_hz(self) -> float:
+        """Up to which frequency what is recorded tells how a machine answers."""
+        excited = None if self.excitation is None else self.excitation.band_hz
+        return known_hz({"params": {EXCITATION: excited}})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from trajerr.commands.building import build_printer, pick
-from trajerr.commands.calibrating import asked_for
+from trajerr.commands.calibrating import RUN, asked_for
 from trajerr.commands.entry import Config, command
 
 
@@ -18,7 +18,7 @@ def main(config: Config) -> None:
     asked, console = asked_for(config), Console()
     if asked in ("printer_cfg", "m503", "ringing"):
         _make_printer(asked, config, console)
-    elif asked in ("test_print", "ringing_tower"):
+    elif asked in RUN:
         _write_gcode(asked, config, console)
     elif asked == "proof_print":
         _write_proof(config, console)

@@ -28,7 +28,7 @@ def main(config: Config) -> None:
     with correction_report.correction_progress(prepared.program.name, console) as tell:
         done = prepared.correct(comments, tell)
     correction_report.show_correction(run.target, done, run.settings.least_improvement, console)
-    correction_report.show_board_load(done, run.settings.emission.rate_hz, console)
+    correction_report.show_board_load(done, prepared.rate_hz, console)
     if run.report and done.text is not None:
         correction_report.show_replay(prepared, done, rounds, config, console)
 

@@ -9,7 +9,7 @@ from tests.correction.cases import Dialect, Writer, linear_printer, noted, small
 from trajerr.commands.configs import load_printer
 from trajerr.correction.compensate import STAGES, apply_correction, correct, correct_program
 from trajerr.correction.emission import MARK
-from trajerr.correction.error_models import NetworkModel, TwinModel
+from trajerr.correction.error_models import NetworkModel, TwinModel, known_hz
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.original import Original
 from trajerr.correction.pieces import EmissionSettings
@@ -28,6 +28,7 @@ class Perfect:
     """A printer that goes where it is told."""
 
     sample_rate_hz = 200.0
+    band_hz = 60.0
 
     def errors(self, features):
         return np.zeros((*features.shape[:2], 2))
@@ -37,6 +38,7 @@ class Stretched:
     """A printer whose nozzle is off by a constant, which no dynamics explains."""
 
     sample_rate_hz = 200.0
+    band_hz = 60.0
 
     def errors(self, features):
         return np.full((*features.shape[:2], 2), 0.8)
@@ -197,6 +199,22 @@ def test_a_network_is_asked_for_its_two_errors():
     model = NetworkModel(Predictor())
     assert model.sample_rate_hz == 200.0
     np.testing.assert_allclose(model.errors(features), features[..., :2])
+
+
+def test_a_network_is_trusted_as_far_as_its_data_excited_the_machine():
+    assert known_hz({}) == known_hz({"params": {"kind": "measured"}}) == 60.0
+    assert known_hz({"params": {"excitation_hz": 110.0}}) == pytest.approx(99.0)
+    assert known_hz({"params": {"excitation_hz": 40.0}}) == 60.0
+    settings = CorrectionSettings.shipped()
+    bands = [settings.learning.within(hz) for hz in (60.0, 99.0)]
+    assert [(band.hz, band.probed_hz) for band in bands] == [(60.0, 90.0), (99.0, 148.5)]
+    assert [settings.emission_for(hz).rate for hz in (60.0, 99.0)] == pytest.approx([200.0, 330.0])
+    given = replace(
+        settings,
+        learning=replace(settings.learning, band_hz=50.0),
+        emission=replace(settings.emission, rate_hz=150.0),
+    )
+    assert (given.learning.within(99.0).hz, given.emission_for(99.0).rate) == (50.0, 150.0)
 
 
 @pytest.mark.parametrize("length", [900, 1016, 1017, 2600, 20000])

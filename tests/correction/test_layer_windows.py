@@ -42,6 +42,7 @@ class Counting:
     """A model that knows how many samples it was asked for."""
 
     sample_rate_hz = RATE
+    band_hz = 60.0
 
     def __init__(self, printer) -> None:
         self.twin, self.samples, self.longest = TwinModel(printer), 0, 0

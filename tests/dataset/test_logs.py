@@ -1,4 +1,5 @@
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,11 +175,19 @@ def test_binary_missing_and_unequal_logs_are_refused(tmp_path):
         ({"x": X, "time": "t", "length_unit": "ft"}, "log.length_unit: got ft, expected one of mm"),
         ({"x": X, "time": "t", "time_unit": "h"}, "log.time_unit: got h"),
         ({"x": X, "sample_rate_hz": -1.0}, "log.sample_rate_hz: got -1.0"),
+        ({"x": X, "time": "t", "excitation_hz": 0.0}, "log.excitation_hz: got 0.0"),
     ],
 )
 def test_impossible_formats_name_their_key(options, message):
     with pytest.raises(ConfigError, match=message):
         LogFormat(**options)
+
+
+def test_records_tell_up_to_where_the_print_excited_its_machine(tmp_path):
+    path = write_csv(tmp_path / "a.csv", "t,c,m", np.column_stack([np.arange(30) / 100.0] * 3))
+    log = LogFormat(x=LogAxis("c", "m"), time="t", excitation_hz=110.0)
+    assert read_log(path, log)[0].params["excitation_hz"] == 110.0
+    assert "excitation_hz" not in read_log(path, replace(log, excitation_hz=None))[0].params
 
 
 def test_sections_must_be_rows_of_a_known_split():

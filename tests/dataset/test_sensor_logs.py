@@ -10,6 +10,7 @@ from trajerr.dataset.splits import SplitSettings
 from trajerr.dataset.stats import SPLITS
 from trajerr.dataset.store import open_split
 from trajerr.errors import ConfigError, DataError
+from trajerr.gcode.excitation import excitation_note
 from trajerr.gcode.reader import read_program
 from trajerr.motion.planner import plan
 from trajerr.motion.sampling import sample
@@ -67,6 +68,14 @@ def test_layers_come_with_the_nozzles_errors(recorded):
             np.sqrt(np.mean(error**2)), rel=0.35
         )
         assert 0.0 < float(record.params["uncertainty_x_mm"]) < 0.02
+        assert "excitation_hz" not in record.params
+
+
+def test_layers_of_an_excitation_print_say_so(recorded, tmp_path):
+    gcode = tmp_path / "print.gcode"
+    gcode.write_bytes(excitation_note(0.015, 110.0) + b"\n" + recorded[0].read_bytes())
+    for record in log_of(recorded, gcode=str(gcode)).records():
+        assert record.params["excitation_hz"] == 110.0
 
 
 def test_a_recording_becomes_splits_by_layer(recorded, tmp_path):

@@ -11,7 +11,10 @@ import yaml
 
 from tests.calibration.logs import simulated_log
 from tests.calibration.sweeps import load_printer, record, write_raw
+from tests.test_prints.squares import squares
 from tests.warm_python import warm_python
+from trajerr.gcode.excitation import excitation_hz
+from trajerr.gcode.reader import read_program
 
 
 def run(
@@ -205,6 +208,13 @@ def test_a_machines_own_file_makes_a_printer_whose_test_print_is_written(tmp_pat
     assert again.stderr.startswith("calibrate: record.gcode: exists; overwrite=true replaces it")
     assert (tmp_path / "record.gcode").read_text() == text
 
+    (tmp_path / "part.gcode").write_bytes(squares(3))
+    excites = ("excitation_print=excited.gcode", "gcode=part.gcode", "printer=mine")
+    excited = run(tmp_path, *excites)
+    assert excited.returncode == 0, excited.stderr
+    assert "excited.gcode: 0." in excited.stdout
+    assert excitation_hz(read_program(tmp_path / "excited.gcode", "klipper")) == 110.0
+
     done = run(tmp_path, "name=other", "m503=answer.txt")
     assert done.returncode == 0, done.stderr
     assert "not understood: line 6 M920" in done.stdout
@@ -226,6 +236,23 @@ def test_a_machines_own_file_makes_a_printer_whose_test_print_is_written(tmp_pat
         (["test_print=5"], "test_print: got 5, expected a path"),
         (["test_print=a.gcode", "gcode=b.gcode"], "gcode: got b.gcode, expected null: it acts"),
         (["log_file=a.csv", "log=csv", "bundle=b"], "bundle: got b, expected null: it acts"),
+        (["excitation_print=a.gcode"], "gcode: got null, expected a path, as excitation_print"),
+        (
+            ["excitation_print=a.gcode", "gcode=b.gcode", "excitation.rms_mm=1"],
+            "excitation.rms_mm: got 1, expected up to 0.1",
+        ),
+        (
+            ["excitation_print=a.gcode", "gcode=b.gcode"],
+            "printer.limits.firmware: got marlin_2_1_2, expected klipper",
+        ),
+        (
+            ["excitation_print=a.gcode", "gcode=b.gcode", "printer=klipper_fast"],
+            "b.gcode: no such file",
+        ),
+        (
+            ["excitation_print=a.gcode", "test_print=b.gcode"],
+            "excitation_print: got a.gcode beside",
+        ),
         (["test_print=a.gcode", "log_file=a.csv"], "log_file: got a.csv beside test_print"),
         (["test_print=a.gcode", "record.second=9"], "Could not override 'record.second'"),
         (["test_print=a.gcode", "printer.bed_mm=[60,60,60]"], "printer.bed_mm: got 60 × 60"),

@@ -105,8 +105,8 @@ def test_a_refined_checkpoint_reads_back(loaded, tmp_path):
     again = load_checkpoint(tmp_path / "refined.ckpt")
     features = np.random.default_rng(0).normal(size=(2, 50, 15)) * np.array(STATS["feature_std"])
     np.testing.assert_array_equal(
-        TorchModel(again.network, 200.0).errors(features),
-        TorchModel(other.eval(), 200.0).errors(features),
+        TorchModel.of(again.network, again).errors(features),
+        TorchModel.of(other.eval(), again).errors(features),
     )
     assert again.burn_in == loaded.burn_in
 

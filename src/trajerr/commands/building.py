@@ -42,6 +42,7 @@ CLASSES = frozenset(
         "trajerr.motion.limits.MachineLimits",
         "trajerr.recordings.accelerometer.Columns",
         "trajerr.refining.settings.RefineSettings",
+        "trajerr.test_prints.excitation.Excitation",
         "trajerr.test_prints.shakedown.Shakedown",
         "trajerr.test_prints.tower.RingingTower",
         "trajerr.training.datamodule.PrinterDataModule",

@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
 OF_PROOF = ("gcode", "bundle")
 USED_BY = {  # keys that act for some of what may be asked for, and are refused beside the rest
-    "gcode": ("accelerometer", "proof_print"),
+    "gcode": ("accelerometer", "proof_print", "excitation_print"),
     "bundle": ("proof_print",),
     "firmware": ("printer_cfg",),
 }
+RUN = ("test_print", "excitation_print", "ringing_tower")  # G-code to run
 MEASURED = ("log_file", "accelerometer")  # a calibration, which checks itself what it has
-MADE = ("printer_cfg", "m503", "ringing", "test_print", "ringing_tower", "proof_print")
+MADE = (
+    "printer_cfg",
+    "m503",
+    "ringing",
+    "test_print",
+    "excitation_print",
+    "ringing_tower",
+    "proof_print",
+)
 
 
 def asked_for(config: Mapping[str, Any]) -> str:
@@ -63,15 +72,18 @@ def _is_given(key: str, value: Any) -> bool:  # noqa: ANN401 - whatever a config
 
 
 def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
-    """Return the G-code of ``test_print`` or ``ringing_tower`` for the chosen printer.
+    """Return the G-code that is asked for, of :data:`RUN`, for the chosen printer.
 
     Raises
     ------
     ConfigError
-        If a key is out of range, or the machine is too small.
+        If a key is missing or out of range, or the machine is too small.
+    GcodeError
+        If the file to be rewritten cannot be.
     DataError
         If the file exists, and is not to be replaced.
     """
+    from trajerr.test_prints.excitation import excitation_print
     from trajerr.test_prints.shakedown import shakedown
     from trajerr.test_prints.tower import tower
 
@@ -80,6 +92,10 @@ def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
     printer, name = build_printer(config["printer"]), path.name
     if asked == "test_print":
         return shakedown(printer, build(config["record"], "record"), name)
+    if asked == "excitation_print":
+        gcode = config["gcode"]
+        require("gcode", gcode, isinstance(gcode, str), f"a path, as {asked} needs it")
+        return excitation_print(Path(gcode), printer, build(config["excitation"], "excitation"))
     return tower(printer, build(config["tower"], "tower"), name)
 
 

@@ -16,14 +16,14 @@ from trajerr.arrays import Floats
 from trajerr.correction.boards import BOARDS, heaviest, planned_on
 from trajerr.correction.emission import MARK, write_lines
 from trajerr.correction.error_models import ErrorModel
-from trajerr.correction.filament import spread_filament
+from trajerr.correction.filament import writable
 from trajerr.correction.final_check import check_corrected
 from trajerr.correction.layer_windows import LayerWindow, pooled, sample_windows, split_span
 from trajerr.correction.learning import Learned, Learning, untold
 from trajerr.correction.learning import Tell as Done
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.original import Original, check_other_file
-from trajerr.correction.pieces import Segmentation, rounded, segment, vertices
+from trajerr.correction.pieces import Segmentation, segment, vertices
 from trajerr.correction.polish import Polisher
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
@@ -31,7 +31,6 @@ from trajerr.dynamics.printer import Printer
 from trajerr.errors import GcodeError
 from trajerr.files import write_atomically
 from trajerr.gcode.containers.kinds import Container, container_for, packed
-from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.writer import replace_lines
@@ -223,6 +222,7 @@ class _Job:
     @classmethod
     def of(cls, scope: Scope, model: ErrorModel, settings: CorrectionSettings) -> "_Job":
         began, printer, how = time.perf_counter(), scope.original.printer, settings.learning
+        settings = replace(settings, emission=settings.emission_for(model.band_hz))
         if printer.shaper is not None:
             settings = replace(settings, emission=settings.emission.behind_shaper())
         family = () if settings.method == "subtract" else how.family  # it knows no iteration
@@ -254,7 +254,7 @@ class _Job:
         if name is None:
             return emit(self)
         board, original = BOARDS[name], self.scope.original.planned_on(name)
-        rate, attempts = self.settings.emission.rate_hz, 1
+        rate, attempts = self.settings.emission.rate, 1
         if self.settings.method != "subtract":  # which knows no rate
             rate, attempts = min(rate, board.commands_per_s), 1 + MOST_SLOWER
         for _ in range(attempts):
@@ -289,9 +289,7 @@ class _Job:
             self.learning, self.windows, draft.segmentation, draft.correction, settings.emission
         )
         polisher.polish(draft.learned, iterations, tell)
-        segmentation = rounded(polisher.segmentation, program.moves)
-        area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
-        segmentation = spread_filament(segmentation, scope.nominal, most_section(program) / area)
+        segmentation = writable(polisher.segmentation, scope.nominal)
         timed = polisher.timed(segmentation)
         # While the model is asked what has come of it, the lines are written.
         asked = self.learning.nozzle.begin(lambda: polisher.forecast(segmentation, timed))
@@ -306,7 +304,7 @@ class _Job:
             self.largest(segmentation),
             time.perf_counter() - self.began,
             replaced,
-            settings.emission.rate_hz,
+            settings.emission.rate,
         )
         if settings.method != "subtract" and result.improvement < settings.least_improvement:
             return replace(result, text=None)

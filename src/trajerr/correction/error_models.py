@@ -1,13 +1,16 @@
 """What predicts errors for a correction: a bundle's network, or the simulated printer."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Floats, Ints
+from trajerr.bundle.runtime import Predictor
+from trajerr.dataset.record import EXCITATION
 from trajerr.dynamics.plant import simulate
 from trajerr.dynamics.printer import Printer
 from trajerr.motion.trajectory import Trajectory
@@ -15,11 +18,18 @@ from trajerr.motion.trajectory import Trajectory
 PART = 8000  # samples of a long window that are predicted at a time: most layers whole
 TOGETHER = 1 << 14  # samples of all that are predicted at a time: what caches hold
 SETTLED = 2  # context lengths after which a part is predicted as the whole is, to a nanometre
+BAND_HZ = 60.0  # of motion as slicers write it, and of corrections like those among the data
+EXCITED = 0.9  # of the frequency up to which the recorded print was excited
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
 
 
 class ErrorModel(Protocol):
     """Predicts the tracking error of commanded trajectories that begin at rest."""
+
+    @property
+    def band_hz(self) -> float:
+        """Up to which frequency of the command its answers are known, Hz."""
+        ...
 
     @property
     def sample_rate_hz(self) -> float:
@@ -29,6 +39,18 @@ class ErrorModel(Protocol):
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
         ...
+
+
+def known_hz(stats: Mapping[str, Any]) -> float:
+    """Return up to which frequency of the command a network's answers are known, Hz.
+
+    Parameters
+    ----------
+    stats
+        Of the data that it learned from, as ``stats.json`` has them.
+    """
+    excited = stats.get("params", {}).get(EXCITATION)
+    return BAND_HZ if excited is None else max(BAND_HZ, EXCITED * float(excited))
 
 
 class Predicts(Protocol):
@@ -54,6 +76,12 @@ class NetworkModel:
     """A bundle's network as an error model."""
 
     predictor: Predicts
+    band_hz: float = BAND_HZ
+
+    @classmethod
+    def of(cls, predictor: Predictor) -> Self:
+        """Return a bundle's network, trusted as far as its data tells."""
+        return cls(predictor, known_hz(predictor.bundle.manifest["stats"]))
 
     @property
     def sample_rate_hz(self) -> float:
@@ -96,6 +124,7 @@ class TwinModel:
     sample_rate_hz: float = 200.0
     threads: int = 2
     least_rate_hz: float = TWIN_RATE_HZ
+    band_hz: float = BAND_HZ  # as far as it is like the machine
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""

@@ -11,11 +11,28 @@ from dataclasses import replace
 import numpy as np
 
 from trajerr.arrays import Bools, Floats
-from trajerr.correction.pieces import Pieces, Segmentation
+from trajerr.correction.pieces import Pieces, Segmentation, rounded
 from trajerr.correction.regions import ROUNDING
+from trajerr.gcode.extrusion import filament_diameter, most_section
 from trajerr.motion.planner import Plan
 
 SHARE = 0.5  # of the greatest cross-section; rounding of short pieces may double one
+
+
+def writable(segmentation: Segmentation, nominal: Plan) -> Segmentation:
+    """Return pieces with x and y as they will be written, and filament that firmware takes.
+
+    Parameters
+    ----------
+    segmentation
+        Pieces.
+    nominal
+        The plan that they stand for.
+    """
+    program = nominal.program
+    area = 0.25 * np.pi * filament_diameter(program.slicer) ** 2
+    ends = rounded(segmentation, program.moves)
+    return spread_filament(ends, nominal, most_section(program) / area)
 
 
 def spread_filament(segmentation: Segmentation, nominal: Plan, most: float) -> Segmentation:

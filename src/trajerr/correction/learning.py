@@ -18,7 +18,7 @@ from trajerr.arrays import Bools, Floats
 from trajerr.correction.layer_windows import SampledWindows, WindowRows, batches
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.scope import Judge, Scope
-from trajerr.correction.settings import LearningSettings
+from trajerr.correction.settings import Band, LearningSettings
 from trajerr.inversion.least_squares import LowPass
 from trajerr.inversion.response import Response, measure
 from trajerr.inversion.search import Search
@@ -116,6 +116,10 @@ class Learning:
     most_mm: float
 
     @cached_property
+    def _band(self) -> Band:
+        return self.settings.within(self.nozzle.model.band_hz)
+
+    @cached_property
     def _wanted(self) -> Floats:
         """(N, 2) mm, where the file wants the nozzle at the windows' samples."""
         return np.asarray(self.scope.nominal.asked(self.sampled.time)[:, :2])
@@ -149,7 +153,7 @@ class Learning:
         judges = {i: self._judge(i) for i in windows}
         commanded = [self.commanded(correction, i) for i in windows]
         predict, rate, how = self.nozzle.positions, self.nozzle.rate, self.settings
-        probed, before = min(how.probe_hz, MOST_PROBED * rate), predict(commanded)
+        probed, before = min(self._band.probed_hz, MOST_PROBED * rate), predict(commanded)
         firsts = [self.sampled.rows[i].core.start for i in windows]  # what leads in stays
         responses = measure(predict, commanded, rate, probed, before=before, firsts=firsts)
         first = self._judged(judges, windows, commanded, before)
@@ -234,7 +238,7 @@ class Learning:
         freedom = self.scope.restrict(
             time[rows.whole], time[rows.own.start], time[rows.own.stop - 1]
         )
-        smooth = LowPass(self.settings.band_hz, self.nozzle.rate, len(rows))
+        smooth = LowPass(self._band.hz, self.nozzle.rate, len(rows))
         return Search(response, freedom, smooth, gain)
 
     def _judge(self, window: int) -> Judge:

@@ -38,6 +38,7 @@ ACCELERATION, ON_KLIPPER = 5_000.0, 10_000.0  # mm/s²
 JERK = 15.0  # mm/s
 JERKS = {"marlin_2_1_2": 60.0}  # on firmware that needs another
 MARGIN_STEPS = 0.5  # beyond the fewest of a block: ends are rounded to steps
+LEAST_RATE_HZ, MOVES_A_PERIOD = 200.0, 10.0 / 3.0  # of the highest frequency of a correction
 FASTEST_HZ = 10_000.0  # moves a second; no firmware takes nearly as many
 
 
@@ -51,7 +52,7 @@ class EmissionSettings:
         If a value is out of range; the message names the key.
     """
 
-    rate_hz: float  # most moves per second
+    rate_hz: float | None  # most moves per second; None: as the band of the correction needs
     across_mm: float  # how far thinning may move a point of the command off its line,
     across_share: float  # at most this share of the uncorrected contour error around it;
     along_mm: float  # and along it, at its time,
@@ -67,9 +68,20 @@ class EmissionSettings:
         for key in ("rate_hz", "most_growth", *limits):
             if getattr(self, key) is not None:
                 require_positive(key, getattr(self, key))
-        require("rate_hz", self.rate_hz, self.rate_hz <= FASTEST_HZ, f"at most {FASTEST_HZ:g}")
+        within = self.rate_hz is None or self.rate_hz <= FASTEST_HZ
+        require("rate_hz", self.rate_hz, within, f"at most {FASTEST_HZ:g}")
         for key in ("across_mm", "across_share", "along_mm", "along_share", "small_kb"):
             require_from_zero(key, getattr(self, key))
+
+    def for_band(self, band_hz: float) -> Self:
+        """Return the settings for a correction that holds frequencies up to some, Hz."""
+        wanted = max(LEAST_RATE_HZ, MOVES_A_PERIOD * band_hz)
+        return replace(self, rate_hz=self.rate_hz or wanted)
+
+    @property
+    def rate(self) -> float:
+        """Most moves per second, Hz."""
+        return self.rate_hz or LEAST_RATE_HZ
 
     def behind_shaper(self) -> Self:
         """Return the settings for a printer with an input shaper.
@@ -181,7 +193,7 @@ def segment(
     error : (M,) or a number
         Uncorrected contour error around each move, RMS mm; thinning moves points by a share.
     """
-    candidates = _Candidates.of(plan, region, role, offset, settings.rate_hz)
+    candidates = _Candidates.of(plan, region, role, offset, settings.rate)
     tolerance = settings.tolerance(error)
     most = max(settings.most_growth * len(plan.program.text), 1000.0 * settings.small_kb)
     segmentation = candidates.thinned(tolerance)

@@ -158,7 +158,7 @@ class CorrectionRun:
             if self._by_twin_alone and not learnt.is_that_of(printer):
                 return self._twin_alone(printer)
             learnt.require_that_of(printer, "the bundle")
-        network = NetworkModel(predictor)
+        network = NetworkModel.of(predictor)
         twin = TwinModel(true, predictor.sample_rate_hz)
         return {"inverse": network, "subtract": network, "twin": twin}, true
 
@@ -197,6 +197,11 @@ class Prepared:
     def notes(self) -> list[str]:
         """What a person should know of how the file was read."""
         return [*self.program.notes, *bed_notes(self.program, self.printer.bed(self.program))]
+
+    @property
+    def rate_hz(self) -> float:
+        """Corrected moves a second, at most, where no board asks for fewer."""
+        return self.settings.emission_for(self.models[self.run.method].band_hz).rate
 
     def with_network(self, network: ErrorModel) -> "Prepared":
         """Return the same with another network in the place of the bundle's."""

@@ -16,7 +16,16 @@ from trajerr.correction.pieces import EmissionSettings
 from trajerr.gcode.program import WALLS, FeatureType
 from trajerr.shipped import fields_of, shipped
 
+PROBED = 1.5  # of the band
 METHODS = ("inverse", "subtract", "twin")
+
+
+@dataclass(frozen=True)
+class Band:
+    """What frequencies a correction has to do with."""
+
+    hz: float  # above which it fades out
+    probed_hz: float  # up to which the model is asked how the nozzle answers
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,8 @@ class LearningSettings:
 
     gain: float  # share of the learning filter's change that the first iteration takes
     planned_gain: float  # and the first on the moves, whose plans answer less smoothly
-    band_hz: float  # above which a correction fades out
-    probe_hz: float  # up to which the model is asked how the nozzle answers
+    band_hz: float | None  # above which a correction fades out; None: as far as the model knows
+    probe_hz: float | None  # up to which the model is asked how the nozzle answers; None: 1.5 times
     iterations: int  # at most, on the trajectory
     planned_iterations: int  # at most, on the moves that will be written, planner in the loop
     patience: int  # iterations without progress after which a window is done
@@ -48,7 +57,7 @@ class LearningSettings:
             value = getattr(self, key)
             require(f"learning.{key}", value, 0.0 < value <= 1.0, "above 0, up to 1")
         for key in ("band_hz", "probe_hz"):
-            require_positive(f"learning.{key}", getattr(self, key))
+            require_positive(f"learning.{key}", getattr(self, key), or_null=True)
         for key in ("iterations", "patience", "batch"):
             require_count(f"learning.{key}", getattr(self, key))
         require_count("threads", self.threads)
@@ -62,6 +71,11 @@ class LearningSettings:
         """Return what ``conf/correct.yaml`` says, with changes."""
         plain = shipped("correct")
         return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
+
+    def within(self, known_hz: float) -> "Band":
+        """Return the band of a correction by a model whose answers are known up to a frequency."""
+        band = self.band_hz or known_hz
+        return Band(band, self.probe_hz or PROBED * band)
 
     @property
     def family(self) -> tuple[tuple[float, float], ...]:
@@ -99,6 +113,10 @@ class CorrectionSettings:
         for key, low in (("max_correction_mm", 0.0), ("fade_s", 0.025)):
             require_positive(key, getattr(self, key))
             require(key, getattr(self, key), getattr(self, key) > low, f"above {low:g}")
+
+    def emission_for(self, known_hz: float) -> EmissionSettings:
+        """Return how to write what a model whose answers are known up to a frequency corrects."""
+        return self.emission.for_band(self.learning.within(known_hz).hz)
 
     @classmethod
     def shipped(cls, **changes: Any) -> Self:  # noqa: ANN401 - of any field

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trajerr.checks import require, require_count, require_one_of, require_positive
 from trajerr.dataset.matfile import Value, as_doubles, read_matfile
-from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.record import EXCITATION, LayerRecord
 from trajerr.dataset.resample import measure_sample_rate
 from trajerr.dataset.stats import SPLITS
 from trajerr.errors import ConfigError, DataError
@@ -84,6 +84,7 @@ class LogFormat:
     header: bool = True
     part: str | None = None  # the file's stem by default
     sections: tuple[LogSection, ...] = ()  # the whole file by default
+    excitation_hz: float | None = None  # up to which what was printed excited the machine
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sections", tuple(self.sections))
@@ -91,7 +92,8 @@ class LogFormat:
         require("log.x", self.x, has_axis, "an axis here or in log.y")
         has_clock = self.time is not None or self.sample_rate_hz is not None
         require("log.time", self.time, has_clock, "a column here or log.sample_rate_hz")
-        require_positive("log.sample_rate_hz", self.sample_rate_hz, or_null=True)
+        for key in ("sample_rate_hz", "excitation_hz"):
+            require_positive(f"log.{key}", getattr(self, key), or_null=True)
         for key, units in (("time_unit", TIME_UNITS), ("length_unit", LENGTH_UNITS)):
             require_one_of(f"log.{key}", getattr(self, key), units)
 
@@ -123,6 +125,7 @@ def _record(
 ) -> LayerRecord:
     n = len(time)
     moves = np.any(np.diff(commanded, axis=0, prepend=commanded[:1]) != 0.0, axis=1)
+    excited = {} if log.excitation_hz is None else {EXCITATION: log.excitation_hz}
     return LayerRecord(
         part=log.part or path.stem,
         layer=1,
@@ -136,7 +139,7 @@ def _record(
         feature=np.zeros(n, np.uint8),
         temperatures=None,
         adhesion=None,
-        params={"kind": "measured"},
+        params={"kind": "measured", **excited},
     )
 
 

@@ -52,6 +52,9 @@ class LayerRecord:
         return self.select(slice(self.context, None))
 
 
+EXCITATION = "excitation_hz"  # in params: up to which frequency the print excited its machine
+
+
 def stated_printer(params: Mapping[str, str | float]) -> dict[str, Any] | None:
     """Return the simulated printer that ``params`` name, as plain containers.
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_positive
-from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.record import EXCITATION, LayerRecord
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
+from trajerr.gcode.excitation import excitation_hz
 from trajerr.gcode.program import MoveKind
 from trajerr.gcode.reader import read_program
 from trajerr.motion.lead_in import lead_in_row
@@ -41,6 +42,7 @@ class Reading:
     trajectory: Trajectory  # at EVEN_HZ
     aligned: Aligned
     fused: Fused
+    excitation_hz: float | None = None  # up to which the print excited the machine, if it did
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,13 @@ class MotanLog:
     y: str | None
     reference: str | None
     sample_rate_hz: float
+    excitation_hz: float | None  # up to which the print excited the machine, if it did
     printer: Printer | None = None
 
     def __post_init__(self) -> None:
         require("printer", None, self.printer is not None, "one like the recorded, printer=NAME")
         require_rate(self.sample_rate_hz)
+        require_positive("log.excitation_hz", self.excitation_hz, or_null=True)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -88,7 +92,8 @@ class MotanLog:
         trajectory = log.trajectory(EVEN_HZ)
         aligned = align(sensors, trajectory, self.printer)
         part = self.files[0].name.removesuffix(LOG)
-        return Reading(part, "", self.printer, trajectory, aligned, fuse(aligned))
+        told = fuse(aligned)
+        return Reading(part, "", self.printer, trajectory, aligned, told, self.excitation_hz)
 
     def records(self) -> list[LayerRecord]:
         """Return the layers that were recorded."""
@@ -145,7 +150,8 @@ class AccelerometerLog:
         aligned = align(sensors, trajectory, self.printer)
         part = Path(self.gcode).name.split(".")[0]
         told = fuse(aligned)
-        return Reading(part, program.sha256, self.printer, trajectory, aligned, told)
+        excited, source = excitation_hz(program), program.sha256
+        return Reading(part, source, self.printer, trajectory, aligned, told, excited)
 
     def records(self) -> list[LayerRecord]:
         """Return the layers that were recorded."""
@@ -231,6 +237,7 @@ def _record(
             "printer": json.dumps(reading.printer.to_dict()),
             "uncertainty_x_mm": uncertain[0],
             "uncertainty_y_mm": uncertain[1],
+            **({EXCITATION: reading.excitation_hz} if reading.excitation_hz else {}),
         },
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajerr.arrays import Floats, Floats32
-from trajerr.inversion.signals import blurred, fast_length
+from trajerr.inversion.signals import band_limited, blurred, fast_length
 
 Predict = Callable[[Sequence[Floats]], list[Floats]]
 Complexes = NDArray[np.complex128]
@@ -248,15 +248,9 @@ def _spectra(values: Floats) -> Complexes:
 
 def _probe(random: np.random.Generator, count: int, first: int, rate: float, band: float) -> Floats:
     """Return a (count, 2) change in mm: noise up to some frequency, nothing until the first."""
-    length = fast_length(max(count, SEGMENT))
-    normal = random.standard_normal((length // 2 + 1, 2, 2))
-    spectrum = normal[..., 0] + 1j * normal[..., 1]
-    spectrum[int(band * length) :] = 0.0
-    spectrum[0] = 0.0
-    noise = np.fft.irfft(spectrum, length, axis=0)
-    noise *= PROBE_MM / np.std(noise, axis=0)
+    noise = PROBE_MM * band_limited(random, count, band, SEGMENT)
     begins = np.clip((np.arange(count) - first) / (FADE_IN_S * rate), 0.0, 1.0)
-    return np.asarray(noise[:count] * begins[:, None])
+    return np.asarray(noise * begins[:, None])
 
 
 def _shifted(commanded: Floats, change: Floats) -> Floats:

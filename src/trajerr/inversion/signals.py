@@ -1,4 +1,4 @@
-"""Transform lengths and smoothing, which SciPy has too; a light install does without it."""
+"""Transform lengths, smoothing and noise, which SciPy has too; a light install does without it."""
 
 import numpy as np
 
@@ -35,3 +35,26 @@ def blurred(values: Floats, deviation: float) -> Floats:
     mirrored = np.pad(values, ((reach, reach), (0, 0)), mode="symmetric")
     columns = [np.convolve(column, weight, mode="valid") for column in mirrored.T]
     return np.asarray(np.stack(columns, axis=1), dtype=np.float64)
+
+
+def band_limited(random: np.random.Generator, count: int, band: float, least: int = 1) -> Floats:
+    """Return (count, 2) random numbers that hold all frequencies alike up to some; RMS 1.
+
+    Parameters
+    ----------
+    random
+        Where they come from.
+    count
+        How many.
+    band
+        Up to which frequency, as a share of the sample rate; none at 0.
+    least
+        Samples over which the RMS is 1, at least.
+    """
+    length = fast_length(max(count, least))
+    normal = random.standard_normal((length // 2 + 1, 2, 2))
+    spectrum = normal[..., 0] + 1j * normal[..., 1]
+    spectrum[int(band * length) :] = 0.0
+    spectrum[0] = 0.0
+    noise = np.fft.irfft(spectrum, length, axis=0)
+    return np.asarray((noise / np.std(noise, axis=0))[:count])

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from trajerr.arrays import Floats
 from trajerr.bundle.machine import LearntMachine
 from trajerr.correction.compensate import correct
+from trajerr.correction.error_models import known_hz
 from trajerr.correction.original import Original
 from trajerr.correction.run import Prepared
 from trajerr.correction.scope import Scope
@@ -51,6 +53,12 @@ class TorchModel:
 
     network: nn.Module
     sample_rate_hz: float
+    band_hz: float
+
+    @classmethod
+    def of(cls, network: nn.Module, loaded: Loaded) -> Self:
+        """Return a network like a loaded one, which learned from the same data."""
+        return cls(network, loaded.sample_rate_hz, known_hz(loaded.stats))
 
     def errors(self, features: Floats) -> Floats:
         """Return the (B, T, 2) error in mm for (B, T, 15) features of B trajectories."""
@@ -102,7 +110,7 @@ def refined(
         prepared.scope.original, loaded, prepared.settings, settings, root, tell
     )
     save_refined(path, loaded, network)
-    return prepared.with_network(TorchModel(network, loaded.sample_rate_hz)), rounds
+    return prepared.with_network(TorchModel.of(network, loaded)), rounds
 
 
 def refine(
@@ -155,7 +163,7 @@ def refine(
     best = network
     loss: float | None = None
     for number in range(settings.rounds + 1):
-        done = correct(scope, TorchModel(network, rate), chosen)
+        done = correct(scope, TorchModel.of(network, loaded), chosen)
         again = parse_program(done.text or b"", program.name, program.firmware)
         replay = Replay(
             program,
