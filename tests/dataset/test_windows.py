@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,17 @@ def test_windows_are_views_of_the_table_until_gathered():
     batch["input_features"].zero_()
     assert table.features[5, 0] == 5.0
     assert table.features.data_ptr() == before
+
+
+def test_windows_of_recorded_layers_tell_by_what_they_are_uncertain():
+    told = {"uncertainty_x_mm": 0.004, "uncertainty_y_mm": 0.006}
+    simulated, recorded = sequence(0, 5), replace(sequence(1, 7), metadata=told)
+    table = WindowTable.of([simulated, recorded], 4)
+    batch = table.gather(table.strided(1))
+    expected = 2 * [[0.0, 0.0]] + 4 * [[0.004, 0.006]]
+    assert torch.equal(batch["target_uncertainty"], torch.tensor(expected))
+    alone = WindowTable.of([simulated], 4)
+    assert "target_uncertainty" not in alone.gather(alone.strided(1))
 
 
 def test_thermal_targets_need_every_sequence():

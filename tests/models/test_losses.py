@@ -13,6 +13,7 @@ from trajerr.models.losses import (
     settling_samples,
     trajectory_loss,
     trajectory_mae,
+    trust_in,
 )
 from trajerr.motion.features import compute_features
 
@@ -118,6 +119,14 @@ def test_squares_count_beside_the_sizes() -> None:
     for weight in (0.0, 0.5):
         loss = trajectory_loss(predicted, target, SCALE, 4, weight)
         assert float(loss) == pytest.approx(5.0 + weight * (4.0 + 9.0))
+
+
+def test_what_is_uncertain_counts_less() -> None:
+    predicted, target = SCALE * torch.ones(2, 6, 2), torch.zeros(2, 6, 2)
+    trust = trust_in(torch.tensor([[0.0, 0.005], [0.01, 0.0]]), 0.005)
+    assert trust.flatten().tolist() == pytest.approx([1.0, 0.5, 0.2, 1.0])
+    loss = trajectory_loss(predicted, target, SCALE, 2, 1.0, trust)
+    assert float(loss) == pytest.approx(2.0 * (0.6 + 0.75))  # both terms, means of each axis
 
 
 def test_short_windows_still_count() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,24 @@ def test_options_train(data: PrinterDataModule, tmp_path: Path, changes: dict) -
     outcome = train(train_config(trainer__max_epochs=1, **changes), data, tmp_path)
     assert outcome.objective > 0.0
     load_checkpoint(outcome.best)
+
+
+def test_layers_are_weighed_only_where_they_say_by_what_they_are_uncertain(
+    data: PrinterDataModule, tmp_path: Path
+) -> None:
+    config = train_config(trainer__max_epochs=1, loss__uncertainty_mm=0.005)
+    with pytest.raises(DataError, match=r"^loss\.uncertainty_mm: got 0\.005, expected null"):
+        train(config, data, tmp_path)
+    outcome = train(train_config(trainer__max_epochs=1), data, tmp_path / "plain")
+    task = TrajectoryTask.load_from_checkpoint(outcome.best)
+    batch = next(iter(data.val_dataloader()))
+    losses = []
+    for half_mm, uncertain_mm in ((None, 0.005), (0.005, 0.0), (0.005, 0.005)):
+        task._loss = replace(task._loss, uncertainty_mm=half_mm)
+        told = torch.full((len(batch["trajectory_targets"]), 2), uncertain_mm)
+        losses.append(task.training_step({**batch, "target_uncertainty": told}, 0).item())
+    assert losses[1] == losses[0]
+    assert losses[2] == pytest.approx(0.5 * losses[0])
 
 
 def test_lr_find_takes_its_own_rate_and_draws_it(

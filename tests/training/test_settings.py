@@ -18,6 +18,7 @@ NUMBERS = (
     "model.schedule.patience",
     "loss.lambda_physics",
     "loss.thermal_weight",
+    "loss.uncertainty_mm",
     "loss.burn_in",
     "loss.burn_in_without_printer",
     "loss.squared_weight",

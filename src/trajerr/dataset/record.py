@@ -52,6 +52,7 @@ class LayerRecord:
         return self.select(slice(self.context, None))
 
 
+UNCERTAINTY = ("uncertainty_x_mm", "uncertainty_y_mm")  # in params of recorded layers: RMS
 EXCITATION = "excitation_hz"  # in params: up to which frequency the print excited its machine
 
 

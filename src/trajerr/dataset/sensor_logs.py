@@ -15,7 +15,7 @@ import numpy as np
 
 from trajerr.arrays import Floats
 from trajerr.checks import require, require_positive
-from trajerr.dataset.record import EXCITATION, LayerRecord
+from trajerr.dataset.record import EXCITATION, UNCERTAINTY, LayerRecord
 from trajerr.dynamics.printer import Printer
 from trajerr.errors import DataError
 from trajerr.gcode.excitation import excitation_hz
@@ -235,8 +235,7 @@ def _record(
             "kind": "measured",
             "source_sha256": reading.source_sha256,
             "printer": json.dumps(reading.printer.to_dict()),
-            "uncertainty_x_mm": uncertain[0],
-            "uncertainty_y_mm": uncertain[1],
+            **dict(zip(UNCERTAINTY, uncertain, strict=True)),
             **({EXCITATION: reading.excitation_hz} if reading.excitation_hz else {}),
         },
     )

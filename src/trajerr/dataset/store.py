@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trajerr.checks import require_one_of
-from trajerr.dataset.record import LayerRecord
+from trajerr.dataset.record import UNCERTAINTY, LayerRecord
 from trajerr.dataset.stats import FILE, SPLITS, Stats, read_stats
 from trajerr.dataset.tensor_files import read_dict
 from trajerr.errors import DataError
@@ -51,6 +51,11 @@ class Sequence:
     def pair(self) -> tuple[Tensor, Tensor]:
         """Features (N, 15) and the errors after the context, (N - context, 2) mm."""
         return self.features, self.targets[self.context :]
+
+    @property
+    def uncertainty(self) -> Tensor:
+        """(2,) mm RMS by which the errors of x and y are uncertain; 0 where nothing says so."""
+        return torch.tensor([float(self.metadata.get(key, 0.0)) for key in UNCERTAINTY])
 
     def trimmed(self, lead: int = 0) -> Self:
         """Return the samples that count after the last ``lead`` of the context, as views."""

@@ -35,6 +35,7 @@ class WindowTable:
     features: Tensor  # (M, 15)
     targets: Tensor  # (M, 2) mm
     temperatures: Tensor | None  # (M, 3) °C
+    uncertainty: Tensor  # (S, 2) mm RMS, of each sequence's targets; 0 where not known
     lengths: Tensor  # (S,) samples of each sequence
     sequence_length: int
 
@@ -67,6 +68,7 @@ class WindowTable:
             features=torch.cat([s.features for s in long_enough]),
             targets=torch.cat([s.targets for s in long_enough]),
             temperatures=torch.cat(thermal) if len(thermal) == len(long_enough) else None,
+            uncertainty=torch.stack([s.uncertainty for s in long_enough]),
             lengths=torch.tensor([len(s) for s in long_enough]),
             sequence_length=sequence_length,
         )
@@ -103,9 +105,19 @@ class WindowTable:
         -------
         dict
             ``input_features`` (B, T, 15), ``trajectory_targets`` (B, T, 2) mm and, where
-            the data has them, ``thermal_targets`` (B, T, 3) °C.
+            the data has them, ``thermal_targets`` (B, T, 3) °C and ``target_uncertainty``
+            (B, 2) mm.
         """
-        return {name: views.index_select(0, rows) for name, views in self.views.items()}
+        batch = {name: views.index_select(0, rows) for name, views in self.views.items()}
+        if self.is_uncertain:
+            sequence = torch.searchsorted(self.first, rows, right=True) - 1
+            batch["target_uncertainty"] = self.uncertainty[sequence]
+        return batch
+
+    @cached_property
+    def is_uncertain(self) -> bool:
+        """Whether anything is known of how far the targets may be off."""
+        return bool(torch.any(self.uncertainty > 0.0))
 
     @cached_property
     def views(self) -> dict[str, Tensor]:

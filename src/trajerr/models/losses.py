@@ -32,17 +32,38 @@ def trajectory_mae(predicted: Tensor, target: Tensor, scale: Tensor, burn_in: in
 
 
 def trajectory_loss(
-    predicted: Tensor, target: Tensor, scale: Tensor, burn_in: int, squared_weight: float
+    predicted: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    burn_in: int,
+    squared_weight: float,
+    trust: Tensor | None = None,
 ) -> Tensor:
     """Return ``MAE_x + MAE_y + w (MSE_x + MSE_y)`` of normalised errors after the burn-in.
 
     Parameters and units as for :func:`trajectory_mae`; ``squared_weight`` is w. The squares
     are what large errors are judged by, the absolute values what makes small ones smaller.
+    ``trust`` [B, 2] is what each window and axis counts, 1 where it is None.
     """
     start = min(burn_in, predicted.shape[1] - 1)
     difference = (predicted - target)[:, start:] / scale
     each = difference.abs() + squared_weight * difference * difference
+    if trust is not None:
+        each = each * trust.unsqueeze(1)
     return each.mean(dim=(0, 1)).sum()
+
+
+def trust_in(uncertainty: Tensor, half_mm: float) -> Tensor:
+    """Return what targets count that may be off, 1 / (1 + (u / h)²): h counts half.
+
+    Parameters
+    ----------
+    uncertainty
+        [B, 2] mm RMS.
+    half_mm
+        h, mm.
+    """
+    return 1.0 / (1.0 + (uncertainty / half_mm) ** 2)
 
 
 def settled_errors(

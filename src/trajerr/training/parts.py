@@ -5,7 +5,7 @@ Each knows the keys that it reads and refuses any other. A class of the user's o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from lightning.pytorch.callbacks import EarlyStopping
@@ -131,12 +131,14 @@ class LossSettings:
     burn_in: int | None  # samples at a window's begin; None: one settling time of the printer
     burn_in_without_printer: int  # samples
     printer: Plain | None  # of the physics loss; None: what the data names
+    uncertainty_mm: float | None = None  # by which a recorded layer counts half; None: all alike
     arguments: Plain = field(default_factory=dict)  # the user's own class for the first term
 
     def __post_init__(self) -> None:
         weights = ("squared_weight", "lambda_physics", "thermal_weight")
         for key in (*weights, "burn_in", "burn_in_without_printer"):
             require_within(f"loss.{key}", getattr(self, key), Range(0))
+        require_within("loss.uncertainty_mm", self.uncertainty_mm, Range(0, above=True))
         if self.printer is not None and "kinematics" not in self.printer:
             raise ConfigError(
                 f"loss.printer: got {self.printer}, expected the keys of a conf/printer"
@@ -148,7 +150,8 @@ class LossSettings:
     def from_dict(cls, values: Plain) -> Self:
         """Part our own keys from the arguments of the user's class."""
         own = fields_of(cls, values)
-        for key in set(cls.__dataclass_fields__) - {"arguments"} - own.keys():
+        needed = {f.name for f in fields(cls) if f.default is f.default_factory is MISSING}
+        for key in needed - own.keys():
             raise ConfigError(f"loss.{key}: missing; a loss of your own has `defaults: [default]`")
         return cls(**own, arguments={k: v for k, v in values.items() if k not in own})
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trajerr.checks import require
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, DataError
 from trajerr.models.foreign import is_foreign, make, require_allowed
 from trajerr.models.losses import (
     PhysicsResidual,
@@ -16,6 +16,7 @@ from trajerr.models.losses import (
     settled_errors,
     settling_samples,
     trajectory_loss,
+    trust_in,
 )
 from trajerr.models.registry import Network, Neural, build_network
 from trajerr.models.thermal import ThermalHead
@@ -112,7 +113,7 @@ class TrajectoryTask(lightning.LightningModule):
         """Return the loss of one batch."""
         features, target = batch["input_features"], batch["trajectory_targets"]
         predicted = self.network(features).float()
-        trajectory = self._trajectory(predicted, target)
+        trajectory = self._trajectory(predicted, target, self._trust(batch))
         errors = mean_errors(predicted, target, self.burn_in)
         metrics = {"trajectory": trajectory, "mae_x_mm": errors[0], "mae_y_mm": errors[1]}
         loss = trajectory
@@ -182,10 +183,22 @@ class TrajectoryTask(lightning.LightningModule):
     def _scale(self) -> Tensor:
         return self.network.scaling.target_std
 
-    def _trajectory(self, predicted: Tensor, target: Tensor) -> Tensor:
+    def _trust(self, batch: Batch) -> Tensor | None:
+        """Return what each window's axes count in training, [B, 2]; None: all alike."""
+        half = self._loss.uncertainty_mm
+        if half is None:
+            return None
+        if "target_uncertainty" not in batch:
+            raise DataError(
+                f"loss.uncertainty_mm: got {half:g}, expected null: no layer that is trained on "
+                "says by what its errors are uncertain, as recordings of accelerometers do"
+            )
+        return trust_in(batch["target_uncertainty"], half)
+
+    def _trajectory(self, predicted: Tensor, target: Tensor, trust: Tensor | None) -> Tensor:
         if self.criterion is None:
             weight = self._loss.squared_weight
-            return trajectory_loss(predicted, target, self._scale, self.burn_in, weight)
+            return trajectory_loss(predicted, target, self._scale, self.burn_in, weight, trust)
         return self.criterion(*settled_errors(predicted, target, self._scale, self.burn_in))
 
     def _further_terms(
@@ -234,6 +247,8 @@ def _criterion(
     require_allowed("loss", loss.arguments, allowed)
     wanted = "0, as a loss of your own stands in the place of the squares, too"
     require("loss.squared_weight", loss.squared_weight, loss.squared_weight == 0, wanted)
+    wanted = "null, as a loss of your own weighs nothing by it"
+    require("loss.uncertainty_mm", loss.uncertainty_mm, loss.uncertainty_mm is None, wanted)
     made: Callable[[Tensor, Tensor], Tensor] = make("loss", loss.arguments)
     return made
 
