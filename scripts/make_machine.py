@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from trajerr.commands.machine_recipe import (
-    LITTLE_DATA,
     MORE_MOTION,
     RecordedMachine,
     collected,
@@ -144,7 +143,7 @@ def stages(run: Path, given: dict[str, str], overrides: list[str]) -> Iterator[S
     yield Stage("the recorded layers", "prepare", "prepare_recorded", machine.prepare(recorded))
     yield training(run, "simulated", given["PRETRAINED"], overrides)
     beside = [stated("data.beside", layers), f"data.beside_share={given['BESIDE']}"]
-    more = [*LITTLE_DATA, *(beside if given["BESIDE"] else []), *overrides]
+    more = [*beside, *overrides] if given["BESIDE"] else overrides
     yield training(run, "recorded", str(best(run, "simulated")), more)
     yield Stage(
         "judged on layers that it was not trained on",

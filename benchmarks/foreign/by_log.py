@@ -1,6 +1,5 @@
 """A machine known by a log of positions: a printer from an excerpt, a network from all of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from accuracy import run
 
 from trajerr.checks import shown
 from trajerr.commands.configs import load_printer
-from trajerr.commands.machine_recipe import ANY_ERROR, LITTLE_DATA, MORE_MOTION, collected
+from trajerr.commands.machine_recipe import ANY_ERROR, MORE_MOTION, collected
 
 from . import recording
 from .machine import Machine
@@ -136,7 +135,7 @@ class PositionLog:
             f"output_dir={prepared}",
             f"hydra.run.dir={runs / 'prepare'}",
         )
-        self._train(RECORDED, prepared, self._best(SIMULATED), LITTLE_DATA)
+        self._train(RECORDED, prepared, self._best(SIMULATED))
         run(
             "export",
             f"checkpoint={self._best(RECORDED)}",
@@ -145,9 +144,7 @@ class PositionLog:
             f"hydra.run.dir={runs / 'export'}",
         )
 
-    def _train(
-        self, kind: str, prepared: Path, pretrained: Path | None, recipe: Sequence[str] = ()
-    ) -> None:
+    def _train(self, kind: str, prepared: Path, pretrained: Path | None) -> None:
         run(
             "train",
             "experiment=transfer",
@@ -155,6 +152,5 @@ class PositionLog:
             f"model={self.plan.model}",
             f"data.root={prepared}",
             f"hydra.run.dir={self._runs / kind}",
-            *recipe,
             *self.plan.training,
         )

@@ -1,5 +1,6 @@
 """A print that excites its machine: how much, up to where, in which layers, and nothing else."""
 
+import gzip
 from dataclasses import replace
 
 import numpy as np
@@ -104,10 +105,19 @@ def test_what_is_out_of_range_is_refused(change, key):
 def test_firmware_of_whole_steps_and_prints_of_one_layer_are_refused(tmp_path, printer):
     gcode = tmp_path / "part.gcode"
     gcode.write_bytes(squares(1))
+    out = tmp_path / "out.gcode"
     with pytest.raises(ConfigError, match=r"excitation\.every: .*two layers"):
-        excitation_print(gcode, printer, HOW)
+        excitation_print(gcode, out, printer, HOW)
     with pytest.raises(ConfigError, match="firmware: got marlin_2_1_2, expected klipper"):
-        excitation_print(gcode, load_printer("ender3_v2"), HOW)
+        excitation_print(gcode, out, load_printer("ender3_v2"), HOW)
+    with pytest.raises(ConfigError, match="the file to correct itself"):
+        excitation_print(gcode, gcode, printer, HOW)
+
+
+def test_the_name_of_the_file_says_in_what_it_is_packed(tmp_path, printer, made):
+    gcode, out = tmp_path / "part.gcode", tmp_path / "out.gcode.gz"
+    gcode.write_bytes(squares(5))
+    assert gzip.decompress(excitation_print(gcode, out, printer, HOW).text) == made.text
 
 
 def test_a_note_in_the_middle_of_a_print_says_nothing(original, made):

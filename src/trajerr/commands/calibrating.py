@@ -95,7 +95,8 @@ def gcode_to_run(asked: str, config: Mapping[str, Any]) -> "Written":
     if asked == "excitation_print":
         gcode = config["gcode"]
         require("gcode", gcode, isinstance(gcode, str), f"a path, as {asked} needs it")
-        return excitation_print(Path(gcode), printer, build(config["excitation"], "excitation"))
+        how = build(config["excitation"], "excitation")
+        return excitation_print(Path(gcode), path, printer, how)
     return tower(printer, build(config["tower"], "tower"), name)
 
 

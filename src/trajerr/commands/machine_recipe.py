@@ -13,8 +13,6 @@ MORE_MOTION = "layers=sampled:10"  # of the embedded parts: more than any record
 # Calibrated, a printer has no ripple, whose phase is unknown; a network is to know what it does.
 ALL_EFFECTS = "printer.effects=[belt,friction,ripple,quantisation,jitter]"
 ANY_ERROR = "quality.rms_error_um=[0,10000]"  # the range that is checked is the soft study's
-# Minutes can be learned by heart, in epochs as many as they need where they are not.
-LITTLE_DATA = ("model.optimizer.weight_decay=0.1",)
 # Recordings are short: what judges is what has chosen the epoch.
 ALL_BUT_VALIDATION = ("train_ratio=0.85", "val_ratio=0.15", "test_ratio=0")
 

@@ -7,7 +7,7 @@ Identification, 2nd ed. 1999, ch. 13).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,12 @@ from trajerr.correction.feedrates import assemble, keep_time
 from trajerr.correction.filament import writable
 from trajerr.correction.final_check import check_corrected
 from trajerr.correction.learning import bounded
-from trajerr.correction.original import Original
+from trajerr.correction.original import Original, check_other_file
 from trajerr.correction.pieces import EmissionSettings, segment
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
+from trajerr.gcode.containers.kinds import container_for, packed
 from trajerr.gcode.excitation import excitation_note
 from trajerr.gcode.firmware import is_klipper
 from trajerr.gcode.program import FeatureType
@@ -32,6 +33,7 @@ from trajerr.gcode.writer import replace_lines
 from trajerr.inversion.signals import band_limited
 from trajerr.motion.bed import Bed
 from trajerr.motion.planner import plan
+from trajerr.motion.sampling import check_length
 from trajerr.test_prints.shakedown import Written
 
 MOVES_A_PERIOD = 4.0  # of the highest frequency
@@ -69,13 +71,15 @@ class Excitation:
         return chosen
 
 
-def excitation_print(gcode: Path, printer: Printer, how: Excitation) -> Written:
+def excitation_print(gcode: Path, out: Path, printer: Printer, how: Excitation) -> Written:
     """Return a print that excites its machine in some layers; all else is as it was.
 
     Parameters
     ----------
     gcode
         The print as sliced.
+    out
+        The file to be written; its name says in what container.
     printer
         Its limits plan it.
     how
@@ -87,15 +91,19 @@ def excitation_print(gcode: Path, printer: Printer, how: Excitation) -> Written:
     GcodeError
         If the file cannot be read or rewritten.
     ConfigError
-        If no layer is to be excited, or the firmware does not follow moves of some micrometres.
+        If no layer is to be excited, ``out`` is the file itself or names a container that cannot
+        be written, or the firmware does not follow moves of some micrometres.
     """
+    check_other_file(gcode, out)
     firmware = printer.limits.firmware
     follows = is_klipper(firmware)
     require("printer.limits.firmware", firmware, follows, "klipper: others' moves are whole steps")
     original = Original.read(gcode, printer)
     layers = how.chosen(original.planned.layers)
     require("excitation.every", how.every, len(layers) > 0, "a print of two layers or more")
-    return excited(original, how, layers)
+    container = container_for(out, original.program.container)
+    written = excited(original, how, layers)
+    return replace(written, text=packed(container, written.text, out.name))
 
 
 def excited(original: Original, how: Excitation, layers: Sequence[int]) -> Written:
@@ -126,6 +134,7 @@ def excited(original: Original, how: Excitation, layers: Sequence[int]) -> Writt
     )
     scope = Scope.of(original, settings)
     nominal, limits, program = scope.nominal, original.printer.limits, original.program
+    check_length(nominal, rate, nominal.print_time)
     time, motion = _motion(scope, how, rate, most)
     offset = scope.region.offset(motion, time)
     pieces = writable(segment(nominal, scope.region, scope.role, offset, emission), nominal)
