@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.correction.cases import small_print
@@ -15,7 +16,7 @@ from trajerr.commands.configs import load_printer
 from trajerr.correction.run import CorrectionRun
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, GcodeError
 from trajerr.exporting.export import export_bundle
 
 MZV = {"type": "mzv", "frequency_hz": 24.1, "damping_ratio": 0.1}
@@ -224,3 +225,39 @@ def test_the_command_ends_in_one_line(small, workplace, monkeypatch, capsys, wor
     assert says in said
     assert said.count("\n") == 1
     assert not (workplace / "part_corrected.gcode").exists()
+
+
+class Astray:
+    """A network that puts the nozzle where it never is: off to and fro by so much, in mm."""
+
+    sample_rate_hz = 200.0
+    band_hz = 60.0
+
+    def __init__(self, far: float) -> None:
+        self.far = far
+
+    def errors(self, features):
+        return self.far * np.sin(2.0 * np.pi * features[..., [1, 0]] / 12.0)
+
+
+@pytest.mark.parametrize(
+    ("far", "method"), [(0.3, "inverse"), (0.02, "inverse"), (0.3, "subtract")]
+)
+def test_a_correction_that_its_simulated_printer_finds_far_worse_is_not_written(
+    small, workplace, far, method
+):
+    prepared = run(small, method=method).prepare(None).with_network(Astray(far))
+    if (far, method) == (0.3, "inverse"):
+        with pytest.raises(
+            GcodeError, match=r"walls would be off by .* has not learnt such motion"
+        ):
+            prepared.correct()
+        assert [path.name for path in workplace.iterdir()] == ["part.gcode"]
+    else:
+        assert prepared.correct().text is not None
+        assert (workplace / "part_corrected.gcode").is_file()
+
+
+def test_for_another_machine_nobody_asks_the_simulated_printer(small, workplace):
+    prepared = run(small, other_machine=True).prepare(None).with_network(Astray(0.3))
+    assert prepared.correct().text is not None

@@ -18,7 +18,7 @@ from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, check_method
 from trajerr.dynamics.axis_steps import solve
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError
+from trajerr.errors import ConfigError, GcodeError
 from trajerr.gcode.containers.kinds import Container, container_for, split_name
 from trajerr.gcode.files import STANDARD_INPUT
 from trajerr.gcode.program import Program
@@ -27,6 +27,9 @@ from trajerr.gcode.sources import LayerSpec, select_layers
 from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.motion.bed import bed_notes
 from trajerr.motion.planner import Plan
+
+PROVED = 3  # layers on which a correction is simulated before it is written
+MOST_WORSE = 1.5  # times the uncorrected error there, beyond which it is none
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,7 @@ class Prepared:
         comments: Callable[[Correction], Sequence[bytes]] | None = None,
         tell: Tell | None = None,
     ) -> Correction:
-        """Correct the file, write it where that helps, and plan what is written.
+        """Correct the file, plan what has come of it, and write it where that helps.
 
         Parameters
         ----------
@@ -220,13 +223,39 @@ class Prepared:
             Returns lines of comment for the head of the file.
         tell
             As for :func:`.compensate.correct`.
+
+        Raises
+        ------
+        GcodeError
+            If a network's correction makes walls much worse where its printer is simulated.
         """
         done = correct(self.scope, self.models[self.run.method], self.settings, tell)
-        if comments is not None and done.text is not None:
-            done = with_comments(done, self.program, comments(done))
+        if done.text is not None:
+            if comments is not None:
+                done = with_comments(done, self.program, comments(done))
+            done = replace(done, planned=self._planned(done))
+            self._require_plausible(done)
         container = self.run.container(self.program)
-        done = write_correction(self.run.target, done, self.scope, self.settings, container)
-        return done if done.text is None else replace(done, planned=self._planned(done))
+        return write_correction(self.run.target, done, self.scope, self.settings, container)
+
+    def _require_plausible(self, done: Correction) -> None:
+        """Refuse what its printer, simulated, says is far from a correction.
+
+        What a network has never seen, such as motion much faster than what was recorded, it may
+        get wrong by any amount. A calibrated printer is not exact, but wrong by no such amount.
+        """
+        if self.run.method != "inverse" or self.run.other_machine:
+            return
+        replay = self._replayed({}, done, some_layers(done, PROVED))
+        pair = (UNCORRECTED, self.run.method)
+        before, after = (replay.errors(name).wall_contour_rms_um for name in pair)
+        if after > MOST_WORSE * before:
+            raise GcodeError(
+                f"{self.program.name}: where {self.printer.name} is simulated, walls would be off "
+                f"by {after:.0f} µm in place of {before:.0f}: the network has not learnt such "
+                "motion; nothing is written. Record a print that moves as fast, or correct by "
+                "method=twin"
+            )
 
     def _planned(self, done: Correction) -> Plan:
         """Return the corrected file's motion as the board plans it."""
@@ -245,10 +274,16 @@ class Prepared:
             for method in run.compare
             if method != run.method and method in self.models
         }
-        board, own = self.settings.board, self._planned(done)
+        return self._replayed(candidates, done, layers)
+
+    def _replayed(
+        self, candidates: Mapping[str, Program], done: Correction, layers: Sequence[int]
+    ) -> Replay:
+        """Return the corrected file beside some others."""
+        run, board, own = self.run, self.settings.board, self._planned(done)
         return Replay(
             self.program,
-            candidates | {run.method: own.program},
+            {**candidates, run.method: own.program},
             on_board(self.printer, board),
             layers,
             self.settings.feature_types,
