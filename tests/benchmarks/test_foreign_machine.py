@@ -248,7 +248,9 @@ def test_as_an_error_model_it_says_where_it_goes(printed):
     command = printed[0].position[::50]
     features = compute_features(command, 200.0)
     still = np.repeat(features[:1], len(features), axis=0)
-    errors = MachineModel(machine, 200.0, threads=2).errors(np.stack([features, still]))
+    errors = MachineModel(machine, 200.0, threads=2, band_hz=60.0).errors(
+        np.stack([features, still])
+    )
     xy = command[:, :2]
     moved = machine.follow(whole, printed[0].sample_rate, at_rest(whole[0]))[::50]
     straight = machine.from_rest(xy, 200.0)  # what lies between the samples makes the difference

@@ -51,10 +51,11 @@ OTHER_SCHEDULE = "a model's file has the values of its own schedule"
 IN_BOTH = {  # class → its fields that have a default in YAML and in a signature, and why
     "LogFormat": (
         {"y", "z", "time", "time_unit", "length_unit", "sample_rate_hz", "delimiter", "header"}
-        | {"part", "sections", "x"},
+        | {"part", "sections", "x", "excitation_hz"},
         LOG,
     ),
     "LogSection": ({"split"}, LOG),
+    "LossSettings": ({"uncertainty_mm"}, "earlier checkpoints lack it"),
     "AxisParameters": (
         {"coulomb_n", "belt_strength", "ripple_amplitudes_mm", "ripple_periods_mm", "jitter_s"}
         | {"delay_s", "viscous_n_s_per_m", "second_mode"},

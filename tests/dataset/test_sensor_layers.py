@@ -30,6 +30,7 @@ def reading():
         uncertainty=lambda rows: np.array([rows.start, rows.stop], dtype=float),
     )
     known = {"part": "p", "source_sha256": "x", "printer": linear_printer()}
+    known["excitation_hz"] = None
     return SimpleNamespace(**known, trajectory=trajectory, fused=fused)
 
 

@@ -219,7 +219,7 @@ def test_layers_are_weighed_only_where_they_say_by_what_they_are_uncertain(
     with pytest.raises(DataError, match=r"^loss\.uncertainty_mm: got 0\.005, expected null"):
         train(config, data, tmp_path)
     outcome = train(train_config(trainer__max_epochs=1), data, tmp_path / "plain")
-    task = TrajectoryTask.load_from_checkpoint(outcome.best)
+    task = TrajectoryTask.load_from_checkpoint(outcome.best).eval()  # without dropout
     batch = next(iter(data.val_dataloader()))
     losses = []
     for half_mm, uncertain_mm in ((None, 0.005), (0.005, 0.0), (0.005, 0.005)):

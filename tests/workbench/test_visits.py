@@ -127,7 +127,7 @@ def test_a_printer_is_measured_from_a_dropped_recording(tmp_path, pictures):
 
 def test_a_bundle_is_added_and_a_file_corrected_by_clicking(tmp_path, pictures, make_checkpoint):
     part, bundle = with_part(tmp_path / "elsewhere", layers=1) / "part.gcode", tmp_path / "learnt"
-    export_bundle(make_checkpoint("lstm").path, bundle, ["onnx"])
+    export_bundle(make_checkpoint("physics").path, bundle, ["onnx"])
     chosen = "document.querySelector('[name=bundle]').selectedOptions[0].text"
 
     async def a_visit(page, base):
