@@ -19,10 +19,10 @@ are planned anew and printed on the machine at its own natural frequencies, and 
 above. Beside them: input shapers at the calibrated frequencies.
 
 With ``sensor=accelerometer`` the same machines are known as their owners know them: by what two
-accelerometers recorded of four minutes of one print of parts A, and by ``make machine``, which
-calibrates the printer from that and makes the network. A first table says how near the errors
-come that sensors and calibrated printer tell together, without and with a reference sensor on the
-frame; ``make machine`` has none.
+accelerometers recorded of four minutes of one print of parts A, an excitation print too, and by
+``make machine``, which calibrates the printer from that and makes the network. A first table says
+how near the errors come that sensors and calibrated printer tell together, without and with a
+reference sensor on the frame; ``make machine`` has none.
 
 What is there already is kept, so that an interrupted benchmark goes on; ``--anew`` corrects and
 judges again, with the logs, calibrations and networks that are there. The table goes to stdout

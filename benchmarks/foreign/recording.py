@@ -1,6 +1,6 @@
 """Four minutes of printing on a machine, written as an encoder would log them.
 
-Half of the prints are excitation prints, so that the machine answers at all frequencies.
+Half of the prints may be excitation prints, so that the machine answers at all frequencies.
 
 The log is a CSV of what ``prepare`` and ``calibrate`` read: commanded and measured positions,
 with a sensor's noise. Beside it stand two configs of the group ``log``: ``recorded`` with all
