@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trajerr.correction.error_models import known_hz
-from trajerr.dataset.record import EXCITATION
+from trajerr.correction.error_models import BAND_HZ, told_by
 from trajerr.files import write_atomically
 from trajerr.test_prints.excitation import Excitation
 
@@ -41,8 +40,9 @@ class Plan:
     @property
     def band_hz(self) -> float:
         """Up to which frequency what is recorded tells how a machine answers."""
-        excited = None if self.excitation is None else self.excitation.band_hz
-        return known_hz({"params": {EXCITATION: excited}})
+        if self.excitation is None:
+            return BAND_HZ
+        return told_by(self.excitation.band_hz, self.sample_rate_hz)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.manifest import MANIFEST, ONNX, ONNX_STEP, SEAL, open_bundle, write_manifest
 from trajerr.bundle.runtime import Predictor
 from trajerr.commands.configs import load_printer
+from trajerr.correction.compensate import apply_correction
 from trajerr.correction.run import CorrectionRun
 from trajerr.correction.settings import CorrectionSettings
 from trajerr.dynamics.printer import Printer
@@ -256,6 +257,13 @@ def test_a_correction_that_its_simulated_printer_finds_far_worse_is_not_written(
     else:
         assert prepared.correct().text is not None
         assert (workplace / "part_corrected.gcode").is_file()
+
+
+def test_from_python_it_is_not_written_either(workplace):
+    out = workplace / "out.gcode"
+    with pytest.raises(GcodeError, match="has not learnt such motion"):
+        apply_correction(workplace / "part.gcode", out, Astray(0.3), load_printer("ender3_v2"))
+    assert not out.exists()
 
 
 def test_for_another_machine_nobody_asks_the_simulated_printer(small, workplace):

@@ -203,8 +203,10 @@ def test_a_network_is_asked_for_its_two_errors():
 
 def test_a_network_is_trusted_as_far_as_its_data_excited_the_machine():
     assert known_hz({}) == known_hz({"params": {"kind": "measured"}}) == 60.0
-    assert known_hz({"params": {"excitation_hz": 110.0}}) == pytest.approx(99.0)
-    assert known_hz({"params": {"excitation_hz": 40.0}}) == 60.0
+    for rate, excitation, known in ((400.0, 110.0, 99.0), (400.0, 40.0, 60.0), (400.0, 1e6, 100.0)):
+        stats = {"params": {"excitation_hz": excitation}, "sample_rate_hz": rate}
+        assert known_hz(stats) == pytest.approx(known)
+    assert known_hz({"params": {"excitation_hz": 110.0}, "sample_rate_hz": 200.0}) == 60.0
     settings = CorrectionSettings.shipped()
     bands = [settings.learning.within(hz) for hz in (60.0, 99.0)]
     assert [(band.hz, band.probed_hz) for band in bands] == [(60.0, 90.0), (99.0, 148.5)]

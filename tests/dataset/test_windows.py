@@ -96,6 +96,8 @@ def test_windows_of_recorded_layers_tell_by_what_they_are_uncertain():
     batch = table.gather(table.strided(1))
     expected = 2 * [[0.0, 0.0]] + 4 * [[0.004, 0.006]]
     assert torch.equal(batch["target_uncertainty"], torch.tensor(expected))
+    odd = replace(simulated, metadata={"uncertainty_x_mm": "much", "uncertainty_y_mm": True})
+    assert torch.equal(odd.uncertainty, torch.zeros(2))
     alone = WindowTable.of([simulated], 4)
     assert "target_uncertainty" not in alone.gather(alone.strided(1))
 

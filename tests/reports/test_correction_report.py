@@ -17,7 +17,6 @@ class Replayed:
 
     layers = (3, 9)
     sample_rate_hz = RATE_HZ
-    band_hz = 60.0
     printer = SimpleNamespace(
         x=SimpleNamespace(natural_freq_hz=24.0), y=SimpleNamespace(natural_freq_hz=21.0)
     )

@@ -126,6 +126,11 @@ def test_a_note_in_the_middle_of_a_print_says_nothing(original, made):
     assert excitation_hz(parse_program(text, "part.gcode", "klipper")) is None
 
 
+def test_a_note_that_nobody_wrote_so_says_nothing(original):
+    odd = b"; trajerr excitation by 0.1.0, up to 1.2.3 Hz\n" + original.program.text
+    assert excitation_hz(parse_program(odd, "part.gcode", "klipper")) is None
+
+
 def test_planned_anew_it_moves_as_was_told(printer, made):
     program = printer.placed(parse_program(made.text, "again.gcode", printer.limits.firmware))
     again = plan(program, printer.limits)

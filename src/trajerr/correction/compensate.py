@@ -24,6 +24,7 @@ from trajerr.correction.learning import Tell as Done
 from trajerr.correction.nozzle import Nozzle
 from trajerr.correction.original import Original, check_other_file
 from trajerr.correction.pieces import Segmentation, segment, vertices
+from trajerr.correction.plausible import PROVED, require_plausible, some_layers
 from trajerr.correction.polish import Polisher
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings
@@ -98,7 +99,8 @@ def apply_correction(
     Raises
     ------
     GcodeError
-        If the file cannot be corrected, or the corrected text does not print the same part.
+        If the file cannot be corrected, the corrected text does not print the same part, or it
+        makes walls much worse where the printer is simulated.
     ConfigError
         If ``out`` is the file itself, or a layer does not exist.
     """
@@ -124,21 +126,48 @@ def write_correction(
     scope: Scope,
     settings: CorrectionSettings,
     container: Container,
+    *,
+    proved: bool = True,
 ) -> Correction:
-    """Write a corrected text where it helps, after a second reading has found it sound.
+    """Plan a corrected text and write it where it helps, after a second reading found it sound.
 
     A file that stands there is replaced as a whole, and keeps its permissions.
+
+    Parameters
+    ----------
+    out, done
+        The file, and what it is to hold.
+    scope, settings
+        What the correction was made with.
+    container
+        What the text is packed in.
+    proved
+        Whether a network's correction is simulated on its printer first.
 
     Raises
     ------
     GcodeError
-        If the corrected text does not print the same part.
+        If the corrected text does not print the same part, or makes walls much worse where its
+        printer is simulated.
     """
-    if done.text is not None:
-        program, printer = scope.original.program, scope.original.printer
-        check_corrected(program, done.text, done.replaced, printer, settings.max_correction_mm)
-        write_atomically(out, packed(container, done.text, out.name), keep_mode=True)
+    text, program, printer = done.text, scope.original.program, scope.original.printer
+    if text is not None:
+        check_corrected(program, text, done.replaced, printer, settings.max_correction_mm)
+        planned = planned_again(done, scope, settings)
+        if proved and settings.method == "inverse":
+            require_plausible(scope.original, planned, settings, some_layers(done, PROVED))
+        done = replace(done, planned=planned)
+        write_atomically(out, packed(container, text, out.name), keep_mode=True)
     return done
+
+
+def planned_again(done: Correction, scope: Scope, settings: CorrectionSettings) -> Plan:
+    """Return a corrected text's motion as the board plans it; parameters as it was made with."""
+    if done.planned is not None:
+        return done.planned
+    original = scope.original
+    written = parse_program(done.text or b"", original.program.name, original.program.firmware)
+    return planned_on(written, original.printer, settings.board)
 
 
 def with_comments(done: Correction, program: Program, lines: Sequence[bytes]) -> Correction:

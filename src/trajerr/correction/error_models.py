@@ -20,6 +20,7 @@ TOGETHER = 1 << 14  # samples of all that are predicted at a time: what caches h
 SETTLED = 2  # context lengths after which a part is predicted as the whole is, to a nanometre
 BAND_HZ = 60.0  # of motion as slicers write it, and of corrections like those among the data
 EXCITED = 0.9  # of the frequency up to which the recorded print was excited
+SAMPLES_A_PERIOD = 4.0  # at least, of a frequency at which a network is trusted
 TWIN_RATE_HZ = 2000.0  # at least; the printer is simulated at a multiple of the sample rate
 
 
@@ -50,7 +51,20 @@ def known_hz(stats: Mapping[str, Any]) -> float:
         Of the data that it learned from, as ``stats.json`` has them.
     """
     excited = stats.get("params", {}).get(EXCITATION)
-    return BAND_HZ if excited is None else max(BAND_HZ, EXCITED * float(excited))
+    return BAND_HZ if excited is None else told_by(float(excited), stats["sample_rate_hz"])
+
+
+def told_by(excitation_hz: float, sample_rate_hz: float) -> float:
+    """Return up to which frequency, Hz, samples of a print tell how its machine answers.
+
+    Parameters
+    ----------
+    excitation_hz
+        Up to which the print excited it.
+    sample_rate_hz
+        Of the samples, of which a period has four or more.
+    """
+    return max(BAND_HZ, min(EXCITED * excitation_hz, sample_rate_hz / SAMPLES_A_PERIOD))
 
 
 class Predicts(Protocol):

@@ -85,9 +85,15 @@ class Original:
 
     def planned_on(self, board: str | None) -> Plan:
         """Return its motion as a board of :data:`.boards.BOARDS` plans it; ``None``: as planned."""
-        if on_board(self.printer, board) is self.printer:
+        if board is None or on_board(self.printer, board) is self.printer:
             return self.planned
-        return planned_on(self.program, self.printer, board)
+        if board not in self._on_boards:
+            self._on_boards[board] = planned_on(self.program, self.printer, board)
+        return self._on_boards[board]
+
+    @cached_property
+    def _on_boards(self) -> dict[str, Plan]:
+        return {}
 
 
 def check_other_file(gcode: Path, out: Path) -> None:

@@ -10,26 +10,29 @@ from trajerr.bundle.machine import LearntMachine
 from trajerr.bundle.runtime import Predictor
 from trajerr.bundle.sessions import providers_of
 from trajerr.checks import require, require_count
-from trajerr.correction.boards import on_board, planned_on
-from trajerr.correction.compensate import Correction, Tell, correct, with_comments, write_correction
+from trajerr.correction.compensate import (
+    Correction,
+    Tell,
+    correct,
+    planned_again,
+    with_comments,
+    write_correction,
+)
 from trajerr.correction.error_models import ErrorModel, NetworkModel, TwinModel
 from trajerr.correction.original import Original, check_other_file, check_replaceable
+from trajerr.correction.plausible import replayed, some_layers
 from trajerr.correction.scope import Scope
 from trajerr.correction.settings import CorrectionSettings, check_method
 from trajerr.dynamics.axis_steps import solve
 from trajerr.dynamics.printer import Printer
-from trajerr.errors import ConfigError, GcodeError
+from trajerr.errors import ConfigError
 from trajerr.gcode.containers.kinds import Container, container_for, split_name
 from trajerr.gcode.files import STANDARD_INPUT
 from trajerr.gcode.program import Program
 from trajerr.gcode.reader import parse_program
 from trajerr.gcode.sources import LayerSpec, select_layers
-from trajerr.metrics.closed_loop import UNCORRECTED, Replay
+from trajerr.metrics.closed_loop import Replay
 from trajerr.motion.bed import bed_notes
-from trajerr.motion.planner import Plan
-
-PROVED = 3  # layers on which a correction is simulated before it is written
-MOST_WORSE = 1.5  # times the uncorrected error there, beyond which it is none
 
 
 @dataclass(frozen=True)
@@ -229,41 +232,14 @@ class Prepared:
         GcodeError
             If a network's correction makes walls much worse where its printer is simulated.
         """
-        done = correct(self.scope, self.models[self.run.method], self.settings, tell)
-        if done.text is not None:
-            if comments is not None:
-                done = with_comments(done, self.program, comments(done))
-            done = replace(done, planned=self._planned(done))
-            self._require_plausible(done)
-        container = self.run.container(self.program)
-        return write_correction(self.run.target, done, self.scope, self.settings, container)
-
-    def _require_plausible(self, done: Correction) -> None:
-        """Refuse what its printer, simulated, says is far from a correction.
-
-        What a network has never seen, such as motion much faster than what was recorded, it may
-        get wrong by any amount. A calibrated printer is not exact, but wrong by no such amount.
-        """
-        if self.run.method != "inverse" or self.run.other_machine:
-            return
-        replay = self._replayed({}, done, some_layers(done, PROVED))
-        pair = (UNCORRECTED, self.run.method)
-        before, after = (replay.errors(name).wall_contour_rms_um for name in pair)
-        if after > MOST_WORSE * before:
-            raise GcodeError(
-                f"{self.program.name}: where {self.printer.name} is simulated, walls would be off "
-                f"by {after:.0f} µm in place of {before:.0f}: the network has not learnt such "
-                "motion; nothing is written. Record a print that moves as fast, or correct by "
-                "method=twin"
-            )
-
-    def _planned(self, done: Correction) -> Plan:
-        """Return the corrected file's motion as the board plans it."""
-        if done.planned is not None:
-            return done.planned
-        text, name = done.text or b"", self.run.target.name
-        written = parse_program(text, name, self.program.firmware)
-        return planned_on(written, self.printer, self.settings.board)
+        run = self.run
+        done = correct(self.scope, self.models[run.method], self.settings, tell)
+        if comments is not None and done.text is not None:
+            done = with_comments(done, self.program, comments(done))
+        container = run.container(self.program)
+        return write_correction(
+            run.target, done, self.scope, self.settings, container, proved=not run.other_machine
+        )
 
     def replay(self, done: Correction) -> Replay:
         """Return the corrected file beside others, on some of the corrected layers."""
@@ -274,21 +250,8 @@ class Prepared:
             for method in run.compare
             if method != run.method and method in self.models
         }
-        return self._replayed(candidates, done, layers)
-
-    def _replayed(
-        self, candidates: Mapping[str, Program], done: Correction, layers: Sequence[int]
-    ) -> Replay:
-        """Return the corrected file beside some others."""
-        run, board, own = self.run, self.settings.board, self._planned(done)
-        return Replay(
-            self.program,
-            {**candidates, run.method: own.program},
-            on_board(self.printer, board),
-            layers,
-            self.settings.feature_types,
-            planned={UNCORRECTED: self.scope.original.planned_on(board), run.method: own},
-        )
+        planned = planned_again(done, self.scope, self.settings)
+        return replayed(self.scope.original, planned, self.settings, layers, candidates)
 
     def _other(self, method: str, layers: Sequence[int], rate_hz: float) -> Program:
         """Return some layers corrected by another method, as finely, whatever the board takes."""
@@ -302,13 +265,3 @@ class Prepared:
         )
         done = correct(Scope.of(self.scope.original, settings), self.models[method], settings)
         return parse_program(done.text or b"", method, self.program.firmware)
-
-
-def some_layers(done: Correction, most: int) -> list[int]:
-    """Return some of the corrected layers, the middles of equal parts.
-
-    A first layer, printed slowly, is no fifth of a print.
-    """
-    count = min(most, len(done.layers))
-    picked = (np.arange(count) + 0.5) * len(done.layers) / count
-    return [done.layers[i] for i in picked.astype(int)]

@@ -72,7 +72,7 @@ class LearningSettings:
         plain = shipped("correct")
         return cls(**{**fields_of(cls, {**plain, **plain["learning"]}), **changes})
 
-    def within(self, known_hz: float) -> "Band":
+    def within(self, known_hz: float) -> Band:
         """Return the band of a correction by a model whose answers are known up to a frequency."""
         band = self.band_hz or known_hz
         return Band(band, self.probe_hz or PROBED * band)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajerr.checks import require_one_of
+from trajerr.checks import is_number, require_one_of
 from trajerr.dataset.record import UNCERTAINTY, LayerRecord
 from trajerr.dataset.stats import FILE, SPLITS, Stats, read_stats
 from trajerr.dataset.tensor_files import read_dict
@@ -55,7 +55,8 @@ class Sequence:
     @property
     def uncertainty(self) -> Tensor:
         """(2,) mm RMS by which the errors of x and y are uncertain; 0 where nothing says so."""
-        return torch.tensor([float(self.metadata.get(key, 0.0)) for key in UNCERTAINTY])
+        told = [self.metadata.get(key) for key in UNCERTAINTY]  # files of others may hold any text
+        return torch.tensor([v if is_number(v) else 0.0 for v in told], dtype=torch.float32)
 
     def trimmed(self, lead: int = 0) -> Self:
         """Return the samples that count after the last ``lead`` of the context, as views."""

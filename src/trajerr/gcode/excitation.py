@@ -5,7 +5,7 @@ import re
 from trajerr.gcode.program import Program
 from trajerr.version import __version__
 
-_NOTE = re.compile(rb"^; trajerr excitation by \S+, up to ([\d.]+) Hz", re.M)
+_NOTE = re.compile(rb"^; trajerr excitation by \S+, up to (\d+(?:\.\d+)?) Hz", re.M)
 
 
 def excitation_note(rms_mm: float, band_hz: float) -> bytes:

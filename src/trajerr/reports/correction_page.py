@@ -11,7 +11,8 @@ from urllib.parse import quote
 import numpy as np
 
 from trajerr.correction.compensate import Correction
-from trajerr.correction.run import Prepared, some_layers
+from trajerr.correction.plausible import some_layers
+from trajerr.correction.run import Prepared
 from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.reports.corners import Corner, close_ups, worst
 from trajerr.reports.correction_drawings import corner_figure, key, layer_chart

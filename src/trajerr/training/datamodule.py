@@ -131,7 +131,7 @@ class PrinterDataModule(lightning.LightningDataModule):
 
     Batches are dictionaries: ``input_features`` (B, T, 15) in raw physical units,
     ``trajectory_targets`` (B, T, 2) mm and, where all data has them, ``thermal_targets``
-    (B, T, 3) °C.
+    (B, T, 3) °C; of recorded layers that say so, ``target_uncertainty`` (B, 2) mm.
 
     Of a layer's lead-in as much may begin a window as the loss leaves out there, ``burn_in``
     samples: what is counted is always the layer's own. A task that Lightning trains sets it.
