@@ -26,6 +26,13 @@ PATIENCE_S = 120.0
 SETTLED_S = 0.5  # in which frames are laid out and drawn anew
 
 
+LEFT = "Inspected target navigated or closed"  # what a script hears whose page is being left
+
+
+class PageLeftError(Exception):
+    """The page was left while a script ran on it."""
+
+
 class Tab:
     """One page."""
 
@@ -40,6 +47,8 @@ class Tab:
         while True:
             said = await self._socket.receive_json(timeout=PATIENCE_S)
             if said.get("id") == self._last:
+                if said.get("error", {}).get("message") == LEFT:
+                    raise PageLeftError(method)
                 assert "error" not in said, said
                 return said["result"]
             self._note(said)
@@ -61,13 +70,15 @@ class Tab:
         return said["result"].get("value")
 
     async def until(self, script: str) -> Any:
-        """Wait until a script returns what is true."""
-        end = time.monotonic() + PATIENCE_S
-        while not (found := await self.run(script)):
-            page = await self.run("document.body && document.body.innerText")
-            assert time.monotonic() < end, f"{script}\n{page}"
+        """Wait until a script returns what is true, on this page or the one that follows it."""
+        end, page = time.monotonic() + PATIENCE_S, None
+        while time.monotonic() < end:
+            with contextlib.suppress(PageLeftError):
+                if found := await self.run(script):
+                    return found
+                page = await self.run("document.body && document.body.innerText")
             await asyncio.sleep(0.1)
-        return found
+        raise AssertionError(f"{script}\n{page}")
 
     async def open(self, address: str) -> None:
         await self.call("Page.navigate", url=address)
