@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,60 @@ def test_friction_explains_no_more_than_its_force() -> None:
         features = torch.zeros(1, 50, 15)
         excess = residual.excess(residual(error, features))
         assert bool((excess == 0.0).all()) is explained
+
+
+def sliding_case(rate: float, **axis: float) -> tuple[torch.Tensor, torch.Tensor, AxisParameters]:
+    """Features (1, N, 15) and the exact error (1, N, 2) of a carriage that speeds up and slides.
+
+    From a long run at 50 mm/s it gains 400 mm/s²: after the axis has settled, all forces are
+    constant but the viscous one, and ``k e = -m a - F_c - d ṙ + (c + d) d a / k``.
+    """
+    moved = simple_axis(mass_kg=0.35, stiffness_n_per_m=8000.0, damping_n_s_per_m=15.0, **axis)
+    time = np.arange(int(rate)) / rate
+    faster = 400.0
+    path = 50.0 * time + 0.5 * faster * time**2
+    features = compute_features(np.column_stack([path, path, 0.0 * path]), rate)[3:]
+    late = time - moved.delay_s
+    speed = 50.0 + faster * late
+    drag, both = moved.viscous_n_s_per_m, moved.damping_n_s_per_m + moved.viscous_n_s_per_m
+    force = moved.mass_kg * faster + 1e3 * moved.coulomb_n + drag * speed
+    own = -(force - both * drag * faster / moved.stiffness_n_per_m) / moved.stiffness_n_per_m
+    error = own + 50.0 * late + 0.5 * faster * late**2 - path
+    both_axes = torch.from_numpy(np.column_stack([error, error])[3:])[None]
+    return torch.from_numpy(features)[None], both_axes, moved
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        {"viscous_n_s_per_m": 4.0},
+        {"delay_s": 0.0015},
+        {"viscous_n_s_per_m": 2.0, "delay_s": 0.003},
+    ],
+)
+def test_nothing_is_left_of_a_carriage_that_slides(further: dict[str, float]) -> None:
+    features, error, axis = sliding_case(400.0, coulomb_n=0.8, **further)
+    physics = PhysicsResidual((axis, axis), 400.0).double()
+    left = physics.unexplained(error, features)
+    assert float(left.max()) < 1e-6  # mm
+    assert left.shape[1] == error.shape[1] - (4 if "delay_s" in further else 2)
+
+
+def test_friction_has_no_dead_zone_where_the_carriage_slides() -> None:
+    features, error, axis = sliding_case(400.0, coulomb_n=0.8)
+    physics = PhysicsResidual((axis, axis), 400.0).double()
+    off = 0.03  # mm, as if friction pulled less
+    hidden = physics.excess(physics(error + off, features))
+    assert float(hidden.max()) == 0.0  # friction could explain it, if its direction were free
+    assert float(physics.unexplained(error + off, features).min()) > 1e-3
+
+
+def test_a_second_mode_is_refused() -> None:
+    mode = {"frequency_hz": 80.0, "damping_ratio": 0.04, "mass_share": 0.2}
+    axis = replace(SOFT_X, second_mode=mode)
+    with pytest.raises(ConfigError, match="second_mode: got one, expected none"):
+        PhysicsResidual((axis, axis), RATE_HZ)
 
 
 @settings(max_examples=30, deadline=None)

@@ -312,13 +312,14 @@ def test_physics_loss_behind_an_input_shaper_is_refused(
         train(config, data, tmp_path / "run")
 
 
-def test_physics_loss_of_an_axis_with_viscous_friction_is_refused(
+def test_physics_loss_of_an_axis_with_a_second_mode_is_refused(
     data: PrinterDataModule, tmp_path: Path
 ) -> None:
     printer = load_printer("ender3_v2").to_dict()
-    printer["y"] = {**printer["y"], "viscous_n_s_per_m": 1.0}
+    mode = {"frequency_hz": 80.0, "damping_ratio": 0.04, "mass_share": 0.2}
+    printer["y"] = {**printer["y"], "second_mode": mode}
     config = train_config(loss__lambda_physics=0.1, loss__printer=printer)
-    with pytest.raises(ConfigError, match=r"0\.1, expected 0 for a printer with a delay, viscous"):
+    with pytest.raises(ConfigError, match=r"0\.1, expected 0 for a printer with a second mode"):
         train(config, data, tmp_path / "run")
 
 

@@ -269,10 +269,8 @@ def _require_known(printer: Plain | None, loss: LossSettings) -> None:
     holds = loss.lambda_physics == 0.0 or not shaped
     expected = "0 for a printer with an input shaper, whose motors are told another command"
     require("loss.lambda_physics", loss.lambda_physics, holds, expected)
-    holds = loss.lambda_physics == 0.0 or all(axis.plain for axis in _axes(printer))
-    expected = (
-        "0 for a printer with a delay, viscous friction or a second mode: its equation has none"
-    )
+    holds = loss.lambda_physics == 0.0 or all(axis.second_mode is None for axis in _axes(printer))
+    expected = "0 for a printer with a second mode: its equation has none"
     require("loss.lambda_physics", loss.lambda_physics, holds, expected)
 
 
