@@ -240,3 +240,38 @@ def test_sizes_below_one_are_named(name: str) -> None:
     for key in sizes:
         with pytest.raises(ConfigError, match=rf"model.*{key}|num_layers"):
             build_network({**config, key: -1})
+
+
+@pytest.mark.parametrize("axes", ["shared", "joint"])
+@pytest.mark.parametrize("kinematics", ["cartesian", "corexy"])
+def test_inputs_that_turn_with_the_motion_are_those_named_odd(axes: str, kinematics: str) -> None:
+    made = inputs.make_inputs(axes, kinematics, [0.2, 0.8])
+    features = random_features(2, 30)
+    back = features.clone()
+    of_x_and_y = [k for k, name in enumerate(FEATURES) if name[0] in "vaj" and name[1:] in "xy"]
+    back[..., of_x_and_y] *= -1.0
+    there, again = (made(raw, raw) for raw in (features, back))
+    turned = torch.isclose(again, -there).all(dim=0).all(dim=0)
+    same = torch.isclose(again, there).all(dim=0).all(dim=0)
+    assert bool((turned | same).all())
+    phases = same & (made.odd > 0.0)  # a drive of its own, which positions tell
+    assert int(phases.sum()) == (8 if axes == "joint" or kinematics == "corexy" else 4)
+    assert bool(((made.odd > 0.0) == (turned | phases)).all())
+
+
+@pytest.mark.parametrize("name", ["base", "large"])
+def test_what_is_odd_already_is_trained_the_same_turned_round(name: str) -> None:
+    network = stir(build(name, **(SMALL_LARGE if name == "large" else {}), mirrored=True))
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    features = random_features(6, 40)
+    network.train()
+    torch.manual_seed(0)
+    assert not torch.allclose(network(features), network.eval()(features), atol=1e-5)
+    with torch.no_grad():  # only a straight line from odd inputs to the error is left
+        for parameter in network.head[-1].parameters():
+            parameter.zero_()
+        network.shortcut.bias.zero_()
+        network.shortcut.weight *= network.odd
+    torch.testing.assert_close(network.train()(features), network.eval()(features))

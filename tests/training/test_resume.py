@@ -1,5 +1,6 @@
 """An interrupted training goes on in its folder; what contradicts its state is refused."""
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from tests.training.cases import train, train_config
 from tests.training.test_run import _train_until, weights
 from tests.warm_python import warm_python
 from trajerr.errors import ConfigError, DataError
+from trajerr.shipped import shipped
 from trajerr.training.checkpoint import read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
 
@@ -23,8 +25,14 @@ def module(tiny: Path) -> PrinterDataModule:
     return data_module(tiny, batch_size=8, stride=16, samples_per_epoch=48)
 
 
-def test_the_same_command_in_the_same_folder_goes_on(tiny: Path, tmp_path: Path, capsys) -> None:
-    config = train_config(trainer__max_epochs=4)
+AVERAGED = {"callbacks__average": shipped("callbacks/averaged")["average"], "model__mirrored": True}
+
+
+@pytest.mark.parametrize("changes", [{}, AVERAGED], ids=["plain", "averaged"])
+def test_the_same_command_in_the_same_folder_goes_on(
+    tiny: Path, tmp_path: Path, capsys, changes: dict
+) -> None:
+    config = train_config(trainer__max_epochs=4, **changes)
     whole = train(config, module(tiny), tmp_path / "whole")
     _train_until(config, module(tiny), tmp_path / "run", epochs=2)
     capsys.readouterr()
@@ -43,6 +51,25 @@ def test_a_finished_training_begins_anew(tiny: Path, tmp_path: Path, capsys) -> 
     again = train(train_config(trainer__max_epochs=2), module(tiny), tmp_path)
     assert "Going on" not in capsys.readouterr().out
     assert again.objective == first.objective
+
+
+@pytest.mark.parametrize("changes", [{}, AVERAGED], ids=["plain", "averaged"])
+def test_what_was_stopped_after_its_last_epoch_is_concluded(
+    tiny: Path, tmp_path: Path, capsys, changes: dict
+) -> None:
+    config = train_config(trainer__max_epochs=2, **changes)
+    whole = train(config, module(tiny), tmp_path)
+    (tmp_path / "train.json").unlink()
+    before = {name: value.clone() for name, value in weights(whole.last).items()}
+    capsys.readouterr()
+    concluded = train(config, module(tiny), tmp_path)
+    assert "Epoch" not in capsys.readouterr().out.split("Going on")[1].split("Best epoch")[0]
+    assert concluded.metrics == whole.metrics
+    assert json.loads((tmp_path / "train.json").read_text())["epochs"] == 2
+    for path in (concluded.last, concluded.best):
+        assert path.is_file()
+    for name, value in weights(concluded.last).items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_nothing_of_an_epoch_begins_anew(tiny: Path, tmp_path: Path, capsys) -> None:

@@ -251,14 +251,29 @@ def test_a_longer_training_gets_a_lower_rate() -> None:
     assert search.rate_for(trial, 12_800) == pytest.approx(0.03 / 8)
 
 
+def test_a_trial_goes_as_the_schedule_to_come() -> None:
+    def rates(schedule: str) -> list[float]:
+        return [search.trial_factor(schedule, step, 100) for step in range(100)]
+
+    assert rates("plateau") == [1.0] * 100 == rates("None")
+    assert rates("constant")[:2] == [0.1, 0.2]
+    assert rates("constant")[9:] == [1.0] * 91
+    for falling in ("cosine", "one_cycle"):
+        assert max(rates(falling)) == rates(falling)[9] == 1.0
+        assert rates(falling)[-1] < 0.02
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["base", "lstm"])
+@pytest.mark.parametrize("name", ["base", "lstm", "plateau"])
 def test_lr_find_is_near_the_best_of_a_grid(tiny: Path, tmp_path: Path, name: str) -> None:
     def loss(output: Path, **changes: object) -> float:
         config = train_config(trainer__max_epochs=5, model__dropout=0.0, **changes)
         if name == "lstm":
             groups = {key: config["model"][key] for key in ("optimizer", "schedule")}
             config["model"] = {**shipped("model/lstm"), "hidden_size": 12, **groups}
+        if name == "plateau":
+            config["model"]["schedule"]["name"] = "plateau"
+            config["model"]["optimizer"]["name"] = "adamw"
         data = data_module(tiny, batch_size=8, stride=16, samples_per_epoch=480)
         return train(config, data, output).objective
 

@@ -15,6 +15,7 @@ from trajerr.checks import require_one_of
 
 N_FEATURES = 15
 MOTION = ((0, 3, 7, 11), (1, 4, 8, 12))  # columns of position, velocity, acceleration, jerk
+_OF_X_AND_Y = {column for columns in MOTION for column in columns[1:]}  # velocity and its slopes
 
 LINEAR_RANGE = 4.0  # standard deviations up to which an input passes unbent
 POSITION_RANGE = 3.0  # standard deviations beyond which position is taken as at the border
@@ -75,13 +76,17 @@ class JointInputs(nn.Module):
     streams: Final[int]
     coupled: Final[bool]
     periods: Tensor
+    odd: Tensor  # (size,) 1 for inputs that turn round with the motion in x and y, 0 for others
 
     def __init__(self, ripple_periods_mm: Sequence[float], coupled: bool) -> None:
         super().__init__()
         self.streams = 1
         self.coupled = coupled
-        self.size = N_FEATURES + 2 + 4 * len(ripple_periods_mm)
+        phases = 4 * len(ripple_periods_mm)
+        self.size = N_FEATURES + 2 + phases
+        turning = [float(k in _OF_X_AND_Y) for k in range(N_FEATURES)] + [1.0] * (2 + phases)
         self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
+        self.register_buffer("odd", torch.tensor(turning), persistent=False)
 
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [B, T, size] of raw and normalised features [B, T, 15]."""
@@ -110,16 +115,20 @@ class AxisInputs(nn.Module):
     periods: Tensor
     identity: Tensor
     columns: Tensor
+    odd: Tensor  # (size,) 1 for inputs that turn round with the motion, 0 for others
 
     def __init__(self, ripple_periods_mm: Sequence[float], coupled: bool) -> None:
         super().__init__()
         self.streams = 2
         self.coupled = coupled
         phases = 2 * len(ripple_periods_mm)
-        self.size = 7 + phases + (4 + phases if coupled else 0)
+        others = 4 + phases if coupled else 0
+        self.size = 7 + phases + others
+        turning = [0.0] + [1.0] * (4 + phases) + [0.0] * 2 + [1.0] * others
         self.register_buffer("periods", _periods(ripple_periods_mm), persistent=False)
         self.register_buffer("identity", torch.eye(2), persistent=False)
         self.register_buffer("columns", torch.tensor(MOTION).flatten(), persistent=False)
+        self.register_buffer("odd", torch.tensor(turning), persistent=False)
 
     def forward(self, features: Tensor, normalized: Tensor) -> Tensor:
         """Return the inputs [2B, T, size] of raw and normalised features [B, T, 15]."""
@@ -201,6 +210,12 @@ def ripple_phases(position: Tensor, periods: Tensor) -> Tensor:
     cycles = position.unsqueeze(-1) / periods
     angle = 2.0 * math.pi * (cycles - torch.floor(cycles))
     return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
+
+
+def draw_turns(inputs: Tensor) -> Tensor:
+    """Return 1 or -1 by chance for each sequence of inputs [R, T, size], [R, 1, 1]."""
+    drawn = torch.randint(0, 2, (inputs.shape[0], 1, 1), device=inputs.device)
+    return (2 * drawn - 1).to(inputs.dtype)
 
 
 def unfold_streams(output: Tensor, streams: int) -> Tensor:

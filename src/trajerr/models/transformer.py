@@ -5,11 +5,12 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 from trajerr.checks import require
 from trajerr.errors import ConfigError
 from trajerr.models.attention import BandedAttention, EncoderLayer
-from trajerr.models.inputs import Scaling, make_inputs, unfold_streams
+from trajerr.models.inputs import Scaling, draw_turns, make_inputs, unfold_streams
 from trajerr.models.physics import SEEN, AxisEquation, with_solution
 from trajerr.models.recurrence import Recurrence
 
@@ -55,6 +56,10 @@ class TransformerRecurrent(nn.Module):
     equation
         Arguments of :class:`~trajerr.models.physics.AxisEquation` beside the rate; None: no
         equation, the output is the whole error.
+    mirrored
+        Whether training turns the motion of every other sequence round, with its error. All
+        forces on an axis do so, friction and ringing alike; a motor's ripple is taken as a
+        drive beside the motion, that turns with it.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class TransformerRecurrent(nn.Module):
     d_model: Final[int]
     attention_context: Final[int]
     recalls: Final[int]
+    odd: Tensor  # (inputs,) 1 for those that turn round with the motion
 
     def __init__(
         self,
@@ -86,6 +92,7 @@ class TransformerRecurrent(nn.Module):
         context_length: int,
         sample_rate_hz: float | None,
         equation: Mapping[str, Any] | None,
+        mirrored: bool = False,  # as in networks of former versions, which name none
     ) -> None:
         super().__init__()
         fits = decoder_size == d_model or not decoder_attention
@@ -95,12 +102,16 @@ class TransformerRecurrent(nn.Module):
         self.d_model = d_model
         self.attention_context = attention_context
         self.recalls = 2 + num_layers  # where a state holds what the decoder recalls
+        self.mirrored = mirrored
         self.scaling = Scaling()
         self.inputs = make_inputs(axes, kinematics, ripple_periods_mm)
         self.streams = self.inputs.streams
         self.hidden_size = self.streams * decoder_size
         self.equation = _axis_equation(sample_rate_hz, equation)
-        size = self.inputs.size + (0 if equation is None else SEEN * 2 // self.streams)
+        solution = 0 if equation is None else SEEN * 2 // self.streams
+        size = self.inputs.size + solution
+        odd = torch.cat([self.inputs.odd, torch.ones(solution)])
+        self.register_buffer("odd", odd, persistent=False)
         self.embedding = nn.Sequential(nn.Linear(size, d_model), nn.LayerNorm(d_model))
         self.encoder = nn.ModuleList(
             EncoderLayer(d_model, num_heads, attention_context, positions, feedforward, dropout)
@@ -119,8 +130,23 @@ class TransformerRecurrent(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of raw features [B, T, 15], from rest."""
+        if not is_scripting():  # TorchScript skips a bare condition only
+            by_chance = self.mirrored and self.training
+            if by_chance:
+                turned: Tensor = self._turned(features)
+                return turned
         error, _ = self.stream(features, self.initial_state(features.shape[0]))
         return error
+
+    @torch.jit.unused
+    def _turned(self, features: Tensor) -> Tensor:
+        """Return the error [B, T, 2] mm, read off sequences that chance has turned round."""
+        state = self.initial_state(features.shape[0])
+        inputs, known, _ = self._inputs(features, state)
+        turn = draw_turns(inputs)
+        inputs = torch.where(self.odd > 0.0, turn * inputs, inputs)
+        decoded, _ = self._decode(inputs, state)
+        return known + self._beside(decoded, inputs, turn)
 
     def hidden(self, features: Tensor) -> Tensor:
         """Return what the decoder knows of each sample, [B, T, streams * decoder_size]."""
@@ -201,8 +227,14 @@ class TransformerRecurrent(nn.Module):
 
     def _error(self, decoded: Tensor, inputs: Tensor, known: Tensor) -> Tensor:
         """Return the error [B, T, 2] mm of what was decoded and of what is known."""
+        return known + self._beside(decoded, inputs, None)
+
+    def _beside(self, decoded: Tensor, inputs: Tensor, turn: Tensor | None) -> Tensor:
+        """Return what was decoded, [B, T, 2] mm, turned back where its motion was turned."""
         output = self.head(decoded) + self.shortcut(inputs)
-        return known + unfold_streams(output, self.streams) * self.scaling.target_std
+        if turn is not None:
+            output = turn * output
+        return unfold_streams(output, self.streams) * self.scaling.target_std
 
     def _start_from_the_equation(self) -> None:
         """Begin with an output of zero: what the equation says, unchanged."""

@@ -1,7 +1,7 @@
 """Going on with an interrupted training: from which checkpoint, and whether that can be."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,13 @@ def check_resumable(
     task: TrajectoryTask,
     split_identity: str,
     settings: TrainSettings,
-    allowed: Collection[str] = (),
+    output: Path,
 ) -> None:
     """Refuse a checkpoint of another network, of other data, or with nothing left to do.
 
-    Refused as well is what it has in its own state, and a config says otherwise: optimiser and
-    schedule. All else that a config says takes effect.
+    A training that was stopped after its last epoch has its result left to write, in its own
+    folder. Refused as well is what it has in its own state, and a config says otherwise: optimiser
+    and schedule. All else that a config says takes effect.
 
     Parameters
     ----------
@@ -77,15 +78,15 @@ def check_resumable(
         What would be trained, and on which data.
     settings
         Of the training to come.
-    allowed
-        As for :func:`trajerr.training.checkpoint.load_checkpoint`.
+    output
+        Its folder.
 
     Raises
     ------
     DataError, ConfigError
         It is not a checkpoint to go on from.
     """
-    loaded, content = load_checkpoint(path, allowed), read_checkpoint(path)
+    loaded, content = load_checkpoint(path, settings.allowed), read_checkpoint(path)
     if not same_network(loaded.network_config, task.hparams["network"]):
         raise DataError(
             f"{path}: holds another network than model={task.hparams['network']['name']}"
@@ -95,7 +96,8 @@ def check_resumable(
     _refuse_contradictions(path, loaded, content["hyper_parameters"], settings)
     wanted = settings.trainer["max_epochs"]
     done = int(content["epoch"]) + 1
-    left = wanted is None or wanted < 0 or wanted > done
+    is_own = path == output / FOLDER / LAST and not (output / RESULT).is_file()
+    left = wanted is None or wanted < 0 or wanted > done or (is_own and wanted == done)
     expected = f"more than the {done} epochs that {path} has behind it"
     require("trainer.max_epochs", wanted, left, expected)
 

@@ -249,7 +249,7 @@ def _fit(
 ) -> None:
     resumed = settings.resume
     if resumed is not None:
-        check_resumable(Path(resumed), task, data.split_identity, settings, settings.allowed)
+        check_resumable(Path(resumed), task, data.split_identity, settings, output)
     if settings.trainer.compile:
         task.network.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)

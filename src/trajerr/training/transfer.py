@@ -26,6 +26,7 @@ SCALES_OF_OUTPUTS = ("scaling.target_mean", "scaling.target_std")
 ANCESTORS = "ancestors"
 NOT_OF_SHAPE = (
     "dropout",
+    "mirrored",
     "context_length",
     *LABELS,
 )  # may differ between a network and its pretrained one
