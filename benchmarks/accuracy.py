@@ -13,10 +13,11 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from measuring.commands import run
 
 MODELS = "base,small,lstm,large,hybrid,physics,fir"
 CLOSED_FORM = ("fir",)
@@ -24,18 +25,6 @@ STRIDE = 64  # samples between the windows that are judged
 PROBE_EPOCHS = 2
 PROBE_WINDOWS = (80, 240)  # an epoch of the first probes
 SLOW = 0.02  # of the budget: a model that takes longer for these does not get to whole epochs
-
-
-def run(command: str, *overrides: str) -> None:
-    """Run one of the six commands, silently unless it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"trajerr.{command}", *overrides],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{command} {' '.join(overrides)}\n{done.stderr}")
 
 
 def seconds_an_epoch(out: Path, *overrides: str) -> float:

@@ -12,8 +12,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 from measuring.arguments import count
+from measuring.commands import run
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Case:
         """Train and evaluate, unless that is done, and return the errors of whole layers."""
         metrics = self.folder / "evaluation" / "metrics.json"
         if not metrics.exists():
-            self._run(
+            run(
                 "train",
                 *overrides,
                 f"data.root={root}",
@@ -43,7 +42,7 @@ class Case:
                 f"seed={self.seed}",
                 f"hydra.run.dir={self.folder / 'train'}",
             )
-            self._run(
+            run(
                 "evaluate",
                 f"checkpoint={self.folder / 'train' / 'checkpoints' / 'best.ckpt'}",
                 f"data.root={root}",
@@ -55,16 +54,6 @@ class Case:
             )
         overall: dict[str, float] = json.loads(metrics.read_text())["trajectory"]["overall"]
         return overall
-
-    def _run(self, command: str, *overrides: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", f"trajerr.{command}", *overrides],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(f"{command} {' '.join(overrides)}\n{done.stderr}")
 
 
 def table(weights: Sequence[str], seeds: Sequence[str], found: Sequence[dict[str, float]]) -> str:

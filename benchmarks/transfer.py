@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from accuracy import run
 from matplotlib.figure import Figure
+from measuring.commands import run
 
 from trajerr.dataset.store import Split, open_split
 from trajerr.evaluation.baselines import fit_fir

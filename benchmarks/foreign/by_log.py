@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from accuracy import run
+from measuring.commands import run
 
 from trajerr.checks import shown
 from trajerr.commands.configs import load_printer
