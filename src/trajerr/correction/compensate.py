@@ -155,7 +155,7 @@ def write_correction(
         check_corrected(program, text, done.replaced, printer, settings.max_correction_mm)
         planned = planned_again(done, scope, settings)
         if proved and settings.method == "inverse":
-            require_plausible(scope.original, planned, settings, some_layers(done, PROVED))
+            require_plausible(scope.original, planned, settings, some_layers(done.layers, PROVED))
         done = replace(done, planned=planned)
         write_atomically(out, packed(container, text, out.name), keep_mode=True)
     return done

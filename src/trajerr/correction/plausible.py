@@ -5,7 +5,6 @@ wrong by any amount. A calibrated printer is not exact, but wrong by no such amo
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,21 +16,18 @@ from trajerr.gcode.program import Program
 from trajerr.metrics.closed_loop import UNCORRECTED, Replay
 from trajerr.motion.planner import Plan
 
-if TYPE_CHECKING:
-    from trajerr.correction.compensate import Correction
-
 PROVED = 3  # layers on which a correction is simulated before it is written
 MOST_WORSE = 1.5  # times the uncorrected error there, beyond which it is none
 
 
-def some_layers(done: "Correction", most: int) -> list[int]:
+def some_layers(corrected: Sequence[int], most: int) -> list[int]:
     """Return some of the corrected layers, the middles of equal parts.
 
     A first layer, printed slowly, is no fifth of a print.
     """
-    count = min(most, len(done.layers))
-    picked = (np.arange(count) + 0.5) * len(done.layers) / count
-    return [done.layers[i] for i in picked.astype(int)]
+    count = min(most, len(corrected))
+    picked = (np.arange(count) + 0.5) * len(corrected) / count
+    return [corrected[i] for i in picked.astype(int)]
 
 
 def replayed(

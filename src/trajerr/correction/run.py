@@ -244,7 +244,7 @@ class Prepared:
     def replay(self, done: Correction) -> Replay:
         """Return the corrected file beside others, on some of the corrected layers."""
         run = self.run
-        layers = some_layers(done, run.report_layers)
+        layers = some_layers(done.layers, run.report_layers)
         candidates = {
             method: self._other(method, layers, done.rate_hz)
             for method in run.compare

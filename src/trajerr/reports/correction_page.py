@@ -101,7 +101,7 @@ def _layers(
     prepared: Prepared, done: Correction, replay: Replay, corners: list[Corner]
 ) -> Iterator[ViewedLayer]:
     """Yield layers to look at; their worst corners are added to a list on the way."""
-    for number in some_layers(done, prepared.run.page_layers):
+    for number in some_layers(done.layers, prepared.run.page_layers):
         before = replay.walls(UNCORRECTED, number)
         after = replay.walls(prepared.run.method, number)
         corners += close_ups(number, before, after, CORNERS)
