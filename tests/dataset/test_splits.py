@@ -126,6 +126,9 @@ def test_splits_without_a_window_are_refused():
     require_filled({"train": 5, "val": 1, "test": 2}, SplitSettings.shipped())
     with pytest.raises(DataError, match="split val and test would hold no window; add layers"):
         require_filled({"train": 5, "val": 0}, SplitSettings.shipped())
+    for_test = SplitSettings.shipped(train_ratio=0.0, val_ratio=0.0, test_ratio=1.0)
+    with pytest.raises(DataError, match=r"scaled by it; give it some layers by train_ratio$"):
+        require_filled({"test": 5}, for_test)
 
 
 SHARED = r"split.test_parts: got \[b, a\], expected none of split.val_parts, a$"

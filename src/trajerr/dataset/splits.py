@@ -137,8 +137,13 @@ def require_filled(counts: Mapping[str, int], settings: SplitSettings) -> None:
     Raises
     ------
     DataError
-        A wanted split has no window.
+        A wanted split has no window, or training, by which all are scaled, has none.
     """
+    if not counts.get("train") and "train" not in settings.wanted:
+        raise DataError(
+            "split train would hold no window, and all of them are scaled by it; "
+            "give it some layers by train_ratio"
+        )
     empty = [split for split in settings.wanted if not counts.get(split)]
     if empty:
         raise DataError(
