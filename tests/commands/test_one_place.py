@@ -73,6 +73,8 @@ IN_BOTH = {  # class → its fields that have a default in YAML and in a signatu
     ),
     "ScheduleSettings": ({"warm_up", "factor", "patience"}, OTHER_SCHEDULE),
     "FirNetwork": ({"constant"}, "checkpoints of earlier versions lack it"),
+    "TransformerRecurrent": ({"mirrored"}, "checkpoints of earlier versions lack it"),
+    "EMAWeightAveraging": ({"decay"}, "Lightning's own is for trainings of many more steps"),
 }
 
 
