@@ -59,10 +59,7 @@ class Case:
 def table(weights: Sequence[str], seeds: Sequence[str], found: Sequence[dict[str, float]]) -> str:
     """Return the lines of all cases, weights outermost; the first weight is what others change."""
     lines = [
-        "| `loss.lambda_physics` | RMSE µm, "
-        + "seeds "
-        + ", ".join(seeds)
-        + " | MAE µm | change |",
+        f"| `loss.lambda_physics` | RMSE µm, seeds {', '.join(seeds)} | MAE µm | change |",
         "|---|---|---|---|",
     ]
     rows = [found[at : at + len(seeds)] for at in range(0, len(found), len(seeds))]

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tests.models.networks import build, random_features, stir
-from tests.shipped import data_module
 from tests.training.cases import train, train_config
 from trajerr.models.registry import NETWORKS
 from trajerr.training.checkpoint import load_checkpoint
@@ -65,12 +64,10 @@ def test_training_learns_there_as_on_the_processor(
     assert all(p.device.type == "cpu" for p in loaded.network.parameters())
 
 
-def test_evaluation_finds_there_what_the_processor_finds(tiny: Path, tmp_path: Path) -> None:
-    trained = tmp_path / "train"
-    config = train_config(trainer__accelerator="gpu")
-    checkpoint = train(
-        config, data_module(tiny, batch_size=8, stride=16, samples_per_epoch=48), trained
-    ).best
+def test_evaluation_finds_there_what_the_processor_finds(
+    tiny: Path, data: PrinterDataModule, tmp_path: Path
+) -> None:
+    checkpoint = train(train_config(trainer__accelerator="gpu"), data, tmp_path / "train").best
     scores = []
     for accelerator in ("cpu", "cuda"):
         folder = tmp_path / accelerator
@@ -85,9 +82,10 @@ def test_evaluation_finds_there_what_the_processor_finds(tiny: Path, tmp_path: P
     assert scores[1]["r2"] == pytest.approx(scores[0]["r2"], abs=1e-4)
 
 
-def test_the_largest_batch_is_found_by_the_memory_of_the_gpu(tiny: Path, tmp_path: Path) -> None:
+def test_rate_and_batch_are_found_there(data: PrinterDataModule, tmp_path: Path) -> None:
     config = train_config(
         trainer__accelerator="gpu", trainer__max_epochs=1, batch_size_find=True, lr_find=True
     )
-    train(config, data_module(tiny, batch_size=8, stride=16, samples_per_epoch=48), tmp_path)
+    train(config, data, tmp_path)
+    assert data.batch_size == 48  # all that an epoch has
     assert (tmp_path / "lr_find.png").exists()

@@ -15,6 +15,7 @@ from trajerr.shipped import shipped
 from trajerr.training import search
 from trajerr.training.checkpoint import find_best_checkpoint, load_checkpoint, read_checkpoint
 from trajerr.training.datamodule import PrinterDataModule
+from trajerr.training.parts import ScheduleSettings
 from trajerr.training.run import resolve_precision
 from trajerr.training.task import TrajectoryTask
 
@@ -252,10 +253,11 @@ def test_a_longer_training_gets_a_lower_rate() -> None:
 
 
 def test_a_trial_goes_as_the_schedule_to_come() -> None:
-    def rates(schedule: str) -> list[float]:
+    def rates(name: str) -> list[float]:
+        schedule = ScheduleSettings(name)
         return [search.trial_factor(schedule, step, 100) for step in range(100)]
 
-    assert rates("plateau") == [1.0] * 100 == rates("None")
+    assert rates("plateau") == [1.0] * 100 == rates("of.ones.own")
     assert rates("constant")[:2] == [0.1, 0.2]
     assert rates("constant")[9:] == [1.0] * 91
     for falling in ("cosine", "one_cycle"):

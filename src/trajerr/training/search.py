@@ -23,7 +23,7 @@ from trajerr.errors import ConfigError
 from trajerr.training import memory
 from trajerr.training.datamodule import Batch, PrinterDataModule
 from trajerr.training.optimizers import make_optimizer
-from trajerr.training.parts import OptimizerSettings
+from trajerr.training.parts import OptimizerSettings, ScheduleSettings
 from trajerr.training.schedules import cosine_factor
 from trajerr.training.task import TrajectoryTask
 
@@ -101,15 +101,16 @@ def rate_for(trial: Trial, steps: float) -> float:
     return trial.rate * math.sqrt(trial.steps / steps)
 
 
-def trial_factor(schedule: str, step: int, steps: int) -> float:
+def trial_factor(schedule: ScheduleSettings, step: int, steps: int) -> float:
     """Return the share of the peak rate at a step of a trial, as a schedule's own rate goes.
 
     One that waits for validation, or that is not known, holds it all the while.
     """
     warm_up = round(WARM_UP * steps)
-    if schedule in ("cosine", "one_cycle"):
+    if schedule.needs_an_end:
         return cosine_factor(step, warm_up, steps)
-    return min(1.0, (step + 1) / warm_up) if schedule == "constant" and warm_up else 1.0
+    rises = schedule.name == "constant" and step < warm_up
+    return (step + 1) / warm_up if rises else 1.0
 
 
 class _ShortTraining:
@@ -126,7 +127,7 @@ class _ShortTraining:
         self._task, self._data, self._device = task, data, device
         self._clip, self._start = clip, start
         self._optimizer = OptimizerSettings.from_dict(task.hparams["optimizer"])
-        self._schedule = str(task.hparams["schedule"].get("name"))
+        self._schedule = ScheduleSettings.from_dict(task.hparams["schedule"])
 
     def run(self, rate: float, steps: int) -> Trial:
         """Train some steps; a trial that diverges ends early."""
